@@ -11,6 +11,7 @@
 //! - [`deadline`]: [`Deadline`], the instant by which a whole call must be over
 //! - [`trace`]: [`TraceContext`], W3C trace context
 //! - [`decision`]: [`Decision`], everything a call decides, each with a named reason; [`Observer`]
+//! - [`describe`](mod@describe): decisions in plain words, one line each
 //!
 //! ```
 //! use bowline_model::{Deadline, Instant};
@@ -24,6 +25,7 @@
 
 pub mod deadline;
 pub mod decision;
+pub mod describe;
 pub mod outcome;
 pub mod random;
 pub mod time;
