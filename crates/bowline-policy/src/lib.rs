@@ -1,1 +1,79 @@
-//! Placeholder.
+//! Backoff, retries, budgets, breakers, bulkheads, rate limits, and the call itself as one machine.
+//!
+//! Every decision here is a function of the state, the input, the time and a random number. Nothing
+//! reads a clock, sleeps, or knows an async runtime; whoever drives a [`Call`] does that and obeys.
+//!
+//! In reading order:
+//! - [`ratio`]: [`Ratio`], a share in fixed point
+//! - [`settings`]: [`CallPolicy`], everything that governs one call
+//! - [`classify`]: how an answer becomes an outcome, and what an outcome says about health
+//! - [`deadline`]: who sets the deadline, and how it travels
+//! - [`backoff`], [`conditions`], [`retry`]: whether and when a try follows another
+//! - [`budget`], [`breaker`], [`bulkhead`], [`rate`]: the four machines that remember
+//! - [`shared`]: the same four, shared by all workers of a process
+//! - [`counters`], [`edge`]: what one destination's calls have in common
+//! - [`call`]: [`Call`], one call from its admission to its end
+//!
+//! ```
+//! use bowline_model::{Deadline, Instant, Outcome, SplitMix64};
+//! use bowline_model::decision::{DeadlineSource, GiveUp, TryEnd};
+//! use bowline_policy::{Ask, Backoff, Call, CallPolicy, Edge, Report, RetrySettings, Step};
+//! use std::time::Duration;
+//!
+//! let edge = Edge::new(CallPolicy { retry: RetrySettings::tries(2), ..CallPolicy::default() });
+//! let mut rng = SplitMix64::new(1);
+//! let now = Instant::from_millis(1_000);
+//! let ask = Ask {
+//!     now,
+//!     deadline: Deadline::after(now, Duration::from_millis(300)),
+//!     deadline_by: DeadlineSource::Policy,
+//!     repeatable: false,
+//!     hosts: 2,
+//!     first_host: 0,
+//!     arrived_try: 0,
+//!     seed: 7,
+//! };
+//!
+//! let (mut call, step) = Call::begin(&edge, ask, &mut rng, &mut ());
+//! assert!(matches!(step, Step::Send(first) if first.host == 0));
+//!
+//! // Refused: surely no effect, so it is asked again, elsewhere, after the back-off.
+//! let step = call.ended(now, Report::new(TryEnd::ConnectFailed, Outcome::Refused), &mut rng, &mut ());
+//! let Step::Sleep { until } = step else { panic!("{step:?}") };
+//! let step = call.woke(until, &mut rng, &mut ());
+//! assert!(matches!(step, Step::Send(second) if second.host == 1));
+//!
+//! let step = call.ended(until, Report::new(TryEnd::Answered { status: 200 }, Outcome::Succeeded), &mut rng, &mut ());
+//! assert!(matches!(step, Step::End(end) if end.reason == GiveUp::Done && end.tries == 2));
+//! ```
+
+pub mod backoff;
+pub mod breaker;
+pub mod budget;
+pub mod bulkhead;
+pub mod call;
+pub mod classify;
+pub mod conditions;
+pub mod counters;
+pub mod deadline;
+pub mod edge;
+pub mod rate;
+pub mod ratio;
+pub mod retry;
+pub mod settings;
+pub mod shared;
+mod sync;
+
+pub use backoff::Backoff;
+pub use breaker::{Breaker, BreakerSettings, Slow};
+pub use budget::{Budget, BudgetSettings, ConcurrentBudget};
+pub use bulkhead::{Bulkhead, BulkheadSettings};
+pub use call::{Ask, Call, End, Permit, Report, Step, Try};
+pub use conditions::Conditions;
+pub use counters::Counters;
+pub use edge::{Edge, Parts};
+pub use rate::{RateLimit, RateSettings};
+pub use ratio::Ratio;
+pub use retry::{Pushback, RetryRule, RetrySettings};
+pub use settings::{CallPolicy, CrossHop};
+pub use shared::{SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};

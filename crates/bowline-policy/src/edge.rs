@@ -1,0 +1,103 @@
+//! What all calls of one policy to one destination have in common.
+
+use crate::counters::Counters;
+use crate::settings::CallPolicy;
+use crate::shared::{SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};
+use std::sync::Arc;
+
+/// What all calls of one policy to one destination and subset have in common.
+#[derive(Debug)]
+pub struct Edge {
+    policy: CallPolicy,
+    parts: Parts,
+}
+
+/// What an edge remembers: kept over a reload, and shared by edges whose key is the same.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    /// The breaker's state.
+    pub breaker: Option<Arc<SharedBreaker>>,
+    /// What is left of the budget.
+    pub budget: Option<Arc<SharedBudget>>,
+    /// Who is under way.
+    pub bulkhead: Option<Arc<SharedBulkhead>>,
+    /// What is left of the rate.
+    pub rate: Option<Arc<SharedRate>>,
+    /// What has happened so far.
+    pub counters: Arc<Counters>,
+}
+
+impl Edge {
+    /// An edge that nobody has used yet.
+    #[must_use]
+    pub fn new(policy: CallPolicy) -> Arc<Self> {
+        Self::with(policy, Parts::default())
+    }
+
+    /// An edge that goes on from `parts`. A part whose settings are not the policy's begins anew.
+    #[must_use]
+    pub fn with(policy: CallPolicy, parts: Parts) -> Arc<Self> {
+        let parts = Parts {
+            breaker: policy.breaker.map(|settings| match parts.breaker {
+                Some(kept) if *kept.settings() == settings => kept,
+                _ => Arc::new(SharedBreaker::new(settings)),
+            }),
+            budget: policy.budget.map(|settings| match parts.budget {
+                Some(kept) if *kept.settings() == settings => kept,
+                _ => Arc::new(SharedBudget::new(settings)),
+            }),
+            bulkhead: policy.bulkhead.map(|settings| match parts.bulkhead {
+                Some(kept) if *kept.settings() == settings => kept,
+                _ => Arc::new(SharedBulkhead::new(settings)),
+            }),
+            rate: policy.rate.map(|settings| match parts.rate {
+                Some(kept) if *kept.settings() == settings => kept,
+                _ => Arc::new(SharedRate::new(settings)),
+            }),
+            counters: parts.counters,
+        };
+        Arc::new(Self { policy, parts })
+    }
+
+    /// What governs its calls.
+    #[must_use]
+    pub const fn policy(&self) -> &CallPolicy {
+        &self.policy
+    }
+
+    /// What it remembers, to be handed to [`Edge::with`].
+    #[must_use]
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Its breaker, if it has one.
+    #[must_use]
+    pub fn breaker(&self) -> Option<&SharedBreaker> {
+        self.parts.breaker.as_deref()
+    }
+
+    /// Its retry budget, if it has one.
+    #[must_use]
+    pub fn budget(&self) -> Option<&SharedBudget> {
+        self.parts.budget.as_deref()
+    }
+
+    /// Its bulkhead, if it has one.
+    #[must_use]
+    pub fn bulkhead(&self) -> Option<&SharedBulkhead> {
+        self.parts.bulkhead.as_deref()
+    }
+
+    /// Its rate limit, if it has one.
+    #[must_use]
+    pub fn rate(&self) -> Option<&SharedRate> {
+        self.parts.rate.as_deref()
+    }
+
+    /// What its calls have done so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.parts.counters
+    }
+}

@@ -1,0 +1,56 @@
+//! Everything that governs one call, as data.
+
+use crate::breaker::BreakerSettings;
+use crate::budget::BudgetSettings;
+use crate::bulkhead::BulkheadSettings;
+use crate::rate::RateSettings;
+use crate::retry::RetrySettings;
+use bowline_fault::Plan;
+
+/// Everything that governs one call.
+///
+/// The default is one try and nothing else: a policy that nobody asked for surprises.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallPolicy {
+    /// How often it is tried, and when again.
+    pub retry: RetrySettings,
+    /// How many extra tries all calls of the edge may make together.
+    pub budget: Option<BudgetSettings>,
+    /// When the destination is left alone.
+    pub breaker: Option<BreakerSettings>,
+    /// How many calls may be under way at once.
+    pub bulkhead: Option<BulkheadSettings>,
+    /// How many calls may begin a second.
+    pub rate: Option<RateSettings>,
+    /// What is broken on purpose, inside the try.
+    pub faults: Plan,
+    /// What happens to calls that a layer before this one already tries again.
+    pub cross_hop: CrossHop,
+}
+
+/// What happens to calls that a layer before this one already tries again.
+///
+/// Budgets do not compose: three layers of three tries each make twenty-seven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CrossHop {
+    /// What arrives as a second or later try is tried again here only after a refusal, which surely had
+    /// no effect and cost the callee nothing.
+    #[default]
+    SecondTries,
+    /// The same for whatever arrives with a try number at all: the layer before this one tries again.
+    AnyTry,
+    /// The layers know nothing of each other.
+    Ignored,
+}
+
+impl CrossHop {
+    /// Whether a call that arrived as try `arrived` (zero: nobody said) is tried again by others.
+    #[must_use]
+    pub const fn retried_elsewhere(self, arrived: u32) -> bool {
+        match self {
+            Self::SecondTries => arrived > 1,
+            Self::AnyTry => arrived > 0,
+            Self::Ignored => false,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Locks and atomics: the standard library's, or loom's for the model check.
