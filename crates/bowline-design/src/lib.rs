@@ -1,1 +1,24 @@
-//! Not yet written.
+//! The design: text in, design out.
+
+pub mod kinds;
+pub mod mistake;
+mod read;
+
+pub use mistake::{Mistake, Note, Place, Spot, Text};
+
+/// What reading gave: all documents, all mistakes, all notes.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Everything that could be read.
+    pub documents: kinds::Documents,
+    /// Everything that is wrong. With any, the documents are not to be used.
+    pub mistakes: Vec<Mistake>,
+    /// Everything else worth saying.
+    pub notes: Vec<Note>,
+}
+
+/// Reads all documents of `texts` and finds all mistakes in them, never just the first.
+#[must_use]
+pub fn read(_texts: &[Text]) -> Reading {
+    Reading::default()
+}

@@ -1,0 +1,73 @@
+//! Route tests: a request in, a destination or an answer out.
+
+use crate::kinds::common::Destination;
+use crate::kinds::virtual_service::{
+    Delegate, Headers, HttpDirectResponse, HttpFault, HttpMirror, HttpRedirect, HttpRetry, HttpRewrite,
+    HttpRouteDestination,
+};
+use crate::mistake::Spot;
+use crate::read::record::record;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+record! {
+    /// What requests have to be answered how.
+    pub struct RouteTests {
+        /// One by one.
+        pub test_cases: Vec<Spot<RouteTest>>,
+    }
+}
+
+record! {
+    /// One test.
+    pub struct RouteTest {
+        /// What it shows.
+        pub description: Option<Spot<String>>,
+        /// Whether the rest has to match (the default), or must not.
+        pub want_match: Option<Spot<bool>>,
+        /// The requests: every combination of what is listed.
+        pub request: Spot<TestRequest>,
+        /// Where they have to go.
+        pub route: Vec<Spot<HttpRouteDestination>>,
+        /// The redirect they have to get.
+        pub redirect: Option<Spot<HttpRedirect>>,
+        /// The answer they have to get.
+        pub direct_response: Option<Spot<HttpDirectResponse>>,
+        /// The rewrite they have to get.
+        pub rewrite: Option<Spot<HttpRewrite>>,
+        /// The faults they have to get.
+        pub fault: Option<Spot<HttpFault>>,
+        /// The header operations they have to get.
+        pub headers: Option<Spot<Headers>>,
+        /// The delegate they have to reach.
+        pub delegate: Option<Spot<Delegate>>,
+        /// The timeout they have to get.
+        pub timeout: Option<Spot<Duration>>,
+        /// The tries they have to get.
+        pub retries: Option<Spot<HttpRetry>>,
+        /// The mirror they have to get.
+        pub mirror: Option<Spot<Destination>>,
+        /// The mirrors they have to get.
+        pub mirrors: Vec<Spot<HttpMirror>>,
+    }
+}
+
+record! {
+    /// Requests to try: every combination of what is listed.
+    pub struct TestRequest {
+        /// Authorities.
+        pub authority: Vec<Spot<String>>,
+        /// Methods; GET when absent.
+        pub method: Vec<Spot<String>>,
+        /// Paths with their queries; `/` when absent.
+        pub uri: Vec<Spot<String>>,
+        /// Headers that each carries.
+        pub headers: BTreeMap<String, String>,
+        /// The scheme; http when absent.
+        pub scheme: Option<Spot<String>>,
+        /// The port it arrives at.
+        pub port: Option<Spot<u16>>,
+        /// The gateway it arrives at, `namespace/name`; all of them and the mesh when absent.
+        pub gateway: Option<Spot<String>>,
+    }
+}

@@ -1,0 +1,3 @@
+//! Text to documents.
+
+pub(crate) mod record;

@@ -1,0 +1,127 @@
+//! The resolved design: what all documents together mean, worked out once, for everybody.
+//!
+//! Here are no names left to look up and no defaults left to fill in. Whoever needs an answer (the
+//! proxy, check, the simulator, `explain`) reads it off, and each value says where it came from, so
+//! that no two of them can disagree.
+//!
+//! In reading order:
+//! - [`Design`] and [`Listener`], here
+//! - [`service`]: who there is, and what can be asked of it
+//! - [`call`]: the effective policy of one call
+//! - [`crate::routing`]: which route a request takes
+
+pub mod call;
+pub mod service;
+
+use crate::mistake::{Note, Place};
+use crate::routing::Table;
+pub use call::{CallSettings, EdgeKeys, Outlier, PlannedCall, TryPlan};
+pub use service::{
+    Endpoint, Idempotency, Needs, Operation, PathPattern, Program, Protocol, Run, Service, ServiceId, Subset, Takes,
+    Work,
+};
+use std::net::SocketAddr;
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// Who said so.
+    pub from: Source,
+}
+
+impl<T> Sourced<T> {
+    /// A value that a document names at `place`.
+    pub const fn written(value: T, place: Place) -> Self {
+        Self { value, from: Source::Written(place) }
+    }
+
+    /// A value that nobody named, and why it is this one.
+    pub const fn default(value: T, why: &'static str) -> Self {
+        Self { value, from: Source::Default(why) }
+    }
+
+    /// Another value of the same origin.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Sourced<U> {
+        Sourced { value: change(self.value), from: self.from }
+    }
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A document says so, here.
+    Written(Place),
+    /// No document says anything; this is why the default is what it is.
+    Default(&'static str),
+}
+
+impl Source {
+    /// The place in the documents, if one says so.
+    #[must_use]
+    pub const fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Written(place) => Some(place),
+            Self::Default(_) => None,
+        }
+    }
+}
+
+/// A whole design, resolved.
+#[derive(Clone, Debug, Default)]
+pub struct Design {
+    /// Every service: declared, entered, or only named. [`ServiceId`] indexes it.
+    pub services: Vec<Service>,
+    /// Where gateways listen.
+    pub listeners: Vec<Listener>,
+    /// What the mesh port routes by authority.
+    pub mesh: Table,
+    /// The route tests (`testCases`) of all documents.
+    pub tests: Vec<crate::route_test::RouteTest>,
+    /// What a reader should know and need not mend: what this version does not act on, and where a
+    /// name leads nowhere.
+    pub notes: Vec<Note>,
+    /// How many policies the documents hold, for the one line that sums a design up.
+    pub policies: usize,
+}
+
+impl Design {
+    /// The service behind an id of this design.
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> &Service {
+        &self.services[id.0 as usize]
+    }
+
+    /// The service that one of our `Service` documents or an authority calls `name`: its plain name
+    /// first, then any of its hosts.
+    #[must_use]
+    pub fn service_named(&self, name: &str) -> Option<ServiceId> {
+        let by = |wanted: &dyn Fn(&Service) -> bool| {
+            self.services.iter().position(wanted).map(|index| ServiceId(index as u32))
+        };
+        by(&|service| service.run.is_some() && *service.name == *name)
+            .or_else(|| by(&|service| *service.name == *name))
+            .or_else(|| by(&|service| service.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))))
+    }
+
+    /// All services with their ids.
+    pub fn services(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
+        self.services.iter().enumerate().map(|(index, service)| (ServiceId(index as u32), service))
+    }
+}
+
+/// One address where a gateway listens.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The gateways that ask for it, as `namespace/name`, joined by commas where several share it.
+    pub name: std::sync::Arc<str>,
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// What it routes.
+    pub table: Table,
+    /// The first `servers` entry that asks for it.
+    pub place: Place,
+    /// Whether headers that steer Bowline (deadline, try number, explain) are believed from any peer.
+    pub trusted: bool,
+}

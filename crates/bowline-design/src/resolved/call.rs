@@ -1,0 +1,142 @@
+//! The effective policy of one call: everything that decides about its tries, and who said so.
+
+use super::service::Idempotency;
+use super::{Source, Sourced};
+use bowline_fault::{Fault, Plan};
+use bowline_model::decision::DeadlineSource;
+use bowline_policy::{
+    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, RateSettings, RetryRule, RetrySettings,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What governs a call to one operation of one destination.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedCall {
+    /// The operation, as an index of the service's; `None`: a request that is no declared operation.
+    pub operation: Option<usize>,
+    /// Its policy.
+    pub settings: Arc<CallSettings>,
+}
+
+/// The effective policy of one call, each value with where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallSettings {
+    /// Whose state its breaker, budget, bulkhead and limiter are.
+    pub keys: EdgeKeys,
+    /// All who set a deadline. The smallest holds.
+    pub deadlines: Vec<(DeadlineSource, Sourced<Duration>)>,
+    /// What the edge stamps when neither the caller nor anybody in `deadlines` sets one.
+    pub edge_deadline: Option<Sourced<Duration>>,
+    /// Tries, per-try time and back-off.
+    pub retry: TryPlan,
+    /// The retry budget.
+    pub budget: Option<Sourced<BudgetSettings>>,
+    /// The breaker.
+    pub breaker: Option<Sourced<BreakerSettings>>,
+    /// The bulkhead.
+    pub bulkhead: Option<Sourced<BulkheadSettings>>,
+    /// The rate limit.
+    pub rate: Option<Sourced<RateSettings>>,
+    /// Faults inside the try.
+    pub faults: Vec<Sourced<Fault>>,
+    /// Whether the call may be repeated after an unknown outcome.
+    pub idempotent: Sourced<Idempotency>,
+    /// Whether a 202 means accepted and not finished.
+    pub pending: bool,
+    /// Ejection of single endpoints, as a `DestinationRule` asks for it. Not acted on yet.
+    pub outlier: Option<Sourced<Outlier>>,
+}
+
+impl CallSettings {
+    /// The deadline that holds when the caller brings none, and whose word it is. The edge's stamp is
+    /// used only where nobody else speaks.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(DeadlineSource, &Sourced<Duration>)> {
+        let smallest = self.deadlines.iter().min_by_key(|(_, span)| span.value).map(|(by, span)| (*by, span));
+        smallest.or_else(|| self.edge_deadline.as_ref().map(|span| (DeadlineSource::Edge, span)))
+    }
+
+    /// What the policy machine runs on.
+    #[must_use]
+    pub fn call_policy(&self) -> CallPolicy {
+        let value = |from: &Option<Sourced<BudgetSettings>>| from.as_ref().map(|budget| budget.value.clone());
+        CallPolicy {
+            retry: self.retry.settings(),
+            budget: value(&self.budget),
+            breaker: self.breaker.as_ref().map(|breaker| breaker.value.clone()),
+            bulkhead: self.bulkhead.as_ref().map(|bulkhead| bulkhead.value.clone()),
+            rate: self.rate.as_ref().map(|rate| rate.value.clone()),
+            faults: Plan::new(self.faults.iter().map(|fault| fault.value.clone()).collect()),
+            ..CallPolicy::default()
+        }
+    }
+}
+
+/// Tries, per-try time and back-off, each with its own origin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TryPlan {
+    /// All tries, the first included.
+    pub tries: Sourced<u32>,
+    /// The most that one try may take; `None`: what is left of the deadline.
+    pub per_try: Option<Sourced<Duration>>,
+    /// The pause before each further try.
+    pub backoff: Sourced<Backoff>,
+    /// What deserves another try.
+    pub rule: Sourced<RetryRule>,
+}
+
+impl TryPlan {
+    /// One try and no more.
+    #[must_use]
+    pub fn once(why: Source) -> Self {
+        let none = RetrySettings::none();
+        Self {
+            tries: Sourced { value: none.tries, from: why.clone() },
+            per_try: None,
+            backoff: Sourced { value: none.backoff, from: why.clone() },
+            rule: Sourced { value: none.rule, from: why },
+        }
+    }
+
+    /// The bare values.
+    #[must_use]
+    pub fn settings(&self) -> RetrySettings {
+        RetrySettings {
+            tries: self.tries.value,
+            per_try: self.per_try.as_ref().map(|per_try| per_try.value),
+            backoff: self.backoff.value.clone(),
+            rule: self.rule.value.clone(),
+        }
+    }
+}
+
+/// Whose state each part of a call's policy is: (the policy that asks for it, destination service,
+/// subset), as text. Two calls with the same key share the state; a reload keeps it where the key
+/// stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EdgeKeys {
+    /// The breaker's.
+    pub breaker: Arc<str>,
+    /// The retry budget's.
+    pub budget: Arc<str>,
+    /// The bulkhead's.
+    pub bulkhead: Arc<str>,
+    /// The rate limit's.
+    pub rate: Arc<str>,
+}
+
+/// Istio's `outlierDetection`, with its defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outlier {
+    /// Answers of 5xx in a row; zero: off.
+    pub consecutive_5xx: u32,
+    /// Answers of 502, 503 and 504 in a row; zero: off.
+    pub consecutive_gateway: u32,
+    /// How often hosts are looked at.
+    pub interval: Duration,
+    /// How long a host stays out, times how often it was out.
+    pub base: Duration,
+    /// The most hosts that are out, in percent.
+    pub ejected_percent_max: u32,
+}

@@ -1,0 +1,375 @@
+//! Who there is, and what can be asked of it.
+
+use super::call::CallSettings;
+use super::{Sourced, Source};
+use crate::mistake::Place;
+use http::Method;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which service: an index into [`super::Design::services`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(pub u32);
+
+/// A named program that can be asked things.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its plain name: `payment`, or the whole host where it has no other.
+    pub name: Arc<str>,
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// All authorities that mean it, without port, the longest (the fully qualified one) last.
+    pub hosts: Vec<Arc<str>>,
+    /// Where it is declared, or first named.
+    pub place: Place,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Where it answers. Empty: it is only named, and a call to it ends with `no host`.
+    pub endpoints: Vec<Endpoint>,
+    /// The subsets that destination rules cut out of its endpoints.
+    pub subsets: Vec<Subset>,
+    /// How `bowline up` starts it; `None`: it does not.
+    pub run: Option<Run>,
+    /// How many of it run.
+    pub replicas: Sourced<u32>,
+    /// Requests one replica works on at once; `None`: nobody said.
+    pub concurrency: Option<Sourced<u32>>,
+    /// Whether it hands deadline and trace headers on to what it calls.
+    pub forwards: Sourced<bool>,
+    /// What can be asked of it, in the order of the document.
+    pub operations: Vec<Operation>,
+    /// Whether it lies outside: a `ServiceEntry` names it.
+    pub external: bool,
+    /// Whether no document declares it: a rule only names its host.
+    pub implied: bool,
+    /// What governs a call to it that is no declared operation.
+    pub policy: Arc<CallSettings>,
+    /// Indexes of `operations`, the most specific first: the order in which a request is compared.
+    pub(crate) by_specificity: Vec<usize>,
+}
+
+impl Service {
+    /// The authority that means it everywhere: the last and longest of its hosts.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.hosts.last().map_or(&*self.name, |host| host)
+    }
+
+    /// The operation that a request asks for, the most specific one where several patterns match.
+    ///
+    /// A HEAD request asks for the GET operation, unless there is one of its own.
+    #[must_use]
+    pub fn operation_for(&self, method: &Method, path: &str) -> Option<usize> {
+        let matching = |method: &Method| {
+            let asks = |index: &&usize| self.operations[**index].answers(method, path);
+            self.by_specificity.iter().find(asks).copied()
+        };
+        matching(method).or_else(|| if *method == Method::HEAD { matching(&Method::GET) } else { None })
+    }
+
+    /// The index of the operation called `name`.
+    #[must_use]
+    pub fn operation_named(&self, name: &str) -> Option<usize> {
+        self.operations.iter().position(|operation| *operation.name == *name)
+    }
+
+    /// The policy of one operation, or of calls without a declared one.
+    #[must_use]
+    pub fn settings(&self, operation: Option<usize>) -> &Arc<CallSettings> {
+        operation.and_then(|index| self.operations.get(index)).map_or(&self.policy, |operation| &operation.settings)
+    }
+
+    /// Works out the order in which [`Service::operation_for`] compares.
+    pub(crate) fn sort_operations(&mut self) {
+        let mut order: Vec<usize> = (0..self.operations.len()).collect();
+        order.sort_by(|a, b| {
+            let pattern = |index: &usize| self.operations[*index].http.as_ref().map(|(_, path)| path);
+            match (pattern(a), pattern(b)) {
+                (Some(a), Some(b)) => a.specificity().cmp(b.specificity()),
+                _ => std::cmp::Ordering::Equal,
+            }
+        });
+        self.by_specificity = order;
+    }
+}
+
+/// How a service is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http,
+    /// gRPC over HTTP/2.
+    Grpc,
+}
+
+/// One address of a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// `host:port`; the host may be a name that is looked up when it is called.
+    pub address: String,
+    /// What subsets select by.
+    pub labels: BTreeMap<String, String>,
+    /// The service port it stands behind; `None`: any.
+    pub port: Option<u16>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// A part of a service's endpoints, named by a `DestinationRule`.
+#[derive(Clone, Debug)]
+pub struct Subset {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Which endpoints belong to it, as indexes of [`Service::endpoints`].
+    pub endpoints: Vec<usize>,
+    /// Where it is declared.
+    pub place: Place,
+}
+
+/// How `bowline up` starts a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// What is started.
+    pub program: Program,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Environment variables it gets besides what it inherits.
+    pub env: BTreeMap<String, String>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// What is started.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Program {
+    /// A binary of the Cargo workspace around the design, built first.
+    Cargo(String),
+    /// A command and its first arguments.
+    Command(Vec<String>),
+}
+
+/// One thing that a service can be asked.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Its name within the service.
+    pub name: Arc<str>,
+    /// Where it is declared.
+    pub place: Place,
+    /// The HTTP requests that ask for it.
+    pub http: Option<(Method, PathPattern)>,
+    /// The gRPC method that asks for it: `package.Service/Method`.
+    pub grpc: Option<Arc<str>>,
+    /// Whether it may be asked again after an unknown outcome.
+    pub idempotent: Sourced<Idempotency>,
+    /// Whether a 202 means accepted and not finished.
+    pub pending: bool,
+    /// Its uncontended service time.
+    pub takes: Option<Sourced<Takes>>,
+    /// What the business asks of it.
+    pub needs: Option<Sourced<Needs>>,
+    /// What it does when asked, in order.
+    pub does: Vec<Work>,
+    /// What governs a call to it where no route does.
+    pub settings: Arc<CallSettings>,
+}
+
+impl Operation {
+    /// Whether a request with this method and path (without query) asks for it.
+    #[must_use]
+    pub fn answers(&self, method: &Method, path: &str) -> bool {
+        if let Some((own, pattern)) = &self.http {
+            return own == method && pattern.matches(path);
+        }
+        let grpc = self.grpc.as_deref();
+        grpc.is_some_and(|grpc| *method == Method::POST && path.strip_prefix('/') == Some(grpc))
+    }
+
+    /// A request that asks for it: method and path, with `1` in the place of each parameter.
+    #[must_use]
+    pub fn example(&self) -> Option<(Method, String)> {
+        match (&self.http, &self.grpc) {
+            (Some((method, pattern)), _) => Some((method.clone(), pattern.example())),
+            (None, Some(grpc)) => Some((Method::POST, format!("/{grpc}"))),
+            (None, None) => None,
+        }
+    }
+}
+
+/// A path whose segments in braces stand for anything: `/orders/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPattern {
+    segments: Vec<Segment>,
+}
+
+/// One segment of a path. The order is the order of comparing: what is fixed comes before what is free.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Segment {
+    Fixed(String),
+    Free(String),
+}
+
+impl PathPattern {
+    /// Reads `/orders/{id}`.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a fragment of a sentence.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let Some(rest) = text.strip_prefix('/') else { return Err("a path starts with `/`") };
+        if text.contains(['?', '#']) {
+            return Err("a path has no query and no fragment");
+        }
+        let segment = |segment: &str| match segment.strip_prefix('{') {
+            Some(name) => match name.strip_suffix('}') {
+                Some("") => Err("a parameter needs a name: `{id}`"),
+                Some(name) if name.contains(['{', '}']) => Err("a parameter is a whole segment: `/{id}/`"),
+                Some(name) => Ok(Segment::Free(name.to_owned())),
+                None => Err("a parameter is a whole segment: `/{id}/`"),
+            },
+            None if segment.contains(['{', '}']) => Err("a parameter is a whole segment: `/{id}/`"),
+            None => Ok(Segment::Fixed(segment.to_owned())),
+        };
+        Ok(Self { segments: rest.split('/').map(segment).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether `path`, without its query, has this form. A parameter stands for one segment that is
+    /// not empty.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        let Some(rest) = path.strip_prefix('/') else { return false };
+        let mut given = rest.split('/');
+        let each = self.segments.iter().all(|segment| match (segment, given.next()) {
+            (Segment::Fixed(fixed), Some(given)) => fixed == given,
+            (Segment::Free(_), Some(given)) => !given.is_empty(),
+            (_, None) => false,
+        });
+        each && given.next().is_none()
+    }
+
+    /// Orders patterns so that of two that match one path the more specific comes first.
+    fn specificity(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// A path of this form.
+    fn example(&self) -> String {
+        let mut path = String::new();
+        for segment in &self.segments {
+            path.push('/');
+            path.push_str(match segment {
+                Segment::Fixed(fixed) => fixed,
+                Segment::Free(_) => "1",
+            });
+        }
+        path
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.segments.iter().try_for_each(|segment| match segment {
+            Segment::Fixed(fixed) => write!(f, "/{fixed}"),
+            Segment::Free(name) => write!(f, "/{{{name}}}"),
+        })
+    }
+}
+
+/// Whether an operation may be asked again after an unknown outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idempotency {
+    /// Never.
+    No,
+    /// Always: asking twice has the effect of asking once.
+    Yes,
+    /// When the request carries an `Idempotency-Key`, which the operation honours.
+    ByKey,
+    /// As HTTP says of the method (RFC 9110 section 9.2.2): nothing more is known of the operation.
+    ByMethod,
+}
+
+impl Idempotency {
+    /// Whether a request with this method may be sent again; `keyed`: it carries an `Idempotency-Key`.
+    #[must_use]
+    pub fn repeatable(self, method: &Method, keyed: bool) -> bool {
+        match self {
+            Self::No => false,
+            Self::Yes => true,
+            Self::ByKey => keyed,
+            Self::ByMethod => method.is_idempotent(),
+        }
+    }
+
+    /// The word that a document writes for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Yes => "yes",
+            Self::ByKey => "by key",
+            Self::ByMethod => "by method",
+        }
+    }
+
+    /// What holds for an operation that does not say.
+    pub(crate) fn unsaid(method: Option<&Method>) -> Sourced<Self> {
+        let (value, why) = match method {
+            Some(method) if method.is_idempotent() => (Self::Yes, "HTTP defines the method as idempotent"),
+            Some(_) => (Self::No, "HTTP does not define the method as idempotent, and the operation does not say"),
+            None => (Self::No, "the operation does not say"),
+        };
+        Sourced { value, from: Source::Default(why) }
+    }
+}
+
+/// Uncontended service time: how long it takes when nothing else runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Takes {
+    /// Half of all requests are served within this.
+    pub p50: Duration,
+    /// 99 of 100 are served within this.
+    pub p99: Duration,
+    /// How many measurements stand behind the two; `None`: nobody said.
+    pub samples: Option<u32>,
+}
+
+/// What the business asks of an operation. The words are kept as they are written: check judges them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Needs {
+    /// `strong` or `eventual`.
+    pub consistency: Option<String>,
+    /// What may be lost: `none`, ..
+    pub loss: Option<String>,
+    /// How long the asker waits for an answer.
+    pub answer_within: Option<Duration>,
+    /// How old what is read may be.
+    pub staleness: Option<Duration>,
+}
+
+/// One thing that an operation does.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Works on its own for this long.
+    Work(Duration),
+    /// Asks another operation and waits.
+    Call {
+        /// Whom.
+        service: ServiceId,
+        /// What, as an index of its operations.
+        operation: usize,
+        /// Where it is written.
+        place: Place,
+    },
+    /// Publishes to a topic.
+    Publish {
+        /// Which.
+        topic: String,
+        /// Where it is written.
+        place: Place,
+    },
+    /// Does several things at once and waits for all.
+    Parallel(Vec<Work>),
+    /// Does one of several things, with these probabilities.
+    Choice(Vec<(f64, Vec<Work>)>),
+}
