@@ -3,8 +3,14 @@
 pub mod kinds;
 pub mod mistake;
 mod read;
+mod resolve;
+pub mod resolved;
+pub mod route_test;
+pub mod routing;
 
 pub use mistake::{Mistake, Note, Place, Spot, Text};
+pub use resolve::{load, resolve};
+pub use resolved::{Design, Source, Sourced};
 
 /// What reading gave: all documents, all mistakes, all notes.
 #[derive(Clone, Debug, Default)]

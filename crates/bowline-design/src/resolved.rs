@@ -17,8 +17,8 @@ use crate::mistake::{Note, Place};
 use crate::routing::Table;
 pub use call::{CallSettings, EdgeKeys, Outlier, PlannedCall, TryPlan};
 pub use service::{
-    Endpoint, Idempotency, Needs, Operation, PathPattern, Program, Protocol, Run, Service, ServiceId, Subset, Takes,
-    Work,
+    Endpoint, Idempotency, Needs, Operation, PathPattern, Program, Protocol, Run, Service, ServiceId, Subset,
+    Takes, Work,
 };
 use std::net::SocketAddr;
 

@@ -5,7 +5,8 @@ use super::{Source, Sourced};
 use bowline_fault::{Fault, Plan};
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::{
-    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, RateSettings, RetryRule, RetrySettings,
+    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, RateSettings, RetryRule,
+    RetrySettings,
 };
 use std::sync::Arc;
 use std::time::Duration;

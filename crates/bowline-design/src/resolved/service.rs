@@ -1,7 +1,8 @@
 //! Who there is, and what can be asked of it.
 
 use super::call::CallSettings;
-use super::{Sourced, Source};
+use super::{Source, Sourced};
+pub use crate::kinds::service::{Consistency, Loss};
 use crate::mistake::Place;
 use http::Method;
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub struct Service {
     pub subsets: Vec<Subset>,
     /// How `bowline up` starts it; `None`: it does not.
     pub run: Option<Run>,
+    /// The path that answers 2xx when it is ready; `None`: a connection is answer enough.
+    pub health: Option<String>,
     /// How many of it run.
     pub replicas: Sourced<u32>,
     /// Requests one replica works on at once; `None`: nobody said.
@@ -78,7 +81,9 @@ impl Service {
     /// The policy of one operation, or of calls without a declared one.
     #[must_use]
     pub fn settings(&self, operation: Option<usize>) -> &Arc<CallSettings> {
-        operation.and_then(|index| self.operations.get(index)).map_or(&self.policy, |operation| &operation.settings)
+        operation
+            .and_then(|index| self.operations.get(index))
+            .map_or(&self.policy, |operation| &operation.settings)
     }
 
     /// Works out the order in which [`Service::operation_for`] compares.
@@ -316,7 +321,9 @@ impl Idempotency {
     pub(crate) fn unsaid(method: Option<&Method>) -> Sourced<Self> {
         let (value, why) = match method {
             Some(method) if method.is_idempotent() => (Self::Yes, "HTTP defines the method as idempotent"),
-            Some(_) => (Self::No, "HTTP does not define the method as idempotent, and the operation does not say"),
+            Some(_) => {
+                (Self::No, "HTTP does not define the method as idempotent, and the operation does not say")
+            }
             None => (Self::No, "the operation does not say"),
         };
         Sourced { value, from: Source::Default(why) }
@@ -331,16 +338,16 @@ pub struct Takes {
     /// 99 of 100 are served within this.
     pub p99: Duration,
     /// How many measurements stand behind the two; `None`: nobody said.
-    pub samples: Option<u32>,
+    pub samples: Option<u64>,
 }
 
-/// What the business asks of an operation. The words are kept as they are written: check judges them.
+/// What the business asks of an operation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Needs {
-    /// `strong` or `eventual`.
-    pub consistency: Option<String>,
-    /// What may be lost: `none`, ..
-    pub loss: Option<String>,
+    /// Whether what it wrote is seen at once.
+    pub consistency: Option<Consistency>,
+    /// Whether it may be lost.
+    pub loss: Option<Loss>,
     /// How long the asker waits for an answer.
     pub answer_within: Option<Duration>,
     /// How old what is read may be.

@@ -33,9 +33,10 @@ impl TextMatch {
     pub fn matches_ignoring_case(&self, text: &str) -> bool {
         match self {
             Self::Exact(exact) => text.eq_ignore_ascii_case(exact),
-            Self::Prefix(prefix) => {
-                text.as_bytes().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
-            }
+            Self::Prefix(prefix) => text
+                .as_bytes()
+                .get(..prefix.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes())),
             Self::Regex(_) | Self::Present => self.matches(text),
         }
     }

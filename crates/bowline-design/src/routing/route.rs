@@ -1,0 +1,168 @@
+//! What a rule does with a request.
+
+use super::condition::{Asked, Condition};
+use super::cors::Cors;
+use super::headers::HeaderOps;
+use super::redirect::Redirect;
+use super::rewrite::Rewrite;
+use crate::mistake::Place;
+use crate::resolved::{PlannedCall, ServiceId, Sourced};
+use bowline_fault::{Percent, Then};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One rule of a virtual host.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// What metrics, `explain` and policies call it: its own name, or `orders[2]` after its document.
+    pub name: Arc<str>,
+    /// Where it is written; a route that no document writes points at its service.
+    pub place: Place,
+    /// One of these must hold; without any, every request is accepted.
+    pub conditions: Vec<Condition>,
+    /// What is done.
+    pub action: Action,
+    /// How long the whole call may take.
+    pub timeout: Option<Sourced<Duration>>,
+    /// Header operations of a redirect or a direct response. A forwarded request finds its own, with
+    /// these already among them, at its destination.
+    pub headers: HeaderOps,
+    /// Istio's fault, outside of all tries.
+    pub fault: Option<IstioFault>,
+    /// Cross-origin rules.
+    pub cors: Option<Cors>,
+    /// Where copies go.
+    pub mirrors: Vec<Mirror>,
+}
+
+/// What is done with a request.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// It is sent on.
+    Forward {
+        /// Where, by weight. Never empty.
+        destinations: Vec<Weighted>,
+        /// What is changed first.
+        rewrite: Option<Rewrite>,
+    },
+    /// The caller is sent elsewhere.
+    Redirect(Redirect),
+    /// It is answered at once.
+    Respond {
+        /// The status.
+        status: u16,
+        /// The body.
+        body: Bytes,
+    },
+}
+
+/// A destination and its share.
+#[derive(Clone, Debug)]
+pub struct Weighted {
+    /// Its share, relative to the sum of all.
+    pub weight: u32,
+    /// Where.
+    pub destination: Destination,
+    /// All header operations of a request that goes there, the route's among them, in Istio's order.
+    pub headers: HeaderOps,
+    /// The calls that this can become: one for each operation of the service, in order, and one last
+    /// for a request that is no declared operation.
+    pub calls: Vec<PlannedCall>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Destination {
+    /// The service.
+    pub service: ServiceId,
+    /// The part of it.
+    pub subset: Option<Arc<str>>,
+    /// The port of it.
+    pub port: Option<u16>,
+    /// Its endpoints, as indexes of the service's. Empty: a call ends with 503, `no host`.
+    pub endpoints: Vec<usize>,
+    /// Why there is no endpoint, where there is none.
+    pub missing: Option<Arc<str>>,
+}
+
+/// Istio's `fault`: done once for a request, outside of its tries, which it switches off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IstioFault {
+    /// Held back, in this share of requests.
+    pub delay: Option<(Percent, Duration)>,
+    /// Answered, in this share of requests.
+    pub abort: Option<(Percent, Then)>,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// Where a copy of a request goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mirror {
+    /// Where.
+    pub destination: Destination,
+    /// Of which share of requests.
+    pub percent: Percent,
+}
+
+impl Route {
+    /// Whether a request is accepted, and by which condition: `Some(None)` where there is none.
+    #[must_use]
+    pub fn accepts<'r>(&'r self, asked: &Asked<'_>) -> Option<Option<&'r Condition>> {
+        if self.conditions.is_empty() {
+            return Some(None);
+        }
+        self.conditions.iter().find(|condition| condition.holds(asked)).map(Some)
+    }
+
+    /// Whether every request is accepted.
+    #[must_use]
+    pub fn is_catch_all(&self) -> bool {
+        self.conditions.is_empty() || self.conditions.iter().any(Condition::is_catch_all)
+    }
+
+    /// The destinations; none for a redirect or a direct response.
+    #[must_use]
+    pub fn destinations(&self) -> &[Weighted] {
+        match &self.action {
+            Action::Forward { destinations, .. } => destinations,
+            Action::Redirect(_) | Action::Respond { .. } => &[],
+        }
+    }
+
+    /// The destination for 64 uniformly distributed bits; `None` for a redirect or a direct response.
+    #[must_use]
+    pub fn pick(&self, random: u64) -> Option<&Weighted> {
+        pick(self.destinations(), random)
+    }
+}
+
+impl Weighted {
+    /// What governs a call to this destination: the operation's, or that of no declared one.
+    ///
+    /// # Panics
+    /// Never for a resolved design: `calls` ends with the one for no declared operation.
+    #[must_use]
+    pub fn call(&self, operation: Option<usize>) -> &PlannedCall {
+        let last = self.calls.len() - 1;
+        &self.calls[operation.unwrap_or(last).min(last)]
+    }
+}
+
+/// Each destination gets its share of the numbers.
+fn pick(destinations: &[Weighted], random: u64) -> Option<&Weighted> {
+    if let [only] = destinations {
+        return Some(only);
+    }
+    let total: u64 = destinations.iter().map(|each| u64::from(each.weight)).sum();
+    // Multiply-shift, as `bowline_model::Random::below`: no bias worth naming at 64 bits.
+    let mut at = ((u128::from(random) * u128::from(total)) >> 64) as u64;
+    destinations.iter().find(|each| match at.checked_sub(u64::from(each.weight)) {
+        Some(rest) => {
+            at = rest;
+            false
+        }
+        None => true,
+    })
+}
