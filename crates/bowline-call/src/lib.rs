@@ -1,1 +1,32 @@
-//! Not yet written.
+//! Client runtime: policies around one HTTP/1.1 call, connections that are kept, discovery.
+//!
+//! One worker owns one [`Client`], and everything in it stays on that worker's thread: no lock is
+//! shared between cores, and the future of a call is `!Send`. What workers do share is small and
+//! counted: how many connections an endpoint has, and how much of request bodies is kept.
+//!
+//! In reading order:
+//! - [`clock`]: the seam where time comes in; [`alarm`]: one timer a connection
+//! - [`endpoint`]: an address; [`pool`]: connections to it
+//! - [`replay`]: a request's body, kept so that it can be sent again
+//! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]
+//! - [`relay`]: an answer's body; [`pushback`]: `Retry-After`
+
+pub mod alarm;
+pub mod clock;
+mod connection;
+pub mod drive;
+pub mod endpoint;
+mod nudge;
+pub mod pool;
+pub mod pushback;
+pub mod relay;
+pub mod replay;
+mod wire;
+
+pub use alarm::Alarm;
+pub use clock::Clock;
+pub use drive::{Answer, Asker, Client, Ended};
+pub use endpoint::{Endpoint, Endpoints};
+pub use pool::{Pool, PoolLimits};
+pub use relay::{AnswerBody, Relay};
+pub use replay::{Allowance, Replay, RequestBody};

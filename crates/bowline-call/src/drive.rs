@@ -1,0 +1,255 @@
+//! The driver of a [`Call`]: does what the machine says and reports what it saw.
+//!
+//! Nothing is decided here. On [`Step::Send`] the driver breaks what is to be broken, finds a
+//! connection, sends, and says how it ended; on [`Step::Sleep`] and [`Step::Wait`] it waits. Dropping
+//! the future cancels: the connection of the try under way is closed, and the call gives back what it
+//! holds.
+
+use crate::alarm::Alarm;
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::endpoint::Endpoint;
+use crate::pool::{Pool, PoolLimits, Spares};
+use crate::pushback;
+use crate::relay::AnswerBody;
+use crate::replay::{Replay, RequestBody};
+use bowline_fault::Then;
+use bowline_model::decision::{GiveUp, Observer, TryEnd};
+use bowline_model::{Instant, Outcome, Random};
+use bowline_policy::{Ask, Call, Edge, End, Permit, Report, Step, Try, classify};
+use http::{HeaderName, Request, Response, response};
+use hyper::body::Incoming;
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// One worker's client.
+#[derive(Debug)]
+pub struct Client {
+    pool: Pool,
+    clock: Clock,
+}
+
+/// Who asks: makes the request of each try, and may know better what an answer means.
+pub trait Asker {
+    /// The request of `this` try, sent `now`, with the body that [`Replay::body`] gives.
+    fn request(&mut self, this: &Try, now: Instant) -> Request<RequestBody>;
+
+    /// What a 202 means: accepted and not finished (`true`), or done.
+    fn pending_allowed(&self) -> bool;
+
+    /// The outcome that the answer itself names, where it comes from somebody trusted.
+    fn named_outcome(&self, head: &response::Parts) -> Option<Outcome>;
+}
+
+/// What came back.
+#[derive(Debug)]
+pub enum Answer {
+    /// An endpoint answered.
+    Given {
+        /// Status and headers.
+        head: response::Parts,
+        /// The body.
+        body: AnswerBody,
+        /// Index of the endpoint.
+        host: u16,
+    },
+    /// A fault answered in its place.
+    Injected {
+        /// The HTTP status.
+        status: u16,
+        /// The gRPC code, where the fault is one of gRPC.
+        grpc: Option<u8>,
+    },
+}
+
+/// A call's end.
+#[derive(Debug)]
+#[must_use = "the permit must be held until the answer's body is through"]
+pub struct Ended {
+    /// How it ended.
+    pub end: End,
+    /// The last answer, if any try had one.
+    pub answer: Option<Answer>,
+    /// The place in the bulkhead.
+    pub permit: Permit,
+}
+
+impl Client {
+    /// A client without connections.
+    #[must_use]
+    pub fn new(limits: PoolLimits, clock: Clock, seed: u64) -> Self {
+        Self { pool: Pool::new(limits, clock, seed), clock }
+    }
+
+    /// Its connections.
+    #[must_use]
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Makes one call over `edge` to one of `endpoints`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection of the try under way; whether that try had an effect
+    /// is then unknown.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a call is made in one place, and each of these is its own thing"
+    )]
+    pub async fn call(
+        &self,
+        edge: &Arc<Edge>,
+        ask: Ask,
+        endpoints: &[Arc<Endpoint>],
+        body: &Replay,
+        asker: &mut impl Asker,
+        alarm: &mut Alarm,
+        rng: &mut impl Random,
+        seen: &mut impl Observer,
+    ) -> Ended {
+        let (mut call, mut step) = Call::begin(edge, ask, rng, seen);
+        let mut answer = None;
+        loop {
+            step = match step {
+                Step::Wait { until } => {
+                    poll_fn(|cx| match call.poll_place(self.clock.now(), cx, rng, seen) {
+                        Poll::Ready(step) => Poll::Ready(step),
+                        Poll::Pending => {
+                            alarm.poll(until, cx).map(|()| call.woke(self.clock.now(), rng, seen))
+                        }
+                    })
+                    .await
+                }
+                Step::Sleep { until } => {
+                    if until > self.clock.now() {
+                        alarm.wait(until).await;
+                    }
+                    call.woke(self.clock.now(), rng, seen)
+                }
+                Step::Send(this) => {
+                    drop(answer.take());
+                    let (report, given) = match endpoints.get(usize::from(this.host)) {
+                        Some(endpoint) => self.send(&this, endpoint, body, asker, alarm).await,
+                        None => (ended_with(TryEnd::ConnectFailed), None),
+                    };
+                    if body.is_too_large() {
+                        call.forbid_retry(GiveUp::BodyTooLarge);
+                    }
+                    answer = given;
+                    call.ended(self.clock.now(), report, rng, seen)
+                }
+                Step::End(end) => return Ended { end, answer, permit: call.into_permit() },
+            };
+            // An answer that is followed by another try is not passed on; one whose body still comes
+            // would hold its connection through the back-off.
+            if !matches!(step, Step::End(_))
+                && matches!(answer, Some(Answer::Given { body: AnswerBody::Coming(_), .. }))
+            {
+                answer = None;
+            }
+        }
+    }
+
+    /// Sends one try, faults included.
+    async fn send(
+        &self,
+        this: &Try,
+        endpoint: &Arc<Endpoint>,
+        body: &Replay,
+        asker: &mut impl Asker,
+        alarm: &mut Alarm,
+    ) -> (Report, Option<Answer>) {
+        let out_of_time = if this.until_is_deadline { TryEnd::DeadlineExceeded } else { TryEnd::TimedOut };
+        if let Some(delay) = this.injection.delay {
+            let over = self.clock.now() + delay;
+            alarm.wait(over.min(this.until)).await;
+            if over >= this.until {
+                return (ended_with(out_of_time), None);
+            }
+        }
+        match this.injection.then {
+            Then::Send => (),
+            Then::Drop => return (ended_with(TryEnd::ConnectFailed), None),
+            Then::Abort { status } => {
+                let report = Report::new(TryEnd::Answered { status }, classify::http(status));
+                return (report, Some(Answer::Injected { status, grpc: None }));
+            }
+            Then::AbortGrpc { code } => {
+                let report =
+                    Report::new(TryEnd::AnsweredGrpc { code, trailers_only: true }, classify::grpc(code));
+                return (report, Some(Answer::Injected { status: 200, grpc: Some(code) }));
+            }
+        }
+        let spares = self.pool.spares(endpoint);
+        let connecting = Cell::new(false);
+        let exchanged = alarm.or_until(this.until, self.exchange(this, &spares, asker, &connecting)).await;
+        match exchanged {
+            Some(Ok((response, connection))) => {
+                let (head, incoming) = response.into_parts();
+                let report = self.report(&head, asker);
+                let body = AnswerBody::new(incoming, connection, body, &spares);
+                (report, Some(Answer::Given { head, body, host: this.host }))
+            }
+            Some(Err(end)) => (ended_with(end), None),
+            // Time that ran out over connecting had no effect on anybody; the deadline stays a deadline.
+            None if connecting.get() && !this.until_is_deadline => (ended_with(TryEnd::ConnectFailed), None),
+            None => (ended_with(out_of_time), None),
+        }
+    }
+
+    /// Finds a connection and asks. A spare connection that turns out dead before anything was sent on
+    /// it is no try: the next one is taken, a fresh one at last.
+    async fn exchange(
+        &self,
+        this: &Try,
+        spares: &Rc<Spares>,
+        asker: &mut impl Asker,
+        connecting: &Cell<bool>,
+    ) -> Result<(Response<Incoming>, Box<Connection>), TryEnd> {
+        let mut unsent = None;
+        loop {
+            let now = self.clock.now();
+            let spare = spares.take(now);
+            let fresh = spare.is_none();
+            let mut connection = match spare {
+                Some(connection) => connection,
+                None => {
+                    connecting.set(true);
+                    let made = spares.connect(self.pool.expiry(now)).await;
+                    connecting.set(false);
+                    made.map_err(|_| TryEnd::ConnectFailed)?
+                }
+            };
+            let request = match unsent.take() {
+                Some(request) => request,
+                None => asker.request(this, if fresh { self.clock.now() } else { now }),
+            };
+            match connection.ask(request).await {
+                Ok(response) => return Ok((response, connection)),
+                Err(failed) if !fresh && failed.end == TryEnd::ResetBeforeRequest => unsent = failed.unsent,
+                Err(failed) => return Err(failed.end),
+            }
+        }
+    }
+
+    fn report(&self, head: &response::Parts, asker: &impl Asker) -> Report {
+        let end = TryEnd::Answered { status: head.status.as_u16() };
+        let outcome = asker.named_outcome(head).unwrap_or_else(|| classify::of(end, asker.pending_allowed()));
+        let mut report = Report::new(end, outcome);
+        if head.status.as_u16() >= 400 {
+            report.pushback = pushback::of(&head.headers, || self.clock.wall());
+            report.rate_limited = head.headers.contains_key(&RATE_LIMITED);
+        }
+        report
+    }
+}
+
+/// Envoy's mark on an answer of its rate limiter.
+static RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
+
+fn ended_with(end: TryEnd) -> Report {
+    Report::new(end, classify::of(end, false))
+}

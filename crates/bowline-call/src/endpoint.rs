@@ -1,0 +1,107 @@
+//! One address that answers calls, and what all workers of the process share about it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One address that answers calls.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Where each worker keeps its connections to it.
+    pub(crate) index: usize,
+    address: Arc<str>,
+    /// The address as numbers, where it needs no looking up.
+    fixed: Option<SocketAddr>,
+    /// Connections of all workers.
+    open: AtomicU32,
+}
+
+impl Endpoint {
+    /// `host:port`.
+    #[must_use]
+    pub fn address(&self) -> &Arc<str> {
+        &self.address
+    }
+
+    /// Connections that are open to it now, over all workers.
+    #[must_use]
+    pub fn open(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(crate) const fn fixed(&self) -> Option<SocketAddr> {
+        self.fixed
+    }
+}
+
+/// All endpoints a process has met: the same address is the same endpoint, over reloads too.
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    known: Mutex<HashMap<Arc<str>, Arc<Endpoint>>>,
+}
+
+impl Endpoints {
+    /// The endpoint at `address`, `host:port`.
+    #[must_use]
+    pub fn at(&self, address: &str) -> Arc<Endpoint> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endpoint) = known.get(address) {
+            return Arc::clone(endpoint);
+        }
+        let name: Arc<str> = address.into();
+        let endpoint = Arc::new(Endpoint {
+            index: known.len(),
+            address: Arc::clone(&name),
+            fixed: address.parse().ok(),
+            open: AtomicU32::new(0),
+        });
+        known.insert(name, Arc::clone(&endpoint));
+        endpoint
+    }
+}
+
+/// A connection's count against its endpoint's limit.
+#[derive(Debug)]
+pub(crate) struct Opened(Arc<Endpoint>);
+
+impl Opened {
+    /// Counts one more, unless there are `max` already.
+    pub(crate) fn new(endpoint: &Arc<Endpoint>, max: u32) -> Option<Self> {
+        if endpoint.open.fetch_add(1, Ordering::Relaxed) >= max {
+            endpoint.open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Self(Arc::clone(endpoint)))
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_address_is_the_same_endpoint() {
+        let endpoints = Endpoints::default();
+        let first = endpoints.at("127.0.0.1:7101");
+        assert!(Arc::ptr_eq(&first, &endpoints.at("127.0.0.1:7101")));
+        assert_ne!(first.index, endpoints.at("payment:7102").index);
+    }
+
+    #[test]
+    fn connections_beyond_the_limit_are_refused_until_one_closes() {
+        let endpoint = Endpoints::default().at("127.0.0.1:7101");
+        let first = Opened::new(&endpoint, 1);
+        assert!(first.is_some());
+        assert!(Opened::new(&endpoint, 1).is_none());
+        drop(first);
+        assert!(Opened::new(&endpoint, 1).is_some());
+        assert_eq!(endpoint.open(), 0);
+    }
+}

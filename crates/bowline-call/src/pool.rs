@@ -1,0 +1,191 @@
+//! Connections to endpoints, kept for the next call: one pool a worker, no lock between cores.
+
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::endpoint::{Endpoint, Opened};
+use bowline_model::Instant;
+use bowline_model::random::{Random, SplitMix64};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// What a pool keeps, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    /// A spare connection is closed after this long. 90 s: longer than the pauses of ordinary traffic,
+    /// and what Go's client has kept for a decade.
+    pub idle: Duration,
+    /// A connection is not used again after this long, so that a callee that moved behind its name is
+    /// found again. 10 minutes.
+    pub age: Duration,
+    /// The age differs by up to this many percent from connection to connection, so that they do not
+    /// all reconnect at once. 10.
+    pub age_jitter_percent: u64,
+    /// Connections to one endpoint, over all workers. Calls beyond it end as if the connection were
+    /// refused. 1,024, Envoy's number: ports run out an order of magnitude later.
+    pub connections: u32,
+    /// How long a connection may take to be made. 5 s: two lost SYNs (1 s and 2 s) and some distance.
+    pub connect: Duration,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(90),
+            age: Duration::from_secs(600),
+            age_jitter_percent: 10,
+            connections: 1_024,
+            connect: Duration::from_secs(5),
+        }
+    }
+}
+
+/// All connections of one worker.
+#[derive(Debug)]
+pub struct Pool {
+    limits: PoolLimits,
+    clock: Clock,
+    random: RefCell<SplitMix64>,
+    /// By the endpoint's index.
+    spares: RefCell<Vec<Option<Rc<Spares>>>>,
+}
+
+/// One worker's connections to one endpoint.
+#[derive(Debug)]
+pub(crate) struct Spares {
+    endpoint: Arc<Endpoint>,
+    limits: PoolLimits,
+    clock: Clock,
+    /// The last one parked is the first one taken: the others grow old and are closed, so that the pool
+    /// shrinks to what the load needs.
+    idle: RefCell<Vec<Box<Connection>>>,
+    made: Cell<u64>,
+    reused: Cell<u64>,
+}
+
+/// What a pool has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolCounts {
+    /// Connections made.
+    pub made: u64,
+    /// Requests that found a connection.
+    pub reused: u64,
+    /// Connections that wait for a request.
+    pub spare: usize,
+}
+
+impl Pool {
+    /// A pool without connections. `seed` spreads the connections' ages.
+    #[must_use]
+    pub fn new(limits: PoolLimits, clock: Clock, seed: u64) -> Self {
+        Self { limits, clock, random: RefCell::new(SplitMix64::new(seed)), spares: RefCell::default() }
+    }
+
+    /// What the pool has done so far.
+    #[must_use]
+    pub fn counts(&self) -> PoolCounts {
+        let mut counts = PoolCounts::default();
+        for spares in self.spares.borrow().iter().flatten() {
+            counts.made += spares.made.get();
+            counts.reused += spares.reused.get();
+            counts.spare += spares.idle.borrow().len();
+        }
+        counts
+    }
+
+    /// Closes spare connections that are too old, idle for too long, or closed by the peer. To be
+    /// called about once a second: nothing else notices a peer's close while a connection is spare.
+    pub fn sweep(&self) {
+        let now = self.clock.now();
+        for spares in self.spares.borrow().iter().flatten() {
+            spares
+                .idle
+                .borrow_mut()
+                .retain_mut(|connection| spares.is_usable(connection, now) && connection.settle());
+        }
+    }
+
+    /// Closes every spare connection.
+    pub fn clear(&self) {
+        for spares in self.spares.borrow().iter().flatten() {
+            spares.idle.borrow_mut().clear();
+        }
+    }
+
+    pub(crate) fn spares(&self, endpoint: &Arc<Endpoint>) -> Rc<Spares> {
+        let mut all = self.spares.borrow_mut();
+        if all.len() <= endpoint.index {
+            all.resize_with(endpoint.index + 1, || None);
+        }
+        let slot = &mut all[endpoint.index];
+        Rc::clone(slot.get_or_insert_with(|| {
+            Rc::new(Spares {
+                endpoint: Arc::clone(endpoint),
+                limits: self.limits,
+                clock: self.clock,
+                idle: RefCell::default(),
+                made: Cell::new(0),
+                reused: Cell::new(0),
+            })
+        }))
+    }
+
+    /// When a connection made `now` is too old.
+    pub(crate) fn expiry(&self, now: Instant) -> Instant {
+        let span = self.limits.age.as_nanos() as u64 / 100;
+        let percent = 100 - self.limits.age_jitter_percent
+            + self.random.borrow_mut().below(2 * self.limits.age_jitter_percent + 1);
+        now + Duration::from_nanos(span * percent)
+    }
+}
+
+impl Spares {
+    /// A connection that waits for a request, if there is one.
+    pub(crate) fn take(&self, now: Instant) -> Option<Box<Connection>> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(connection) = idle.pop() {
+            if self.is_usable(&connection, now) {
+                self.reused.set(self.reused.get() + 1);
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose answer is through, unless it cannot serve another one.
+    pub(crate) fn park(&self, mut connection: Box<Connection>) {
+        if !connection.settle() {
+            return;
+        }
+        connection.spare_since = self.clock.now();
+        if connection.spare_since < connection.expires {
+            self.idle.borrow_mut().push(connection);
+        }
+    }
+
+    /// Makes a connection.
+    pub(crate) async fn connect(&self, expires: Instant) -> io::Result<Box<Connection>> {
+        let opened = Opened::new(&self.endpoint, self.limits.connections)
+            .ok_or_else(|| io::Error::other("too many connections to this endpoint"))?;
+        let connecting = async {
+            match self.endpoint.fixed() {
+                Some(address) => TcpStream::connect(address).await,
+                None => TcpStream::connect(&**self.endpoint.address()).await,
+            }
+        };
+        let stream = tokio::time::timeout(self.limits.connect, connecting)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        // A request is written whole; waiting for more to send with it would only delay it.
+        stream.set_nodelay(true)?;
+        self.made.set(self.made.get() + 1);
+        Connection::new(stream, opened, expires).await.map_err(io::Error::other)
+    }
+
+    fn is_usable(&self, connection: &Connection, now: Instant) -> bool {
+        now < connection.expires && now.since(connection.spare_since) < self.limits.idle
+    }
+}
