@@ -1,2 +1,45 @@
-pub(crate) fn main(_: &[String]) -> Result<(), crate::Stop> { Ok(()) }
-pub(crate) mod ratchet { pub(crate) fn step(_: &std::path::Path) -> Result<String, crate::Stop> { Ok(String::new()) } }
+//! `cargo xtask bench`: what a request costs, beside what it costs elsewhere.
+//!
+//! - [`proxy`]: the rounds of `bench proxy`, told in order
+//! - [`candidates`]: Bowline and its peers, how each is started
+//! - [`measure`]: one candidate under one load
+//! - [`machine`]: processes, cores, and what `/proc` says about them
+//! - [`summary`]: medians, the table, the line of JSON
+//! - [`callgrind`]: instructions of one request; [`ratchet`]: that they do not grow
+//! - [`policy`]: `bench policy`
+
+mod callgrind;
+mod candidates;
+mod machine;
+mod measure;
+mod policy;
+mod proxy;
+pub(crate) mod ratchet;
+mod summary;
+
+use crate::Stop;
+
+const HELP: &str = "\
+cargo xtask bench proxy [--rounds N] [--seconds S] [--only NAME,..] [--program 'COMMAND'] [--output json]
+cargo xtask bench policy [--output json]
+
+proxy    Bowline, Envoy, nginx and haproxy in front of one upstream that answers with 1 KiB: the proxy
+         alone on core 0, the upstream and the load on core 1. Saturated, at 2,000 requests a second,
+         with 256 connections, and Bowline once more under callgrind. About six minutes.
+         --program measures another command in Bowline's place; it must serve 127.0.0.1:17001 from
+         the upstream at 127.0.0.1:17000.
+policy   `cargo bench -p bowline-policy`.
+
+With --output json the last line is one JSON object with every figure.";
+
+pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{HELP}");
+        return Ok(());
+    }
+    match args.split_first().map(|(what, rest)| (what.as_str(), rest)) {
+        Some(("proxy", rest)) => proxy::main(rest),
+        Some(("policy", rest)) => policy::main(rest),
+        _ => Err(Stop::Usage("say `bench proxy` or `bench policy`; --help tells more".to_owned())),
+    }
+}

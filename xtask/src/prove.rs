@@ -22,7 +22,11 @@ const LOOM_SECONDS: &str = "600";
 const STEPS: &[Step] = &[
     Step { name: "properties", about: "every property, 20,480 random cases", run: properties },
     Step { name: "loom", about: "the shared edge under every interleaving there is", run: loom },
-    Step { name: "fuzz", about: "ten minutes of fuzzing each", run: |root| test::fuzz_all(root, FUZZ_SECONDS) },
+    Step {
+        name: "fuzz",
+        about: "ten minutes of fuzzing each",
+        run: |root| test::fuzz_all(root, FUZZ_SECONDS),
+    },
 ];
 
 pub(crate) fn main(args: &[String]) -> Result<(), Stop> {

@@ -91,7 +91,12 @@ pub(crate) fn run(command: &str, steps: &[&Step], root: &Path) -> Result<(), Sto
         println!("{}", format!("{name:13} {state:7} {:>9.1}  {note}", took.as_secs_f64()).trim_end());
     }
     let total: Duration = rows.iter().map(|row| row.2).sum();
-    println!("{:13} {:7} {:>9.1}", "all", if stopped.is_none() { "ok" } else { "FAILED" }, total.as_secs_f64());
+    println!(
+        "{:13} {:7} {:>9.1}",
+        "all",
+        if stopped.is_none() { "ok" } else { "FAILED" },
+        total.as_secs_f64()
+    );
 
     match stopped {
         None => Ok(()),

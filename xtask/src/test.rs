@@ -26,12 +26,24 @@ const STEPS: &[Step] = &[
     Step { name: "deny", about: "licences, banned crates and sources are as deny.toml says", run: deny },
     Step { name: "clippy", about: "the compiler and clippy have nothing to say", run: clippy },
     Step { name: "unit", about: "unit, property and model tests", run: unit },
-    Step { name: "integration", about: "tests from outside, the program's end-to-end tests among them", run: integration },
+    Step {
+        name: "integration",
+        about: "tests from outside, the program's end-to-end tests among them",
+        run: integration,
+    },
     Step { name: "doctests", about: "every example in the documentation runs", run: doctests },
     Step { name: "doc", about: "the documentation builds without a warning", run: doc },
-    Step { name: "loom", about: "the shared edge holds under every interleaving of two preemptions", run: loom },
+    Step {
+        name: "loom",
+        about: "the shared edge holds under every interleaving of two preemptions",
+        run: loom,
+    },
     Step { name: "fuzz", about: "the loader and the gate survive a minute of fuzzing each", run: fuzz },
-    Step { name: "instructions", about: "a proxied request costs no more instructions than before", run: instructions },
+    Step {
+        name: "instructions",
+        about: "a proxied request costs no more instructions than before",
+        run: instructions,
+    },
 ];
 
 pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
@@ -99,7 +111,8 @@ fn doc(root: &Path) -> Result<String, Stop> {
 
 fn loom(root: &Path) -> Result<String, Stop> {
     // Two preemptions find nearly all mistakes and end in seconds; `prove` sets no bound.
-    let mut command = run::cargo(root, &["test", "-p", "bowline-policy", "--features", "loom", "--test", "loom"]);
+    let mut command =
+        run::cargo(root, &["test", "-p", "bowline-policy", "--features", "loom", "--test", "loom"]);
     run::run(command.env("LOOM_MAX_PREEMPTIONS", "2")).map(|()| String::new())
 }
 

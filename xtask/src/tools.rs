@@ -59,7 +59,9 @@ impl Tool {
     fn named(&self) -> String {
         match self {
             Self::Debian { package, .. } => format!("{package} (Debian package, for the whole system)"),
-            Self::Cargo { name, version } => format!("{name} {version} (built into target/tools, under a minute)"),
+            Self::Cargo { name, version } => {
+                format!("{name} {version} (built into target/tools, under a minute)")
+            }
             Self::Python { package, version, .. } => {
                 format!("{package} {version} (Python package, unpacked into target/tools)")
             }
@@ -80,7 +82,8 @@ pub(crate) fn ensure(root: &Path, tools: &[Tool]) -> Result<(), Stop> {
     }
     install_debian(root, &missing)?;
     for tool in &missing {
-        install(root, tool).map_err(|stop| Stop::Missing(format!("no {}: {}", tool.named(), stop.message())))?;
+        install(root, tool)
+            .map_err(|stop| Stop::Missing(format!("no {}: {}", tool.named(), stop.message())))?;
         if !tool.is_there(root) {
             return Err(Stop::Missing(format!("installed {}, and still do not find it", tool.named())));
         }
@@ -126,7 +129,8 @@ fn install(root: &Path, tool: &Tool) -> Result<(), Stop> {
     match tool {
         Tool::Debian { .. } => Ok(()),
         Tool::Cargo { name, version } => {
-            let mut command = run::cargo(root, &["install", "--locked", "--quiet", name, "--version", version]);
+            let mut command =
+                run::cargo(root, &["install", "--locked", "--quiet", name, "--version", version]);
             command.arg("--root").arg(&tools).arg("--target-dir").arg(tools.join("build"));
             // These tools wait for the compiler and the disk. Unoptimised they are as quick to the
             // eye, and there in 40 seconds instead of minutes.
@@ -137,10 +141,16 @@ fn install(root: &Path, tool: &Tool) -> Result<(), Stop> {
         Tool::Python { package, version, .. } => {
             let mut command = run::program(root, "python3");
             command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]);
+            // Root is who runs in a container; pip would warn of it.
+            command.env("PIP_ROOT_USER_ACTION", "ignore");
             run::run(command.arg("--target").arg(tools.join("python")).arg(format!("{package}=={version}")))
         }
-        Tool::Toolchain(name) => {
-            run::run(run::program(root, "rustup").args(["toolchain", "install", name, "--profile", "minimal"]))
-        }
+        Tool::Toolchain(name) => run::run(run::program(root, "rustup").args([
+            "toolchain",
+            "install",
+            name,
+            "--profile",
+            "minimal",
+        ])),
     }
 }

@@ -61,7 +61,8 @@ fn whole(bytes: &[u8]) -> io::Result<Option<bool>> {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
-    let length = length.ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "an answer without a length"))?;
+    let length =
+        length.ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "an answer without a length"))?;
     let good = head.starts_with("HTTP/1.1 200");
     Ok((bytes.len() >= end + 4 + length).then_some(good))
 }

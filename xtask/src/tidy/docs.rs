@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_benchmark_that_does_not_exist_is_found() {
-        let table = "| bench | what |\n|---|---|\n| `policy/call` | one call |\n| `policy/gone` | - |\n\n| `x` |\n";
+        let table =
+            "| bench | what |\n|---|---|\n| `policy/call` | one call |\n| `policy/gone` | - |\n\n| `x` |\n";
         let tree = Tree::default()
             .with_file(BENCHMARKS, table)
             .with_file("crates/bowline-policy/benches/policy.rs", "bench_function(\"policy/call\", ..)");

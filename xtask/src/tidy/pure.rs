@@ -122,7 +122,8 @@ mod tests {
     #[test]
     fn every_impure_word_is_found() {
         for (word, _) in IMPURE {
-            let tree = Tree::of_package("bowline-fault", &[]).with_file("crates/bowline-fault/src/a.rs", word);
+            let tree =
+                Tree::of_package("bowline-fault", &[]).with_file("crates/bowline-fault/src/a.rs", word);
             assert!(!sources(&tree).is_empty(), "{word}");
         }
     }

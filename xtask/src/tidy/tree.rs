@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn dependencies_of_tests_are_told_apart() {
-        let list = serde_json::json!([{ "name": "http", "kind": null }, { "name": "proptest", "kind": "dev" }]);
+        let list =
+            serde_json::json!([{ "name": "http", "kind": null }, { "name": "proptest", "kind": "dev" }]);
         let read = dependencies(&list);
         assert_eq!((read[0].name.as_str(), read[0].dev), ("http", false));
         assert_eq!((read[1].name.as_str(), read[1].dev), ("proptest", true));

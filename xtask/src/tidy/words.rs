@@ -28,11 +28,19 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             let place = format!("{}:{}", file.path, n + 1);
             for folder in FOLDERS.iter().filter(|folder| names_folder(line, folder)) {
                 let what = format!("names a folder of one machine, {folder}");
-                findings.push(Finding::new(&place, what, "name it from the top of the tree, or take it as an argument"));
+                findings.push(Finding::new(
+                    &place,
+                    what,
+                    "name it from the top of the tree, or take it as an argument",
+                ));
             }
             for host in HOSTS.iter().filter(|host| line.contains(**host)) {
                 let what = format!("names a registry's host, {host}");
-                findings.push(Finding::new(&place, what, "leave registries to the machine's own configuration"));
+                findings.push(Finding::new(
+                    &place,
+                    what,
+                    "leave registries to the machine's own configuration",
+                ));
             }
         }
     }
