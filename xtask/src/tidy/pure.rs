@@ -27,7 +27,8 @@ const PURE: &[(&str, &[&str])] = &[
             "serde_json",
         ],
     ),
-    ("bowline-check", &["bowline-design", "bowline-fault", "bowline-model", "bowline-policy"]),
+    // http: to ask the routes of a design for one request.
+    ("bowline-check", &["bowline-design", "bowline-fault", "bowline-model", "bowline-policy", "http"]),
 ];
 
 /// What tests of pure crates may use besides.
