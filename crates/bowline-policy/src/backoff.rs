@@ -104,3 +104,86 @@ fn power(of: u64, exponent: u32) -> u64 {
 fn times(span: Duration, factor: u64) -> Duration {
     Duration::from_nanos(nanos(span).saturating_mul(factor))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bowline_model::SplitMix64;
+    use proptest::prelude::*;
+
+    const BASE: Duration = Duration::from_millis(25);
+    const MAX: Duration = Duration::from_millis(250);
+
+    fn worst(backoff: Backoff) -> Vec<u128> {
+        (1..=5).map(|retry| backoff.worst(retry).as_millis()).collect()
+    }
+
+    #[test]
+    fn each_grows_as_its_source_says() {
+        assert_eq!(worst(Backoff::ENVOY), [25, 75, 175, 250, 250]);
+        assert_eq!(worst(Backoff::Full { base: BASE, max: MAX }), [25, 50, 100, 200, 250]);
+        assert_eq!(worst(Backoff::Equal { base: BASE, max: MAX }), [25, 50, 100, 200, 250]);
+        assert_eq!(worst(Backoff::Decorrelated { base: BASE, max: MAX }), [75, 225, 250, 250, 250]);
+        assert_eq!(worst(Backoff::None), [0; 5]);
+    }
+
+    #[test]
+    fn the_thousandth_retry_overflows_nothing() {
+        for backoff in all(BASE, MAX) {
+            assert!(backoff.worst(u32::MAX) <= MAX);
+        }
+    }
+
+    #[test]
+    fn a_cap_below_the_base_wins() {
+        let mut rng = SplitMix64::new(5);
+        for backoff in all(MAX, BASE) {
+            assert!(backoff.delay(1, Duration::ZERO, &mut rng) <= BASE, "{backoff:?}");
+        }
+    }
+
+    #[test]
+    fn calls_that_failed_together_do_not_come_back_together() {
+        for backoff in all(BASE, MAX) {
+            let waits: std::collections::BTreeSet<_> =
+                (0..100).map(|seed| backoff.delay(2, BASE, &mut SplitMix64::new(seed))).collect();
+            assert!(waits.len() > 95, "{backoff:?}: {} of 100 differ", waits.len());
+        }
+    }
+
+    fn all(base: Duration, max: Duration) -> [Backoff; 4] {
+        [
+            Backoff::Envoy { base, max },
+            Backoff::Full { base, max },
+            Backoff::Equal { base, max },
+            Backoff::Decorrelated { base, max },
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_stays_within_its_bounds(
+            base_us in 0_u64..1_000_000,
+            max_us in 0_u64..10_000_000,
+            retries in 1_u32..80,
+            seed in any::<u64>(),
+        ) {
+            let (base, max) = (Duration::from_micros(base_us), Duration::from_micros(max_us));
+            for backoff in all(base, max) {
+                let mut rng = SplitMix64::new(seed);
+                let mut previous = Duration::ZERO;
+                for retry in 1..=retries {
+                    let wait = backoff.delay(retry, previous, &mut rng);
+                    prop_assert!(wait <= backoff.worst(retry), "{backoff:?} retry {retry}: {wait:?}");
+                    prop_assert!(wait <= max);
+                    match backoff {
+                        Backoff::Equal { .. } => prop_assert!(backoff.worst(retry) / 2 <= wait),
+                        Backoff::Decorrelated { .. } => prop_assert!(base.min(max) <= wait),
+                        _ => (),
+                    }
+                    previous = wait;
+                }
+            }
+        }
+    }
+}

@@ -1,9 +1,37 @@
-//! When a destination is left alone.
+//! When a destination is left alone, and how it is taken back.
+//!
+//! ```text
+//!            ratio, slow share, or so many in a row                       open time over
+//!   Closed ---------------------------------------> Open --------------------------------> HalfOpen
+//!      ^                                             ^                                      |    |
+//!      | ramp over                                   |  a probe failed: open again, longer  |    |
+//!   Ramping <--------------------------------------- | -------------------------------------    |
+//!      |        so many probes succeeded             +------------------------------------------+
+//!      +------- fails again: open, longer -----------^
+//! ```
+//!
+//! Why leases. A probe is a place that a call takes and must give back. Breakers that count places up and
+//! down stay half-open for ever once a call is dropped, ignored by a classifier or never returns. Here a
+//! place is a lease with an end, so it comes back whatever happens to the call; and it carries the number of
+//! its cycle, so an answer that comes too late, from before the breaker opened or from an earlier half-open
+//! time, counts for nothing.
+//!
+//! Why two rules side by side. A share needs a minimum of calls to mean anything, so with little traffic it
+//! never trips; so many failures in a row trip then, whichever comes first.
+//!
+//! Why a ramp. A callee that just came back, cold, falls over again under everything at once.
 
+use crate::classify::Health;
 use crate::ratio::Ratio;
+use crate::window::{Count, Window};
+use bowline_model::decision::{BreakerMove, BreakerState};
+use bowline_model::time::nanos;
+use bowline_model::{Instant, Random};
 use std::time::Duration;
 
 /// When a destination is left alone, and how it is taken back.
+///
+/// What counts as a failure is told by [`health`](crate::classify::health).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerSettings {
     /// How far back is counted.
@@ -16,38 +44,171 @@ pub struct BreakerSettings {
     pub slow: Option<Slow>,
     /// Opens after this many failures in a row, however few calls there were.
     pub consecutive: Option<u32>,
-    /// How long nothing passes.
+    /// How long nothing passes. Never shorter; `jitter` only lengthens it.
     pub open: Duration,
-    /// The most that grows to.
+    /// The most that grows to, before jitter.
     pub open_max: Duration,
-    /// How much longer it stays open each time it opens again before it was whole.
+    /// How many times longer it stays open each time it opens again before it was whole.
     pub growth: u32,
     /// Stays open up to this much longer at random, so that many callers do not come back together.
     pub jitter: Ratio,
-    /// How many probes decide.
+    /// How many probes may be out, and how many must succeed; zero means one.
     pub probes: u32,
-    /// How long a probe's place is kept for an answer.
+    /// How long a probe's place is kept for its answer; a try's own end may be sooner.
     pub probe_lease: Duration,
-    /// How long a growing share passes before everything does.
+    /// How long a growing share passes before everything does; zero for at once.
     pub ramp: Duration,
 }
 
 /// What is slow, and how much of it opens the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slow {
-    /// A call that takes this long or longer is slow.
+    /// A try that takes this long or longer is slow.
     pub over: Duration,
-    /// Opens at this share of slow calls.
+    /// Opens at this share of slow tries.
     pub ratio: Ratio,
+}
+
+/// What the breaker says to a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may go, and its lease must come back: by [`Breaker::settle`] or [`Breaker::give_back`].
+    Passed {
+        /// The try's lease.
+        lease: Lease,
+        /// The state that let it through.
+        state: BreakerState,
+        /// Failures in the window.
+        failures: u32,
+        /// Tries in the window.
+        calls: u32,
+    },
+    /// It may not.
+    Refused {
+        /// The state that refused it.
+        state: BreakerState,
+        /// When another may pass, from now.
+        retry_after: Duration,
+    },
+}
+
+/// A try's right to be counted; a probe's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a lease that is not settled or given back keeps its place until it expires"]
+pub struct Lease {
+    /// Answers of another cycle than the breaker's own count for nothing.
+    cycle: u64,
+    /// Which probe of the cycle, if it is one.
+    probe: Option<u64>,
+}
+
+impl Lease {
+    /// Whether this is a probe.
+    #[must_use]
+    pub const fn is_probe(&self) -> bool {
+        self.probe.is_some()
+    }
+}
+
+/// A change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Before.
+    pub from: BreakerState,
+    /// After.
+    pub to: BreakerState,
+    /// Why.
+    pub why: BreakerMove,
+}
+
+/// The breaker as a pure machine.
+///
+/// ```
+/// use bowline_model::decision::BreakerState;
+/// use bowline_model::{Instant, SplitMix64};
+/// use bowline_policy::breaker::{Admission, Breaker, BreakerSettings};
+/// use bowline_policy::classify::Health;
+/// use std::time::Duration;
+///
+/// let mut breaker = Breaker::new(BreakerSettings { consecutive: Some(1), ..BreakerSettings::default() });
+/// let (mut rng, now, end) = (SplitMix64::new(1), Instant::from_millis(1), Instant::FAR);
+///
+/// let (Admission::Passed { lease, .. }, _) = breaker.admit(now, end, &mut rng) else { panic!() };
+/// breaker.settle(now, lease, Health::Bad, Duration::ZERO, &mut rng);
+/// assert_eq!(breaker.state(now), BreakerState::Open);
+/// assert!(matches!(breaker.admit(now, end, &mut rng), (Admission::Refused { .. }, None)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    settings: BreakerSettings,
+    phase: Phase,
+    /// Counts the changes of state after which older answers mean nothing.
+    cycle: u64,
+    /// How often it opened since it was last whole.
+    openings: u32,
+    /// Failures since the last success.
+    in_a_row: u32,
+    window: Window<Counts>,
+    probes: Probes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Closed,
+    Open { until: Instant },
+    HalfOpen,
+    Ramping { since: Instant },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    calls: u32,
+    failures: u32,
+    slow: u32,
+}
+
+impl Count for Counts {
+    fn add(&mut self, other: Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.failures = self.failures.saturating_add(other.failures);
+        self.slow = self.slow.saturating_add(other.slow);
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.calls = self.calls.saturating_sub(other.calls);
+        self.failures = self.failures.saturating_sub(other.failures);
+        self.slow = self.slow.saturating_sub(other.slow);
+    }
+}
+
+/// The probes of one half-open time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Probes {
+    /// Those whose lease has not ended.
+    out: Vec<Probe>,
+    /// The number of the next, never used twice.
+    next: u64,
+    succeeded: u32,
+    /// Of those that succeeded.
+    slow: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Probe {
+    number: u64,
+    expires: Instant,
 }
 
 impl Default for BreakerSettings {
     fn default() -> Self {
         Self {
             window: Duration::from_secs(10),
+            // Half of ten could be chance; half of twenty seldom is.
             min_calls: 20,
             failure_ratio: Some(Ratio::percent(50)),
+            // Without knowledge of the callee only what nobody waits for is slow (resilience4j's figure).
             slow: Some(Slow { over: Duration::from_secs(60), ratio: Ratio::percent(80) }),
+            // Linkerd's.
             consecutive: Some(7),
             open: Duration::from_secs(5),
             open_max: Duration::from_secs(60),
@@ -60,22 +221,258 @@ impl Default for BreakerSettings {
     }
 }
 
-/// The breaker as a pure machine.
-#[derive(Clone, Debug)]
-pub struct Breaker {
-    settings: BreakerSettings,
-}
+/// The least share that passes while ramping: Envoy's slow start begins with a tenth too
+/// (`min_weight_percent`).
+const RAMP_FROM: u64 = 10;
+
+/// Room for this many probes is made in advance. More are allowed, and cost an allocation once.
+const PROBES_RESERVED: usize = 16;
+
+// === what a try asks and says ===
 
 impl Breaker {
     /// A closed breaker that has seen nothing.
     #[must_use]
-    pub const fn new(settings: BreakerSettings) -> Self {
-        Self { settings }
+    pub fn new(settings: BreakerSettings) -> Self {
+        let probes = Probes { out: Vec::with_capacity(PROBES_RESERVED), ..Probes::default() };
+        let window = Window::new(settings.window);
+        Self { settings, phase: Phase::Closed, cycle: 0, openings: 0, in_a_row: 0, window, probes }
     }
 
     /// What it was made from.
     #[must_use]
     pub const fn settings(&self) -> &BreakerSettings {
         &self.settings
+    }
+
+    /// Whether a try that must end before `until` may go.
+    pub fn admit(
+        &mut self,
+        now: Instant,
+        until: Instant,
+        rng: &mut impl Random,
+    ) -> (Admission, Option<Moved>) {
+        match self.phase {
+            Phase::Closed => (self.pass(now, None), None),
+            Phase::Open { until: opens } if now < opens => {
+                (Admission::Refused { state: BreakerState::Open, retry_after: opens.since(now) }, None)
+            }
+            Phase::Open { .. } => {
+                self.half_open();
+                let moved = Moved {
+                    from: BreakerState::Open,
+                    to: BreakerState::HalfOpen,
+                    why: BreakerMove::OpenTimeOver,
+                };
+                (self.probe(now, until), Some(moved))
+            }
+            Phase::HalfOpen => (self.probe(now, until), None),
+            Phase::Ramping { since } => self.ramp(now, since, rng),
+        }
+    }
+
+    /// Counts how a try ended that `took` this long.
+    pub fn settle(
+        &mut self,
+        now: Instant,
+        lease: Lease,
+        health: Health,
+        took: Duration,
+        rng: &mut impl Random,
+    ) -> Option<Moved> {
+        if lease.cycle != self.cycle {
+            return None;
+        }
+        if lease.probe.is_some() {
+            return self.settle_probe(now, lease, health, took, rng);
+        }
+        if health == Health::Neutral {
+            return None;
+        }
+        self.count(now, health, took);
+        let why = self.reason_to_open()?;
+        let from = self.state(now);
+        self.openings = if from == BreakerState::Closed { 0 } else { self.openings + 1 };
+        self.open(now, rng);
+        Some(Moved { from, to: BreakerState::Open, why })
+    }
+
+    /// The try said nothing: it was cancelled, ignored, never sent. Its place is free again.
+    pub fn give_back(&mut self, lease: Lease) {
+        if lease.cycle == self.cycle
+            && let Some(number) = lease.probe
+        {
+            self.probes.out.retain(|probe| probe.number != number);
+        }
+    }
+
+    /// The state at `now`, as the next try would meet it: an open time that is over shows as half-open
+    /// although no try has come to see it.
+    #[must_use]
+    pub fn state(&self, now: Instant) -> BreakerState {
+        match self.phase {
+            Phase::Closed => BreakerState::Closed,
+            Phase::Open { until } if now < until => BreakerState::Open,
+            Phase::Open { .. } | Phase::HalfOpen => BreakerState::HalfOpen,
+            Phase::Ramping { since } if now < since + self.settings.ramp => BreakerState::Ramping,
+            Phase::Ramping { .. } => BreakerState::Closed,
+        }
+    }
+
+    /// Failures and tries in the window at `now`.
+    pub fn counts(&mut self, now: Instant) -> (u32, u32) {
+        self.window.roll(now);
+        let Counts { calls, failures, .. } = self.window.sum();
+        (failures, calls)
+    }
+
+    /// Probes whose lease has not ended at `now`.
+    #[must_use]
+    pub fn probes_out(&self, now: Instant) -> u32 {
+        self.probes.out.iter().filter(|probe| now < probe.expires).count() as u32
+    }
+}
+
+// === inside ===
+
+impl Breaker {
+    #[inline]
+    fn pass(&mut self, now: Instant, probe: Option<u64>) -> Admission {
+        let state = self.state(now);
+        let (failures, calls) = self.counts(now);
+        Admission::Passed { lease: Lease { cycle: self.cycle, probe }, state, failures, calls }
+    }
+
+    #[inline]
+    fn count(&mut self, now: Instant, health: Health, took: Duration) {
+        let failed = health == Health::Bad;
+        self.in_a_row = if failed { self.in_a_row.saturating_add(1) } else { 0 };
+        self.window.roll(now);
+        self.window.add(Counts { calls: 1, failures: failed.into(), slow: self.is_slow(took).into() });
+    }
+
+    fn is_slow(&self, took: Duration) -> bool {
+        self.settings.slow.is_some_and(|slow| slow.over <= took)
+    }
+
+    #[inline]
+    fn reason_to_open(&self) -> Option<BreakerMove> {
+        let Counts { calls, failures, slow } = self.window.sum();
+        if self.settings.consecutive.is_some_and(|limit| 0 < self.in_a_row && limit <= self.in_a_row) {
+            return Some(BreakerMove::Consecutive);
+        }
+        if calls < self.settings.min_calls {
+            return None;
+        }
+        // A share of nothing would open on the first success.
+        if 0 < failures && self.settings.failure_ratio.is_some_and(|ratio| ratio.is_reached(failures, calls))
+        {
+            return Some(BreakerMove::FailureRatio);
+        }
+        if 0 < slow && self.settings.slow.is_some_and(|limit| limit.ratio.is_reached(slow, calls)) {
+            return Some(BreakerMove::SlowRatio);
+        }
+        None
+    }
+
+    fn open(&mut self, now: Instant, rng: &mut impl Random) {
+        let factor = u64::from(self.settings.growth.max(1)).saturating_pow(self.openings);
+        let grown = nanos(self.settings.open).saturating_mul(factor);
+        // What is asked for is never shortened by the cap on what it grows to.
+        let span = grown.min(nanos(self.settings.open_max).max(nanos(self.settings.open)));
+        let longer = rng.up_to(Duration::from_nanos(self.settings.jitter.of(span)));
+        self.phase = Phase::Open { until: now + Duration::from_nanos(span) + longer };
+        self.forget();
+    }
+
+    fn half_open(&mut self) {
+        self.phase = Phase::HalfOpen;
+        self.forget();
+    }
+
+    /// A new cycle: what is still under way belongs to the old one.
+    fn forget(&mut self) {
+        self.cycle += 1;
+        self.in_a_row = 0;
+        self.window.clear();
+        self.probes.out.clear();
+        self.probes.succeeded = 0;
+        self.probes.slow = 0;
+    }
+
+    fn probe(&mut self, now: Instant, until: Instant) -> Admission {
+        self.probes.out.retain(|probe| now < probe.expires);
+        let taken = self.probes.out.len() as u64 + u64::from(self.probes.succeeded);
+        if u64::from(self.settings.probes.max(1)) <= taken {
+            let first = self.probes.out.iter().map(|probe| probe.expires).min().unwrap_or(now);
+            return Admission::Refused { state: BreakerState::HalfOpen, retry_after: first.since(now) };
+        }
+        let number = self.probes.next;
+        self.probes.next += 1;
+        let expires = until.min(now + self.settings.probe_lease);
+        self.probes.out.push(Probe { number, expires });
+        self.pass(now, Some(number))
+    }
+
+    /// An answer after its lease ended still counts within its cycle: a callee that always takes longer
+    /// than the lease could never be taken back otherwise.
+    fn settle_probe(
+        &mut self,
+        now: Instant,
+        lease: Lease,
+        health: Health,
+        took: Duration,
+        rng: &mut impl Random,
+    ) -> Option<Moved> {
+        self.give_back(lease);
+        match health {
+            Health::Neutral => None,
+            Health::Bad => Some(self.reopen(now, BreakerMove::ProbeFailed, rng)),
+            Health::Good => {
+                self.probes.succeeded += 1;
+                self.probes.slow += u32::from(self.is_slow(took));
+                if self.probes.succeeded < self.settings.probes.max(1) {
+                    return None;
+                }
+                let (slow, all) = (self.probes.slow, self.probes.succeeded);
+                if 0 < slow && self.settings.slow.is_some_and(|limit| limit.ratio.is_reached(slow, all)) {
+                    return Some(self.reopen(now, BreakerMove::SlowRatio, rng));
+                }
+                Some(self.close(now))
+            }
+        }
+    }
+
+    fn reopen(&mut self, now: Instant, why: BreakerMove, rng: &mut impl Random) -> Moved {
+        self.openings = self.openings.saturating_add(1);
+        self.open(now, rng);
+        Moved { from: BreakerState::HalfOpen, to: BreakerState::Open, why }
+    }
+
+    fn close(&mut self, now: Instant) -> Moved {
+        self.forget();
+        self.phase = Phase::Ramping { since: now };
+        if self.settings.ramp.is_zero() {
+            self.phase = Phase::Closed;
+            self.openings = 0;
+        }
+        Moved { from: BreakerState::HalfOpen, to: self.state(now), why: BreakerMove::ProbesSucceeded }
+    }
+
+    fn ramp(&mut self, now: Instant, since: Instant, rng: &mut impl Random) -> (Admission, Option<Moved>) {
+        let (whole, elapsed) = (nanos(self.settings.ramp), nanos(now.since(since)));
+        if whole <= elapsed {
+            self.phase = Phase::Closed;
+            self.openings = 0;
+            let moved =
+                Moved { from: BreakerState::Ramping, to: BreakerState::Closed, why: BreakerMove::RampOver };
+            return (self.pass(now, None), Some(moved));
+        }
+        if rng.below(whole) < elapsed.max(whole / RAMP_FROM) {
+            return (self.pass(now, None), None);
+        }
+        // Another may pass at once; by then all do.
+        let retry_after = Duration::from_nanos(whole - elapsed);
+        (Admission::Refused { state: BreakerState::Ramping, retry_after }, None)
     }
 }

@@ -1,16 +1,30 @@
 //! One call, from its admission to its end.
+//!
+//! The machine decides, its driver acts. What it answers is always one thing to do next ([`Step`]): wait for
+//! a place, send a try, sleep, or answer. Guard, client and simulator drive the same machine, which is why a
+//! design can be tried out before it runs.
+//!
+//! In order: rate limit, place in the bulkhead, then for each try: breaker, host, faults, send, classify,
+//! record, and the question whether another follows.
+//!
+//! Dropping a [`Call`] is cancellation, at any step: its place, its place in the queue, its probe, its share
+//! of the budget go back.
 
+use crate::breaker::{Admission, Lease, Moved};
+use crate::classify;
 use crate::deadline::until_of_try;
 use crate::edge::Edge;
-use crate::retry::Pushback;
-use bowline_fault::Injection;
-use bowline_model::decision::{DeadlineSource, GiveUp, Observer, TryEnd};
-use bowline_model::{Deadline, Instant, Outcome, Random};
+use crate::report::{Pushback, Report};
+use crate::retry::{Finished, Verdict};
+use crate::shared::{Arrived, SharedBreaker};
+use bowline_fault::{Injection, Then};
+use bowline_model::decision::{DeadlineSource, FaultKind, GiveUp, Observer, TryEnd};
+use bowline_model::{Deadline, Decision, Instant, Outcome, Random};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// What a call is to begin with.
+/// What a call begins with.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
     /// When it begins.
@@ -61,31 +75,8 @@ pub struct Try {
     pub until: Instant,
     /// Whether that is the call's deadline: report [`TryEnd::DeadlineExceeded`], else [`TryEnd::TimedOut`].
     pub until_is_deadline: bool,
-    /// What to break on purpose.
+    /// What to break on purpose, within the try's time.
     pub injection: Injection,
-}
-
-/// How a try ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Report {
-    /// What was seen.
-    pub end: TryEnd,
-    /// What it did to the world.
-    pub outcome: Outcome,
-    /// What the callee said about being asked again.
-    pub pushback: Option<Pushback>,
-    /// Whether one of the headers that the `retriable-headers` condition asks for was there.
-    pub retriable_header: bool,
-    /// Whether the answer carried `x-envoy-ratelimited`.
-    pub rate_limited: bool,
-}
-
-impl Report {
-    /// A try that ended this way, and nothing more to say about it.
-    #[must_use]
-    pub const fn new(end: TryEnd, outcome: Outcome) -> Self {
-        Self { end, outcome, pushback: None, retriable_header: false, rate_limited: false }
-    }
 }
 
 /// How a call ended.
@@ -93,7 +84,8 @@ impl Report {
 pub struct End {
     /// Why no (further) try is made.
     pub reason: GiveUp,
-    /// What the call, with all its tries, did to the world.
+    /// What the call, with all its tries, did to the world. A try that may have had an effect is not undone
+    /// by a later one that surely had none.
     pub outcome: Outcome,
     /// Tries sent.
     pub tries: u32,
@@ -106,17 +98,35 @@ pub struct End {
 /// One call. Dropping it gives everything back that it holds.
 #[derive(Debug)]
 pub struct Call {
-    edge: Arc<Edge>,
+    held: Held,
     ask: Ask,
+    phase: Phase,
+    /// Tries sent.
     tries: u32,
+    /// The wait before the last try.
+    previous: Duration,
+    last: Option<TryEnd>,
+    /// Whether a try may have had an effect.
+    unknown: bool,
+    forbidden: Option<GiveUp>,
 }
 
 /// A call's place in the bulkhead, held until the answer's body is through.
 #[derive(Debug)]
 #[must_use = "dropping it gives the place to the next call"]
 pub struct Permit {
-    _edge: Arc<Edge>,
+    _held: Held,
 }
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Waiting { until: Instant, ticket: u64 },
+    Trying { what: Try, since: Instant },
+    Sleeping { until: Instant },
+    Over(End),
+}
+
+// === what a driver calls ===
 
 impl Call {
     /// Begins a call.
@@ -126,8 +136,19 @@ impl Call {
         rng: &mut impl Random,
         seen: &mut impl Observer,
     ) -> (Self, Step) {
-        let mut call = Self { edge: Arc::clone(edge), ask, tries: 0 };
-        let step = call.woke(ask.now, rng, seen);
+        edge.counters().call_begun();
+        let mut call = Self {
+            held: Held::nothing(Arc::clone(edge)),
+            ask,
+            // Until the first step is known: as if it had slept and could be sent.
+            phase: Phase::Sleeping { until: ask.now },
+            tries: 0,
+            previous: Duration::ZERO,
+            last: None,
+            unknown: false,
+            forbidden: None,
+        };
+        let step = call.enter(rng, seen);
         (call, step)
     }
 
@@ -139,23 +160,25 @@ impl Call {
         rng: &mut impl Random,
         seen: &mut impl Observer,
     ) -> Poll<Step> {
-        let _ = cx;
-        Poll::Ready(self.woke(now, rng, seen))
+        match self.place(now, Some(cx.waker()), rng, seen) {
+            Step::Wait { .. } => Poll::Pending,
+            step => Poll::Ready(step),
+        }
     }
 
-    /// After [`Step::Sleep`], or once a [`Step::Wait`] is over.
+    /// After [`Step::Sleep`], or once a [`Step::Wait`] is over. Woken too early, it says again until when;
+    /// at any other time it repeats the step that is due.
     pub fn woke(&mut self, now: Instant, rng: &mut impl Random, seen: &mut impl Observer) -> Step {
-        let _ = (rng, seen);
-        self.tries += 1;
-        let per_try = self.edge.policy().retry.per_try;
-        let (until, until_is_deadline) = until_of_try(self.ask.deadline, per_try, now);
-        let injection = self.edge.policy().faults.decide(self.ask.seed, self.tries);
-        let host =
-            ((u32::from(self.ask.first_host) + self.tries - 1) % u32::from(self.ask.hosts.max(1))) as u16;
-        Step::Send(Try { number: self.tries, host, until, until_is_deadline, injection })
+        match self.phase {
+            Phase::Waiting { .. } => self.place(now, None, rng, seen),
+            Phase::Sleeping { until } if now < until => Step::Sleep { until },
+            Phase::Sleeping { .. } => self.send(now, rng, seen),
+            Phase::Trying { what, .. } => Step::Send(what),
+            Phase::Over(end) => Step::End(end),
+        }
     }
 
-    /// After [`Step::Send`]: how the try ended.
+    /// After [`Step::Send`]: how the try ended. At any other time it repeats the step that is due.
     pub fn ended(
         &mut self,
         now: Instant,
@@ -163,28 +186,321 @@ impl Call {
         rng: &mut impl Random,
         seen: &mut impl Observer,
     ) -> Step {
-        let _ = (rng, seen);
-        if report.outcome == Outcome::Refused && self.tries < self.edge.policy().retry.tries {
-            return Step::Sleep { until: now };
+        let Phase::Trying { what, since } = self.phase else { return self.woke(now, rng, seen) };
+        let Report { end, outcome, pushback, .. } = report;
+        let took = now.since(since);
+        seen.decided(now, Decision::TryEnded { number: what.number, outcome, end, took });
+        self.last = Some(end);
+        self.unknown |= outcome == Outcome::Unknown;
+        self.held.retry_over();
+        if let Some((breaker, lease)) = self.held.take_lease() {
+            moved(now, breaker.settle(now, lease, classify::health(end, outcome), took, rng), seen);
         }
-        let reason = match report.outcome {
-            Outcome::Succeeded | Outcome::Pending => GiveUp::Done,
-            Outcome::Failed => GiveUp::NotRetryable,
-            Outcome::Refused => GiveUp::TriesExhausted,
-            Outcome::Unknown => GiveUp::NotSafe,
-        };
-        let (outcome, last) = (report.outcome, Some(report.end));
-        Step::End(End { reason, outcome, tries: self.tries, last, retry_after: None })
+        match self.judge(now, report, rng) {
+            Verdict::Again { after, why } => {
+                self.held.retrying = true;
+                self.held.edge.counters().retry_allowed(why);
+                seen.decided(now, Decision::RetryScheduled { number: self.tries + 1, after, why });
+                self.previous = after;
+                let until = now + after;
+                self.phase = Phase::Sleeping { until };
+                if after.is_zero() { self.send(now, rng, seen) } else { Step::Sleep { until } }
+            }
+            Verdict::Stop(reason) => {
+                let retry_after = match pushback {
+                    Some(Pushback::After(span)) => Some(span),
+                    Some(Pushback::Never) | None => None,
+                };
+                self.end(now, reason, self.outcome_with(outcome), retry_after, seen)
+            }
+        }
     }
 
-    /// No try may follow, and this is why: the body is too large to send again, or part of the answer
-    /// was already passed on.
-    pub fn forbid_retry(&mut self, why: GiveUp) {
-        let _ = why;
+    /// No try may follow, and this is why: the body is too large to send again, or part of the answer was
+    /// already passed on.
+    pub const fn forbid_retry(&mut self, why: GiveUp) {
+        self.forbidden = Some(why);
     }
 
     /// After [`Step::End`]: the place in the bulkhead, to be held until the answer's body is through.
-    pub fn into_permit(self) -> Permit {
-        Permit { _edge: self.edge }
+    pub fn into_permit(mut self) -> Permit {
+        self.held.end(GiveUp::Cancelled);
+        Permit { _held: self.held }
+    }
+
+    /// Tries sent so far.
+    #[must_use]
+    pub const fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// What it began with.
+    #[must_use]
+    pub const fn ask(&self) -> &Ask {
+        &self.ask
+    }
+}
+
+// === the steps, in order ===
+
+impl Call {
+    fn enter(&mut self, rng: &mut impl Random, seen: &mut impl Observer) -> Step {
+        let Ask { now, deadline, deadline_by, .. } = self.ask;
+        if deadline_by != DeadlineSource::Nobody {
+            seen.decided(now, Decision::DeadlineSet { remaining: deadline.remaining(now), by: deadline_by });
+        }
+        if deadline.has_passed(now) {
+            return self.refuse(now, GiveUp::DeadlineExceeded, None, seen);
+        }
+        if self.ask.hosts == 0 {
+            return self.refuse(now, GiveUp::NoHost, None, seen);
+        }
+        if let Some(Err(wait)) = self.held.edge.rate().map(|rate| rate.take(now)) {
+            return self.refuse(now, GiveUp::RateLimited, Some(wait), seen);
+        }
+        let Some(bulkhead) = self.held.edge.bulkhead() else { return self.send(now, rng, seen) };
+        match bulkhead.arrive() {
+            Arrived::Enters { running } => {
+                self.held.place = Place::Inside;
+                seen.decided(now, Decision::Admitted { running });
+                self.send(now, rng, seen)
+            }
+            Arrived::Waits { ahead, ticket } => {
+                let until = (now + bulkhead.settings().wait).min(deadline.instant());
+                self.held.place = Place::InQueue(ticket);
+                self.phase = Phase::Waiting { until, ticket };
+                seen.decided(now, Decision::Queued { ahead, wait: until.since(now) });
+                Step::Wait { until }
+            }
+            Arrived::Refused => self.refuse(now, GiveUp::BulkheadFull, None, seen),
+        }
+    }
+
+    fn place(
+        &mut self,
+        now: Instant,
+        waker: Option<&Waker>,
+        rng: &mut impl Random,
+        seen: &mut impl Observer,
+    ) -> Step {
+        let Phase::Waiting { until, ticket } = self.phase else {
+            return self.woke(now, rng, seen);
+        };
+        let granted = self.held.edge.bulkhead().and_then(|bulkhead| {
+            let granted = match waker {
+                Some(waker) => bulkhead.poll(ticket, waker),
+                None => bulkhead.is_granted(ticket),
+            };
+            granted.then(|| bulkhead.running())
+        });
+        if let Some(running) = granted {
+            self.held.place = Place::Inside;
+            seen.decided(now, Decision::Admitted { running });
+            return self.send(now, rng, seen);
+        }
+        if now < until {
+            return Step::Wait { until };
+        }
+        let reason =
+            if self.ask.deadline.has_passed(now) { GiveUp::DeadlineExceeded } else { GiveUp::QueueTimedOut };
+        self.refuse(now, reason, None, seen)
+    }
+
+    fn send(&mut self, now: Instant, rng: &mut impl Random, seen: &mut impl Observer) -> Step {
+        if self.ask.deadline.has_passed(now) {
+            return self.refuse(now, GiveUp::DeadlineExceeded, None, seen);
+        }
+        let per_try = self.held.edge.policy().retry.per_try;
+        let (until, until_is_deadline) = until_of_try(self.ask.deadline, per_try, now);
+        if let Some(breaker) = self.held.edge.breaker() {
+            let (admission, change) = breaker.admit(now, until, rng);
+            moved(now, change, seen);
+            match admission {
+                Admission::Passed { lease, state, failures, calls } => {
+                    self.held.lease = Some(lease);
+                    seen.decided(now, Decision::BreakerPassed { state, failures, calls });
+                }
+                Admission::Refused { state, retry_after } => {
+                    seen.decided(now, Decision::BreakerRefused { state, retry_after });
+                    return self.refuse(now, GiveUp::BreakerOpen, Some(retry_after), seen);
+                }
+            }
+        }
+        self.tries += 1;
+        let number = self.tries;
+        if number == 1 {
+            self.held.begin_counting(now);
+        }
+        self.held.edge.counters().try_sent();
+        let injection = self.held.edge.policy().faults.decide(self.ask.seed, number);
+        let host = self.host_of(number);
+        injected(now, number, &injection, seen);
+        seen.decided(now, Decision::TryStarted { number, host, within: until.since(now) });
+        let what = Try { number, host, until, until_is_deadline, injection };
+        self.phase = Phase::Trying { what, since: now };
+        Step::Send(what)
+    }
+
+    fn judge(&self, now: Instant, report: Report, rng: &mut impl Random) -> Verdict {
+        let policy = self.held.edge.policy();
+        let finished = Finished {
+            number: self.tries,
+            report,
+            repeatable: self.ask.repeatable,
+            untried_host: self.tries < u32::from(self.ask.hosts),
+            forbidden: self.forbidden,
+            retried_elsewhere: policy.cross_hop.retried_elsewhere(self.ask.arrived_try),
+            remaining: self.ask.deadline.remaining(now),
+            previous: self.previous,
+        };
+        let budget = || self.held.edge.budget().is_none_or(|budget| budget.try_retry(now));
+        policy.retry.decide(&finished, budget, rng)
+    }
+
+    /// The hosts in a circle from the balancer's choice: none is tried twice before all were tried once.
+    fn host_of(&self, number: u32) -> u16 {
+        let hosts = u32::from(self.ask.hosts.max(1));
+        if number == 1 && u32::from(self.ask.first_host) < hosts {
+            return self.ask.first_host;
+        }
+        ((u32::from(self.ask.first_host) + (number - 1) % hosts) % hosts) as u16
+    }
+
+    /// Ends the call where no try was sent for this step.
+    #[cold]
+    fn refuse(
+        &mut self,
+        now: Instant,
+        reason: GiveUp,
+        retry_after: Option<Duration>,
+        seen: &mut impl Observer,
+    ) -> Step {
+        // Whatever was tried before was refused, or this try would not have followed; unless unknown.
+        let outcome = self.outcome_with(Outcome::Refused);
+        self.end(now, reason, outcome, retry_after, seen)
+    }
+
+    fn end(
+        &mut self,
+        now: Instant,
+        reason: GiveUp,
+        outcome: Outcome,
+        retry_after: Option<Duration>,
+        seen: &mut impl Observer,
+    ) -> Step {
+        if reason != GiveUp::Done {
+            seen.decided(now, Decision::GaveUp { reason, remaining: self.ask.deadline.remaining(now) });
+        }
+        self.held.end(reason);
+        let end = End { reason, outcome, tries: self.tries, last: self.last, retry_after };
+        self.phase = Phase::Over(end);
+        Step::End(end)
+    }
+
+    /// What all tries did to the world, where the last one did `last`.
+    const fn outcome_with(&self, last: Outcome) -> Outcome {
+        match last {
+            Outcome::Failed | Outcome::Refused if self.unknown => Outcome::Unknown,
+            _ => last,
+        }
+    }
+}
+
+// === what a call holds ===
+
+/// What a call holds of its edge, each to be given back exactly once.
+#[derive(Debug)]
+struct Held {
+    edge: Arc<Edge>,
+    place: Place,
+    lease: Option<Lease>,
+    /// Whether it counts among the budget's calls.
+    counted: bool,
+    /// Whether it counts among the budget's retries.
+    retrying: bool,
+    /// Whether its end was counted.
+    ended: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Outside,
+    InQueue(u64),
+    Inside,
+}
+
+impl Held {
+    const fn nothing(edge: Arc<Edge>) -> Self {
+        Self { edge, place: Place::Outside, lease: None, counted: false, retrying: false, ended: false }
+    }
+
+    fn begin_counting(&mut self, now: Instant) {
+        if let Some(budget) = self.edge.budget() {
+            budget.begun(now);
+            self.counted = true;
+        }
+    }
+
+    fn take_lease(&mut self) -> Option<(&SharedBreaker, Lease)> {
+        let lease = self.lease.take()?;
+        self.edge.breaker().map(|breaker| (breaker, lease))
+    }
+
+    fn retry_over(&mut self) {
+        if std::mem::take(&mut self.retrying)
+            && let Some(budget) = self.edge.budget()
+        {
+            budget.retry_over();
+        }
+    }
+
+    /// The call is over, for the first reason given. Only the place is kept, for the answer's body.
+    fn end(&mut self, reason: GiveUp) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.edge.counters().call_ended(reason);
+        if let Some((breaker, lease)) = self.take_lease() {
+            breaker.give_back(lease);
+        }
+        self.retry_over();
+        if std::mem::take(&mut self.counted)
+            && let Some(budget) = self.edge.budget()
+        {
+            budget.over();
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.end(GiveUp::Cancelled);
+        if let Some(bulkhead) = self.edge.bulkhead() {
+            match self.place {
+                Place::Outside => (),
+                Place::InQueue(ticket) => bulkhead.give_up(ticket),
+                Place::Inside => bulkhead.leave(),
+            }
+        }
+    }
+}
+
+// === what is told ===
+
+fn moved(now: Instant, moved: Option<Moved>, seen: &mut impl Observer) {
+    if let Some(Moved { from, to, why }) = moved {
+        seen.decided(now, Decision::BreakerMoved { from, to, why });
+    }
+}
+
+fn injected(now: Instant, number: u32, injection: &Injection, seen: &mut impl Observer) {
+    let then = match injection.then {
+        Then::Send => None,
+        Then::Abort { status } => Some(FaultKind::Abort(status)),
+        Then::AbortGrpc { code } => Some(FaultKind::Abort(code.into())),
+        Then::Drop => Some(FaultKind::Drop),
+    };
+    for fault in injection.delay.map(FaultKind::Delay).into_iter().chain(then) {
+        seen.decided(now, Decision::FaultInjected { number, fault });
     }
 }

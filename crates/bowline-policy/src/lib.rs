@@ -8,6 +8,7 @@
 //! - [`settings`]: [`CallPolicy`], everything that governs one call
 //! - [`classify`]: how an answer becomes an outcome, and what an outcome says about health
 //! - [`deadline`]: who sets the deadline, and how it travels
+//! - [`report`]: [`Report`], what a driver tells of a finished try
 //! - [`backoff`], [`conditions`], [`retry`]: whether and when a try follows another
 //! - [`budget`], [`breaker`], [`bulkhead`], [`rate`]: the four machines that remember
 //! - [`shared`]: the same four, shared by all workers of a process
@@ -59,21 +60,24 @@ pub mod deadline;
 pub mod edge;
 pub mod rate;
 pub mod ratio;
+pub mod report;
 pub mod retry;
 pub mod settings;
 pub mod shared;
 mod sync;
+mod window;
 
 pub use backoff::Backoff;
 pub use breaker::{Breaker, BreakerSettings, Slow};
 pub use budget::{Budget, BudgetSettings, ConcurrentBudget};
 pub use bulkhead::{Bulkhead, BulkheadSettings};
-pub use call::{Ask, Call, End, Permit, Report, Step, Try};
+pub use call::{Ask, Call, End, Permit, Step, Try};
 pub use conditions::Conditions;
 pub use counters::Counters;
 pub use edge::{Edge, Parts};
 pub use rate::{RateLimit, RateSettings};
 pub use ratio::Ratio;
-pub use retry::{Pushback, RetryRule, RetrySettings};
+pub use report::{Pushback, Report};
+pub use retry::{RetryRule, RetrySettings};
 pub use settings::{CallPolicy, CrossHop};
 pub use shared::{SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};
