@@ -1,8 +1,39 @@
 //! Documents in, design out.
+//!
+//! In the order in which it is done:
+//! - [`services`]: who there is, by [`names`]
+//! - [`rules`]: subsets and traffic policies; [`works`]: what operations do
+//! - [`policies`], and from all of them [`settings`]: the effective policy of one call
+//! - [`routes`], with [`conditions`] and [`delegates`]: what a VirtualService's rules become
+//! - [`mesh`] and [`listeners`]: the tables
+//!
+//! Nothing here fails at the first mistake; [`findings`] collects them all.
 
+mod annotations;
+mod conditions;
+mod delegates;
+mod findings;
+mod listeners;
+mod mesh;
+mod names;
+mod near;
+mod policies;
+mod routes;
+mod rules;
+mod services;
+mod settings;
+mod works;
+
+use crate::kinds::Documents;
 use crate::mistake::Mistake;
 use crate::resolved::Design;
+use crate::route_test::RouteTest;
 use crate::{Reading, Text};
+use findings::Findings;
+use policies::Policies;
+use rules::Rules;
+use services::Services;
+use settings::Voices;
 
 /// Works out what all documents together mean.
 ///
@@ -10,7 +41,16 @@ use crate::{Reading, Text};
 /// Everything that keeps the design from being used: the mistakes of reading, or, where there are
 /// none, those that only show when documents meet.
 pub fn resolve(reading: &Reading) -> Result<Design, Vec<Mistake>> {
-    if reading.mistakes.is_empty() { Ok(Design::default()) } else { Err(reading.mistakes.clone()) }
+    let mut findings = Findings::default();
+    let mut design = design(&reading.documents, &mut findings);
+    if reading.mistakes.is_empty() && findings.mistakes.is_empty() {
+        design.notes = reading.notes.iter().cloned().chain(findings.notes).collect();
+        return Ok(design);
+    }
+    // A document that could not be read leaves names that seem to lead nowhere; then only those
+    // mistakes are said that hold whatever that document was meant to say.
+    let holds = |mistake: &Mistake| reading.mistakes.is_empty() || !mistake.code.starts_with("unknown-");
+    Err(reading.mistakes.iter().cloned().chain(findings.mistakes.into_iter().filter(holds)).collect())
 }
 
 /// Reads and resolves.
@@ -20,3 +60,83 @@ pub fn resolve(reading: &Reading) -> Result<Design, Vec<Mistake>> {
 pub fn load(texts: &[Text]) -> Result<Design, Vec<Mistake>> {
     resolve(&crate::read(texts))
 }
+
+fn design(documents: &Documents, findings: &mut Findings) -> Design {
+    annotations::check(documents, findings);
+    let mut services = Services::of(documents, findings);
+    let rules = Rules::of(documents, findings);
+    rules.cut_subsets(&mut services);
+    works::fill(documents, &mut services, findings);
+    let policies = Policies::of(documents, &services, &route_names(documents), findings);
+    settings::settle(&mut services, &rules, &policies, findings);
+
+    let voices = Voices { services: &services, rules: &rules, policies: &policies };
+    let listeners = listeners::listeners(documents, voices, findings);
+    let mesh = mesh::table(documents, voices, findings);
+    note_what_is_not_served(documents, &services, findings);
+    let tests = documents.tests.iter().flat_map(|tests| &tests.test_cases);
+    Design {
+        listeners,
+        mesh,
+        tests: tests.map(|written| RouteTest { written: written.clone() }).collect(),
+        notes: Vec::new(),
+        policies: documents.policies.len(),
+        services: services.all,
+    }
+}
+
+/// Every name by which a policy can target a route.
+fn route_names(documents: &Documents) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for document in &documents.virtual_services {
+        for (index, rule) in document.spec.http.iter().enumerate() {
+            names.extend(routes::names_of(document, rule, index));
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Says by name what documents ask for and do not get from this version, and who is only named.
+fn note_what_is_not_served(documents: &Documents, services: &Services, findings: &mut Findings) {
+    for document in &documents.virtual_services {
+        let spec = &document.spec;
+        if let Some(rule) = spec.tcp.first() {
+            findings.note("VirtualService tcp", "not served by this version, which speaks HTTP", &rule.place);
+        }
+        if let Some(rule) = spec.tls.first() {
+            findings.note("VirtualService tls", "not served by this version, which speaks HTTP", &rule.place);
+        }
+        if let Some(export) = spec.export_to.first() {
+            findings.not_acted_on("VirtualService exportTo", &export.place);
+        }
+    }
+    for document in &documents.service_entries {
+        let spec = &document.spec;
+        if let Some(export) = spec.export_to.first() {
+            findings.not_acted_on("ServiceEntry exportTo", &export.place);
+        }
+        if let Some(selector) = &spec.workload_selector {
+            let text = "selects workloads, which this version does not know: the entry has no endpoints";
+            findings.note("ServiceEntry workloadSelector", text, &selector.place);
+        }
+        if let Some(names) = spec.subject_alt_names.first() {
+            findings.not_acted_on("ServiceEntry subjectAltNames", &names.place);
+        }
+    }
+    let nameless: Vec<_> = services.all.iter().filter(|service| service.implied).collect();
+    if let [first, ..] = nameless[..] {
+        let text = "only named by rules: no document says where they answer; a request routed there gets 503, `no host`";
+        let names: Vec<&str> = nameless.iter().take(3).map(|service| &*service.name).collect();
+        let more = nameless.len() - names.len();
+        let subject = match more {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        };
+        findings.note(subject, text, &first.place);
+    }
+}
+
+#[cfg(test)]
+mod tests;

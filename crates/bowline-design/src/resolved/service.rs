@@ -128,6 +128,8 @@ pub struct Endpoint {
 pub struct Subset {
     /// Its name.
     pub name: Arc<str>,
+    /// The labels that its endpoints carry.
+    pub labels: BTreeMap<String, String>,
     /// Which endpoints belong to it, as indexes of [`Service::endpoints`].
     pub endpoints: Vec<usize>,
     /// Where it is declared.

@@ -1,0 +1,531 @@
+//! The rules of a VirtualService as routes of a table.
+
+use super::conditions::{self, Proxies};
+use super::findings::Findings;
+use super::settings::{self, Caller, Layer, Voices};
+use crate::kinds::common::Destination as WrittenDestination;
+use crate::kinds::virtual_service::{
+    CorsPolicy, HeaderOperations, Headers, HttpBody, HttpRedirect, HttpRewrite, HttpRoute,
+    RedirectPort as WrittenPort, UnmatchedPreflights,
+};
+use crate::kinds::{Doc, VirtualService};
+use crate::mistake::{Place, Spot};
+use crate::resolved::{PlannedCall, Service, ServiceId};
+use crate::routing::headers::{HeaderPut, HeaderSide};
+use crate::routing::redirect::RedirectPort;
+use crate::routing::{
+    Action, Condition, Cors, Destination, HeaderOps, IstioFault, Mirror, Redirect, Rewrite, Route,
+    UriRewrite, Weighted,
+};
+use bowline_fault::Percent;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The annotation that puts a VirtualService's fault inside the try.
+pub(super) const FAULTS_INSIDE_TRY: &str = "bowline.dev/faults-inside-try";
+
+/// A VirtualService, seen by some proxies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<'s> {
+    pub(super) document: &'s Doc<VirtualService>,
+    pub(super) proxies: Proxies<'s>,
+    pub(super) layer: Layer,
+}
+
+/// Its rules, as routes. A rule that delegates has become its delegate's rules before.
+pub(super) fn routes(
+    seen: Seen<'_>,
+    rules: &[(usize, Spot<HttpRoute>)],
+    voices: Voices<'_>,
+    findings: &mut Findings,
+) -> Vec<Arc<Route>> {
+    let several = rules.len() > 1;
+    rules.iter().map(|(index, rule)| Arc::new(route(seen, rule, *index, several, voices, findings))).collect()
+}
+
+/// Every name by which the rule at `index` can be targeted.
+pub(super) fn names_of(document: &Doc<VirtualService>, rule: &HttpRoute, index: usize) -> Vec<String> {
+    let meta = &document.meta;
+    let mut names = vec![
+        meta.name.clone(),
+        format!("{}/{}", meta.namespace, meta.name),
+        format!("{}[{index}]", meta.name),
+    ];
+    names.extend(rule.name.as_ref().map(|name| name.value.clone()));
+    names
+}
+
+fn route(
+    seen: Seen<'_>,
+    rule: &Spot<HttpRoute>,
+    index: usize,
+    several: bool,
+    voices: Voices<'_>,
+    findings: &mut Findings,
+) -> Route {
+    let meta = &seen.document.meta;
+    let namespace = &meta.namespace;
+    let faults_inside = meta.annotations.get(FAULTS_INSIDE_TRY).is_some_and(|value| value == "true");
+    let own = rule.headers.as_ref().map(|headers| header_ops(headers, findings)).unwrap_or_default();
+    let name = match &rule.name {
+        Some(name) => name.value.clone(),
+        None if several => format!("{}[{index}]", meta.name),
+        None => meta.name.clone(),
+    };
+    note_what_is_not_acted_on(rule, findings);
+    let fault = rule.fault.as_ref().filter(|_| !faults_inside).map(|fault| IstioFault {
+        delay: settings::delay(fault, findings),
+        abort: settings::abort(fault, findings),
+        place: fault.place.clone(),
+    });
+    Route {
+        name: name.into(),
+        place: rule.place.clone(),
+        conditions: rule
+            .matches
+            .iter()
+            .map(|written| conditions::condition(written, namespace, seen.proxies, findings))
+            .collect(),
+        action: action(seen, rule, index, &own, faults_inside, voices, findings),
+        timeout: settings::timeout(rule, faults_inside),
+        headers: own,
+        fault,
+        cors: rule.cors_policy.as_ref().map(|cors| self::cors(cors, findings)),
+        mirrors: mirrors(rule, namespace, voices, findings),
+    }
+}
+
+fn action(
+    seen: Seen<'_>,
+    rule: &Spot<HttpRoute>,
+    index: usize,
+    own: &HeaderOps,
+    faults_inside: bool,
+    voices: Voices<'_>,
+    findings: &mut Findings,
+) -> Action {
+    if let Some(written) = &rule.redirect {
+        return Action::Redirect(redirect(written));
+    }
+    if let Some(response) = &rule.direct_response {
+        let status = u16::try_from(response.status.value).unwrap_or(500);
+        let body = response.body.as_ref().map(|body| self::body(body, findings)).unwrap_or_default();
+        return Action::Respond { status, body };
+    }
+    let names = names_of(seen.document, rule, index);
+    let mut destinations = Vec::new();
+    // Of several, those without weight get nothing (Istio, `applyHTTPRouteDestination`); one alone gets
+    // everything, whatever its weight.
+    let several = rule.route.len() > 1;
+    for written in &rule.route {
+        let weight = written.weight.as_ref().map_or(0, |weight| weight.value);
+        if several && weight == 0 {
+            continue;
+        }
+        let Some(destination) =
+            destination(&written.destination, &seen.document.meta.namespace, voices, findings)
+        else {
+            continue;
+        };
+        let theirs =
+            written.headers.as_ref().map(|headers| header_ops(headers, findings)).unwrap_or_default();
+        // Istio appends a lone destination's operations to the route's; of several, Envoy does the
+        // destination's first. An authority that the rule itself rewrites stands in both cases.
+        let mut headers = if several { theirs.then(own) } else { own.then(&theirs) };
+        headers.authority = if several {
+            theirs.authority.clone().or_else(|| own.authority.clone())
+        } else {
+            own.authority.clone().or_else(|| theirs.authority.clone())
+        };
+        let caller = |operation| Caller {
+            layer: seen.layer,
+            service: destination.service,
+            subset: destination.subset.as_ref(),
+            port: destination.port,
+            operation,
+            route: Some(&rule.value),
+            route_names: &names,
+            faults_inside,
+        };
+        let calls = planned(voices, destination.service, caller, findings);
+        let weight = if several { weight } else { 1 };
+        destinations.push(Weighted { weight, destination, headers, calls });
+    }
+    let rewrite = rule.rewrite.as_ref().and_then(|written| rewrite(written, findings));
+    Action::Forward { destinations, rewrite }
+}
+
+/// The calls that a destination can become.
+fn planned<'c>(
+    voices: Voices<'_>,
+    service: ServiceId,
+    caller: impl Fn(Option<usize>) -> Caller<'c>,
+    findings: &mut Findings,
+) -> Vec<PlannedCall> {
+    let operations = (0..voices.services.get(service).operations.len()).map(Some);
+    operations
+        .chain([None])
+        .map(|operation| {
+            let settings = Arc::new(voices.settings(&caller(operation), findings));
+            PlannedCall { operation, settings }
+        })
+        .collect()
+}
+
+/// The route that Istio makes for a service that no rule speaks for.
+pub(super) fn default_route(service: ServiceId, voices: Voices<'_>, findings: &mut Findings) -> Route {
+    let destination = destination_of(service, None, None, voices.services.get(service));
+    let caller = |operation| Caller {
+        layer: Layer::Mesh,
+        service,
+        subset: None,
+        port: destination.port,
+        operation,
+        route: None,
+        route_names: &[],
+        faults_inside: false,
+    };
+    let calls = planned(voices, service, caller, findings);
+    let place = voices.services.get(service).place.clone();
+    let weighted = Weighted { weight: 1, destination, headers: HeaderOps::default(), calls };
+    Route {
+        name: "default".into(),
+        place,
+        conditions: Vec::new(),
+        action: Action::Forward { destinations: vec![weighted], rewrite: None },
+        timeout: None,
+        headers: HeaderOps::default(),
+        fault: None,
+        cors: None,
+        mirrors: Vec::new(),
+    }
+}
+
+/// A written destination, looked up. Every exact host is known by now: at worst, only by its name.
+fn destination(
+    written: &Spot<WrittenDestination>,
+    namespace: &str,
+    voices: Voices<'_>,
+    findings: &mut Findings,
+) -> Option<Destination> {
+    let Some(id) = voices.services.names.find(&written.host, namespace) else {
+        let text = "no destination: a wildcard names no one service";
+        findings.note(&written.host.value, text, &written.host.place);
+        return None;
+    };
+    let service = voices.services.get(id);
+    let subset = written.subset.as_ref().filter(|subset| !subset.value.is_empty());
+    let port = written.port.as_ref().and_then(|port| port.number.as_ref()).map(|number| number.value);
+    let destination = destination_of(id, subset.map(|subset| subset.value.as_str().into()), port, service);
+    if let Some(subset) = subset
+        && !service.subsets.iter().any(|known| *known.name == *subset.value)
+    {
+        let subject = format!("subset {} of {}", subset.value, service.host());
+        findings.note(
+            subject,
+            "no DestinationRule defines it; a request routed there gets 503",
+            &subset.place,
+        );
+    }
+    Some(destination)
+}
+
+/// The endpoints of a service, of a subset of it, at a port.
+fn destination_of(
+    id: ServiceId,
+    subset: Option<Arc<str>>,
+    port: Option<u16>,
+    service: &Service,
+) -> Destination {
+    let host = service.host();
+    let known =
+        subset.as_ref().map(|subset| (subset, service.subsets.iter().find(|known| known.name == *subset)));
+    // Without a port in the rule: the only one, or the first, of a service that has some.
+    let at = port.or_else(|| service.endpoints.iter().find_map(|endpoint| endpoint.port));
+    let candidates: Vec<usize> = match &known {
+        Some((_, Some(subset))) => subset.endpoints.clone(),
+        Some((_, None)) => Vec::new(),
+        None => (0..service.endpoints.len()).collect(),
+    };
+    let answers = |index: &usize| service.endpoints[*index].port.is_none_or(|own| Some(own) == at);
+    let endpoints: Vec<usize> = candidates.iter().copied().filter(answers).collect();
+    let missing = endpoints.is_empty().then(|| match &known {
+        Some((subset, None)) => format!("no DestinationRule defines subset {subset} of {host}"),
+        Some((_, Some(subset))) if !service.endpoints.is_empty() && candidates.is_empty() => {
+            let labels: Vec<String> =
+                subset.labels.iter().map(|(label, value)| format!("{label}={value}")).collect();
+            format!("no endpoint of {host} carries {}", labels.join(", "))
+        }
+        _ if service.endpoints.is_empty() => format!("no document says where {host} answers"),
+        _ => format!("{host} has no port {}", at.unwrap_or_default()),
+    });
+    Destination { service: id, subset, port, endpoints, missing: missing.map(Arc::from) }
+}
+
+fn mirrors(rule: &HttpRoute, namespace: &str, voices: Voices<'_>, findings: &mut Findings) -> Vec<Mirror> {
+    let old =
+        rule.mirror_percent.as_ref().and_then(|percent| Percent::from_percent(f64::from(percent.value)));
+    let share = |percentage: &Option<Spot<crate::kinds::common::Percent>>, findings: &mut Findings| {
+        let written = percentage.as_ref().map(|percentage| percentage.value.value.as_ref());
+        // A percentage without a value is zero, no percentage is all (Istio, `MirrorPercent`).
+        written.map(|value| value.map_or(Percent::NEVER, |value| super::policies::share(value, findings)))
+    };
+    let mut mirrors = Vec::new();
+    if let Some(written) = &rule.mirror {
+        let percent = share(&rule.mirror_percentage, findings).or(old).unwrap_or(Percent::ALWAYS);
+        let destination = destination(written, namespace, voices, findings);
+        mirrors.extend(destination.map(|destination| Mirror { destination, percent }));
+    }
+    for written in &rule.mirrors {
+        let percent = share(&written.percentage, findings).unwrap_or(Percent::ALWAYS);
+        let destination = destination(&written.destination, namespace, voices, findings);
+        mirrors.extend(destination.map(|destination| Mirror { destination, percent }));
+    }
+    mirrors.retain(|mirror| mirror.percent != Percent::NEVER);
+    mirrors
+}
+
+fn redirect(written: &HttpRedirect) -> Redirect {
+    let text = |spot: &Option<Spot<String>>| {
+        spot.as_ref().filter(|spot| !spot.value.is_empty()).map(|spot| spot.value.as_str().into())
+    };
+    let port = match (&written.port, written.derive_port.as_ref().map(|port| port.value)) {
+        (Some(port), _) => RedirectPort::Number(port.value),
+        (None, Some(WrittenPort::FromRequestPort)) => RedirectPort::FromRequest,
+        (None, Some(WrittenPort::FromProtocolDefault) | None) => RedirectPort::AsAuthority,
+    };
+    let code = written.redirect_code.as_ref().and_then(|code| u16::try_from(code.value).ok());
+    Redirect {
+        uri: text(&written.uri),
+        authority: text(&written.authority),
+        scheme: text(&written.scheme),
+        port,
+        status: code.filter(|code| *code != 0).unwrap_or(301),
+    }
+}
+
+fn rewrite(written: &Spot<HttpRewrite>, findings: &mut Findings) -> Option<Rewrite> {
+    let by_regex = written.uri_regex_rewrite.as_ref().and_then(|by_regex| {
+        let pattern = by_regex.pattern.as_ref().map_or("", |pattern| pattern.value.as_str());
+        let with = by_regex.rewrite.as_ref().map_or("", |with| with.value.as_str());
+        match UriRewrite::regex(pattern, with) {
+            Ok(rewrite) => Some(rewrite),
+            Err(why) => {
+                findings.mistake(
+                    "bad-regex",
+                    &by_regex.place,
+                    "a rewrite that cannot be done",
+                    "RE2 syntax",
+                    Some(why),
+                );
+                None
+            }
+        }
+    });
+    let uri = written.uri.as_ref().filter(|uri| !uri.value.is_empty());
+    let uri = by_regex.or_else(|| uri.map(|uri| UriRewrite::Matched(uri.value.as_str().into())));
+    let authority =
+        written.authority.as_ref().and_then(|authority| value(&authority.value, &authority.place, findings));
+    (uri.is_some() || authority.is_some()).then_some(Rewrite { uri, authority })
+}
+
+fn body(written: &Spot<HttpBody>, findings: &mut Findings) -> Bytes {
+    if let Some(text) = &written.string {
+        return Bytes::from(text.value.clone());
+    }
+    let Some(encoded) = &written.bytes else { return Bytes::new() };
+    match base64(&encoded.value) {
+        Some(bytes) => Bytes::from(bytes),
+        None => {
+            findings.mistake("bad-base64", &encoded.place, "bytes that are not base 64", "base 64", None);
+            Bytes::new()
+        }
+    }
+}
+
+/// Base 64 of RFC 4648 section 4; white space and missing padding are forgiven, as YAML folds lines.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut held) = (0_u32, 0);
+    for character in
+        text.trim_end_matches(['=', '\n', ' ']).bytes().filter(|byte| !byte.is_ascii_whitespace())
+    {
+        let six = match character {
+            b'A'..=b'Z' => character - b'A',
+            b'a'..=b'z' => character - b'a' + 26,
+            b'0'..=b'9' => character - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(six);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+        }
+    }
+    (held != 6).then_some(bytes)
+}
+
+fn cors(written: &Spot<CorsPolicy>, findings: &mut Findings) -> Cors {
+    let mut origins: Vec<_> = written
+        .allow_origins
+        .iter()
+        .filter_map(|origin| conditions::text_match(&origin.value, &origin.place, findings))
+        .collect();
+    if origins.is_empty() {
+        let old = written
+            .allow_origin
+            .iter()
+            .map(|origin| crate::routing::TextMatch::Exact(origin.value.as_str().into()));
+        origins.extend(old);
+    }
+    let mut joined = |spots: &[Spot<String>]| {
+        let first = spots.first()?;
+        let text: Vec<&str> = spots.iter().map(|spot| spot.value.as_str()).collect();
+        value(&text.join(","), &first.place, findings)
+    };
+    let (methods, headers) = (joined(&written.allow_methods), joined(&written.allow_headers));
+    let exposed = joined(&written.expose_headers);
+    Cors {
+        origins,
+        methods,
+        headers,
+        exposed,
+        max_age: written.max_age.as_ref().map(|age| HeaderValue::from(age.value.as_secs())),
+        credentials: written.allow_credentials.as_ref().is_some_and(|allow| allow.value),
+        forwards_unmatched: !written
+            .unmatched_preflights
+            .as_ref()
+            .is_some_and(|unmatched| unmatched.value == UnmatchedPreflights::Ignore),
+    }
+}
+
+fn header_ops(written: &Headers, findings: &mut Findings) -> HeaderOps {
+    let mut authority = None;
+    let request = written.request.as_ref().map(|side| header_side(side, Some(&mut authority), findings));
+    let response = written.response.as_ref().map(|side| header_side(side, None, findings));
+    HeaderOps { request: request.unwrap_or_default(), response: response.unwrap_or_default(), authority }
+}
+
+/// One direction. `host` and names with a colon are the authority's, or nobody's.
+fn header_side(
+    written: &HeaderOperations,
+    mut authority: Option<&mut Option<HeaderValue>>,
+    findings: &mut Findings,
+) -> HeaderSide {
+    let mut side = HeaderSide::default();
+    let both: [(&BTreeMap<String, Spot<String>>, bool); 2] = [(&written.set, true), (&written.add, false)];
+    for (entries, replaces) in both {
+        for (name, spot) in entries {
+            let means_authority =
+                name.eq_ignore_ascii_case(":authority") || name.eq_ignore_ascii_case("host");
+            if means_authority && let Some(authority) = authority.as_deref_mut() {
+                // Of `set` and `add` the former holds.
+                if authority.is_none() {
+                    *authority = value(&spot.value, &spot.place, findings);
+                }
+            }
+            if means_authority || name.starts_with(':') {
+                continue;
+            }
+            if spot.value.contains('%') {
+                let text = "sent as it is written: this version does not fill in Envoy's %COMMANDS%";
+                findings.note(format!("header {name}"), text, &spot.place);
+            }
+            let name = self::name(name, &spot.place, findings);
+            if let (Some(name), Some(value)) = (name, value(&spot.value, &spot.place, findings)) {
+                side.put.push(HeaderPut { name, value, replaces });
+            }
+        }
+    }
+    let removed = written.remove.iter().filter(|name| !name.value.starts_with(':'));
+    let removed = removed.filter(|name| !name.value.eq_ignore_ascii_case("host"));
+    side.remove = removed.filter_map(|removed| name(&removed.value, &removed.place, findings)).collect();
+    side
+}
+
+fn name(text: &str, place: &Place, findings: &mut Findings) -> Option<HeaderName> {
+    let name = HeaderName::from_bytes(text.as_bytes());
+    if name.is_err() {
+        findings.mistake(
+            "bad-header",
+            place,
+            format!("`{text}` is no header name"),
+            "letters, digits and hyphens",
+            None,
+        );
+    }
+    name.ok()
+}
+
+fn value(text: &str, place: &Place, findings: &mut Findings) -> Option<HeaderValue> {
+    let value = HeaderValue::from_str(text);
+    if value.is_err() {
+        findings.mistake(
+            "bad-header",
+            place,
+            "a header value with control characters",
+            "visible characters",
+            None,
+        );
+    }
+    value.ok()
+}
+
+/// Says by name what a rule asks for and does not get from this version.
+fn note_what_is_not_acted_on(rule: &HttpRoute, findings: &mut Findings) {
+    if let Some(retries) = &rule.retries {
+        if let Some(spot) = &retries.retry_remote_localities {
+            findings.not_acted_on("retries.retryRemoteLocalities", &spot.place);
+        }
+        if let Some(spot) = retries.retry_ignore_previous_hosts.as_ref().filter(|ignore| !ignore.value) {
+            findings.not_acted_on("retries.retryIgnorePreviousHosts: false", &spot.place);
+        }
+    }
+    if let Some(prefix) = rule.matches.iter().find_map(|written| written.stat_prefix.as_ref()) {
+        findings.not_acted_on("match.statPrefix", &prefix.place);
+    }
+}
+
+/// Puts the routes that accept everything behind all others, and keeps the order otherwise: what Istio
+/// does where several VirtualServices share a gateway's host (`SortVHostRoutes`).
+pub(super) fn catch_all_last(routes: Vec<Arc<Route>>) -> Vec<Arc<Route>> {
+    let mut first = Vec::with_capacity(routes.len());
+    let mut last = Vec::new();
+    for route in routes {
+        let (all, some): (Vec<Condition>, Vec<Condition>) =
+            route.conditions.iter().cloned().partition(Condition::is_catch_all);
+        if route.conditions.is_empty() || some.is_empty() && !all.is_empty() {
+            last.push(route);
+        } else if all.is_empty() {
+            first.push(route);
+        } else {
+            // Istio makes a route of each block; only the one that accepts everything moves.
+            last.push(Arc::new(Route { conditions: all, ..(*route).clone() }));
+            first.push(Arc::new(Route { conditions: some, ..(*route).clone() }));
+        }
+    }
+    first.append(&mut last);
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        // RFC 4648 section 10.
+        for (text, bytes) in
+            [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmFy", "foobar")]
+        {
+            assert_eq!(base64(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+        }
+        assert_eq!(base64("Zg=$"), None);
+        assert_eq!(base64("Z"), None);
+    }
+}

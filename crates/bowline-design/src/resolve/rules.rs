@@ -1,0 +1,309 @@
+//! What Istio's destination rules say: subsets, and the traffic policy of a host, a subset, a port.
+//!
+//! A subset's blocks take the place of the host's, block by block; a port's take the place of all, and
+//! what is absent there is Istio's default, not the host's (Istio, `MergeTrafficPolicy`).
+
+use super::findings::Findings;
+use super::names;
+use super::services::Services;
+use crate::kinds::destination_rule::{
+    ConnectionPool, DestinationRule, LoadBalancer, OutlierDetection, PortPolicy, RetryBudget,
+    Subset as WrittenSubset, TrafficPolicy,
+};
+use crate::kinds::{Doc, Documents};
+use crate::mistake::Spot;
+use crate::resolved::{Outlier, Service, Sourced, Subset};
+use crate::routing::host::HostPattern;
+use bowline_policy::{BudgetSettings, BulkheadSettings, ConcurrentBudget, Ratio};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All destination rules, by host.
+#[derive(Debug, Default)]
+pub(super) struct Rules<'d> {
+    rules: Vec<(HostPattern, &'d Doc<DestinationRule>)>,
+}
+
+/// The traffic policy that holds for one destination.
+#[derive(Debug, Default)]
+pub(super) struct Traffic<'d> {
+    /// `DestinationRule shop/payment`, whose state it is.
+    pub(super) rule: String,
+    pub(super) pool: Option<&'d Spot<ConnectionPool>>,
+    pub(super) outlier: Option<&'d Spot<OutlierDetection>>,
+    pub(super) retry_budget: Option<&'d Spot<RetryBudget>>,
+}
+
+impl<'d> Rules<'d> {
+    pub(super) fn of(documents: &'d Documents, findings: &mut Findings) -> Self {
+        let mut rules: Vec<(HostPattern, &Doc<DestinationRule>)> = Vec::new();
+        for document in &documents.destination_rules {
+            let host = names::qualified(&document.spec.host, &document.meta.namespace);
+            // A host may be written by any of its names; the rule is about the service.
+            let host = HostPattern::new(&host);
+            let twice = |known: &&(HostPattern, &Doc<DestinationRule>)| {
+                known.0 == host && known.1.spec.traffic_policy.is_some()
+            };
+            if let Some(policy) = &document.spec.traffic_policy
+                && let Some((_, first)) = rules.iter().find(twice)
+            {
+                let text =
+                    format!("a second traffic policy for this host; that of {} holds", first.meta.name);
+                findings.note(&document.spec.host.value, text, &policy.place);
+            }
+            note_what_is_not_acted_on(&document.spec, findings);
+            rules.push((host, document));
+        }
+        // A rule for the very host comes before one with a wildcard, a longer one before a shorter.
+        rules.sort_by(|a, b| HostPattern::by_specificity(&a.0, &b.0));
+        Self { rules }
+    }
+
+    /// The rules for a service: those for its host, or else those with the longest wildcard for it.
+    fn for_service<'s>(
+        &'s self,
+        service: &'s Service,
+    ) -> impl Iterator<Item = &'d Doc<DestinationRule>> + 's {
+        let is_for = |pattern: &HostPattern| match pattern {
+            HostPattern::Exact(host) => service.hosts.iter().any(|own| **own == **host),
+            wildcard => wildcard.matches(service.host()),
+        };
+        let first = self.rules.iter().map(|(pattern, _)| pattern).find(|pattern| is_for(pattern));
+        self.rules
+            .iter()
+            .filter(move |(pattern, _)| match (first, pattern) {
+                (Some(HostPattern::Exact(_)), HostPattern::Exact(_)) => is_for(pattern),
+                (Some(first), _) => first == pattern,
+                (None, _) => false,
+            })
+            .map(|(_, rule)| *rule)
+    }
+
+    /// Cuts the subsets out of the services' endpoints.
+    pub(super) fn cut_subsets(&self, services: &mut Services) {
+        for service in &mut services.all {
+            let mut subsets: Vec<Subset> = Vec::new();
+            for subset in self.for_service(service).flat_map(|rule| &rule.spec.subsets) {
+                let Some(name) = &subset.name else { continue };
+                if subsets.iter().any(|known| *known.name == *name.value) {
+                    continue;
+                }
+                let belongs = |index: &usize| {
+                    let labels = &service.endpoints[*index].labels;
+                    subset.labels.iter().all(|(label, value)| labels.get(label) == Some(value))
+                };
+                subsets.push(Subset {
+                    name: name.value.as_str().into(),
+                    endpoints: (0..service.endpoints.len()).filter(belongs).collect(),
+                    labels: subset.labels.clone(),
+                    place: subset.place.clone(),
+                });
+            }
+            service.subsets = subsets;
+        }
+    }
+
+    /// What holds for a call to a service, or a subset of it, at a port.
+    pub(super) fn traffic(
+        &self,
+        service: &Service,
+        subset: Option<&Arc<str>>,
+        port: Option<u16>,
+    ) -> Traffic<'d> {
+        let of_host =
+            self.for_service(service).find_map(|rule| Some((rule, rule.spec.traffic_policy.as_ref()?)));
+        let mut traffic = Traffic::default();
+        if let Some((rule, policy)) = of_host {
+            traffic.take(rule, policy, port);
+        }
+        let named = |written: &&Spot<WrittenSubset>| {
+            subset.is_some_and(|subset| written.name.as_ref().is_some_and(|name| *name.value == **subset))
+        };
+        let of_subset = self.for_service(service).find_map(|rule| {
+            let policy = rule.spec.subsets.iter().find(named)?.traffic_policy.as_ref()?;
+            Some((rule, policy))
+        });
+        if let Some((rule, policy)) = of_subset {
+            traffic.take(rule, policy, port);
+        }
+        traffic
+    }
+}
+
+impl<'d> Traffic<'d> {
+    /// Lays a policy over what holds so far.
+    fn take(&mut self, rule: &Doc<DestinationRule>, policy: &'d TrafficPolicy, port: Option<u16>) {
+        self.rule = format!("DestinationRule {}/{}", rule.meta.namespace, rule.meta.name);
+        self.pool = policy.connection_pool.as_ref().or(self.pool);
+        self.outlier = policy.outlier_detection.as_ref().or(self.outlier);
+        self.retry_budget = policy.retry_budget.as_ref().or(self.retry_budget);
+        let at_port = |settings: &&Spot<PortPolicy>| {
+            let written = settings.port.as_ref().and_then(|port| port.number.as_ref());
+            port.is_some() && written.map(|number| number.value) == port
+        };
+        if let Some(settings) = policy.port_level_settings.iter().find(at_port) {
+            self.pool = settings.connection_pool.as_ref();
+            self.outlier = settings.outlier_detection.as_ref();
+        }
+    }
+
+    /// The limits of a connection pool as a bulkhead. Istio itself has no limit where none is written.
+    pub(super) fn bulkhead(&self) -> Option<Sourced<BulkheadSettings>> {
+        let pool = self.pool?;
+        let connections = pool.tcp.as_ref().and_then(|tcp| tcp.max_connections.as_ref());
+        let http = pool.http.as_ref();
+        let requests = http.and_then(|http| http.http2_max_requests.as_ref());
+        let pending = http.and_then(|http| http.http1_max_pending_requests.as_ref());
+        // One HTTP/1.1 connection carries one request, so either limits the requests under way.
+        // Zero cannot be said: Istio takes it for "not set".
+        let limits = [connections, requests].into_iter().flatten().filter(|limit| limit.value > 0);
+        let concurrent = limits.min_by_key(|limit| limit.value)?;
+        let queue = pending.map_or(u32::MAX, |pending| pending.value);
+        // Envoy lets a request wait as long as its own deadline allows.
+        let settings = BulkheadSettings { concurrent: concurrent.value, queue, wait: WAIT_MAX };
+        Some(Sourced::written(settings, concurrent.place.clone()))
+    }
+
+    /// Istio's retry budget: a share of the requests under way, or a floor.
+    pub(super) fn budget(&self) -> Option<Sourced<BudgetSettings>> {
+        let written = self.retry_budget?;
+        // 20 and 3: `destination_rule.proto`, `RetryBudget`.
+        let percent = written.percent.as_ref().map_or(20.0, |percent| percent.value);
+        let min = written.min_retry_concurrency.as_ref().map_or(3, |min| min.value);
+        let concurrent = ConcurrentBudget { ratio: Ratio::from_f64(percent / 100.0)?, min };
+        let settings = BudgetSettings {
+            // Istio's counts what is under way and nothing else; the part over the window never binds.
+            ratio: Ratio::ONE,
+            min_per_second: PER_SECOND_UNBOUND,
+            concurrent: Some(concurrent),
+            ..BudgetSettings::default()
+        };
+        Some(Sourced::written(settings, written.place.clone()))
+    }
+
+    /// Ejection of single endpoints, with Istio's defaults.
+    pub(super) fn ejection(&self) -> Option<Sourced<Outlier>> {
+        let written = self.outlier?;
+        let or = |spot: &Option<Spot<u32>>, default| spot.as_ref().map_or(default, |spot| spot.value);
+        let span = |spot: &Option<Spot<Duration>>, default| spot.as_ref().map_or(default, |spot| spot.value);
+        // The defaults of `destination_rule.proto`, `OutlierDetection`.
+        let outlier = Outlier {
+            consecutive_5xx: or(&written.consecutive_5xx_errors, or(&written.consecutive_errors, 5)),
+            consecutive_gateway: or(&written.consecutive_gateway_errors, 0),
+            interval: span(&written.interval, Duration::from_secs(10)),
+            base: span(&written.base_ejection_time, Duration::from_secs(30)),
+            ejected_percent_max: or(&written.max_ejection_percent, 10),
+        };
+        Some(Sourced::written(outlier, written.place.clone()))
+    }
+}
+
+/// Longer than any deadline: who waits is bounded by that. A day keeps the sum with a clock far from
+/// its end.
+const WAIT_MAX: Duration = Duration::from_secs(86_400);
+
+/// More retries a second than any edge makes.
+const PER_SECOND_UNBOUND: u32 = 1_000_000;
+
+/// Says by name what a destination rule asks for and does not get from this version.
+fn note_what_is_not_acted_on(rule: &DestinationRule, findings: &mut Findings) {
+    let mut place = |field: &str, place: &crate::mistake::Place| findings.not_acted_on(field, place);
+    if let Some(export) = rule.export_to.first() {
+        place("DestinationRule exportTo", &export.place);
+    }
+    if let Some(selector) = &rule.workload_selector {
+        place("DestinationRule workloadSelector", &selector.place);
+    }
+    let of_subsets = rule.subsets.iter().filter_map(|subset| subset.traffic_policy.as_ref());
+    for policy in rule.traffic_policy.iter().chain(of_subsets) {
+        if let Some(tls) = &policy.tls {
+            place("trafficPolicy.tls", &tls.place);
+        }
+        if let Some(tunnel) = &policy.tunnel {
+            place("trafficPolicy.tunnel", &tunnel.place);
+        }
+        if let Some(protocol) = &policy.proxy_protocol {
+            place("trafficPolicy.proxyProtocol", &protocol.place);
+        }
+        if let Some(interval) =
+            policy.retry_budget.as_ref().and_then(|budget| budget.budget_interval.as_ref())
+        {
+            place("retryBudget.budgetInterval", &interval.place);
+        }
+        let at_ports = &policy.port_level_settings;
+        for tls in at_ports.iter().filter_map(|settings| settings.tls.as_ref()) {
+            place("trafficPolicy.tls", &tls.place);
+        }
+        let balancers = at_ports.iter().filter_map(|settings| settings.load_balancer.as_ref());
+        for balancer in policy.load_balancer.iter().chain(balancers) {
+            note_balancer(balancer, &mut place);
+        }
+        let outliers = at_ports.iter().filter_map(|settings| settings.outlier_detection.as_ref());
+        for outlier in policy.outlier_detection.iter().chain(outliers) {
+            place("outlierDetection", &outlier.place);
+        }
+        let pools = at_ports.iter().filter_map(|settings| settings.connection_pool.as_ref());
+        for pool in policy.connection_pool.iter().chain(pools) {
+            note_pool(pool, &mut place);
+        }
+    }
+}
+
+fn note_balancer(balancer: &Spot<LoadBalancer>, note: &mut impl FnMut(&str, &crate::mistake::Place)) {
+    if let Some(simple) = &balancer.simple {
+        note("loadBalancer.simple", &simple.place);
+    }
+    if let Some(hash) = &balancer.consistent_hash {
+        note("loadBalancer.consistentHash", &hash.place);
+    }
+    if let Some(locality) = &balancer.locality_lb_setting {
+        note("loadBalancer.localityLbSetting", &locality.place);
+    }
+    if let Some(zone) = &balancer.zone_aware_lb_setting {
+        note("loadBalancer.zoneAwareLbSetting", &zone.place);
+    }
+    if let Some(warmup) = &balancer.warmup {
+        note("loadBalancer.warmup", &warmup.place);
+    }
+    if let Some(warmup) = &balancer.warmup_duration_secs {
+        note("loadBalancer.warmupDurationSecs", &warmup.place);
+    }
+}
+
+fn note_pool(pool: &Spot<ConnectionPool>, note: &mut impl FnMut(&str, &crate::mistake::Place)) {
+    if let Some(tcp) = &pool.tcp {
+        if let Some(spot) = &tcp.connect_timeout {
+            note("connectionPool.tcp.connectTimeout", &spot.place);
+        }
+        if let Some(spot) = &tcp.tcp_keepalive {
+            note("connectionPool.tcp.tcpKeepalive", &spot.place);
+        }
+        if let Some(spot) = &tcp.max_connection_duration {
+            note("connectionPool.tcp.maxConnectionDuration", &spot.place);
+        }
+        if let Some(spot) = &tcp.idle_timeout {
+            note("connectionPool.tcp.idleTimeout", &spot.place);
+        }
+    }
+    let Some(http) = &pool.http else { return };
+    if let Some(spot) = &http.max_requests_per_connection {
+        note("connectionPool.http.maxRequestsPerConnection", &spot.place);
+    }
+    if let Some(spot) = &http.max_retries {
+        note("connectionPool.http.maxRetries", &spot.place);
+    }
+    if let Some(spot) = &http.idle_timeout {
+        note("connectionPool.http.idleTimeout", &spot.place);
+    }
+    if let Some(spot) = &http.h2_upgrade_policy {
+        note("connectionPool.http.h2UpgradePolicy", &spot.place);
+    }
+    let limits = pool.tcp.as_ref().is_some_and(|tcp| tcp.max_connections.is_some())
+        || http.http2_max_requests.is_some();
+    if let Some(spot) = http.http1_max_pending_requests.as_ref().filter(|_| !limits) {
+        note(
+            "connectionPool.http.http1MaxPendingRequests (alone: without maxConnections nothing waits)",
+            &spot.place,
+        );
+    }
+}
