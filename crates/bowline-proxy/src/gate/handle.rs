@@ -1,0 +1,81 @@
+//! What the rest of the proxy asks the gate of a connection, and tells it.
+//!
+//! A connection lives on one worker's thread, so gate and handle share plain cells.
+
+use super::violation::Violation;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+
+/// One connection's gate, seen from outside.
+#[derive(Clone, Debug)]
+pub struct GateHandle {
+    shared: Rc<Shared>,
+}
+
+/// One request being answered, from its dispatch until this is dropped.
+#[derive(Debug)]
+#[must_use = "a request counts as answered once this is dropped"]
+pub struct Answering {
+    shared: Rc<Shared>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) passed: Cell<u64>,
+    pub(super) answered: Cell<u64>,
+    pub(super) violation: Cell<Option<Violation>>,
+    pub(super) tunnel: Cell<bool>,
+    /// Whoever waits for the last answer, to refuse what came after it.
+    pub(super) waiting: RefCell<Option<Waker>>,
+}
+
+impl GateHandle {
+    pub(super) fn new(shared: Rc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Marks a dispatched request as being answered. Keep it in the response's body: the gate counts
+    /// time between requests, and refuses a bad request behind this one, only after it is dropped.
+    pub fn answering(&self) -> Answering {
+        Answering { shared: Rc::clone(&self.shared) }
+    }
+
+    /// How many requests passed the gate and are not answered yet.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.shared.unanswered()
+    }
+
+    /// Why the connection's last request was refused, if it was.
+    #[must_use]
+    pub fn violation(&self) -> Option<Violation> {
+        self.shared.violation.get()
+    }
+
+    /// Opens the tunnel that a CONNECT asked for, once the server has decided to answer it with 200.
+    /// What the tunnel carries is not judged by this gate.
+    pub fn grant_tunnel(&self) {
+        self.shared.tunnel.set(true);
+    }
+}
+
+impl Shared {
+    pub(super) fn unanswered(&self) -> u64 {
+        self.passed.get().saturating_sub(self.answered.get())
+    }
+
+    pub(super) fn wake(&self) {
+        let waiting = self.waiting.borrow_mut().take();
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.shared.answered.set(self.shared.answered.get() + 1);
+        self.shared.wake();
+    }
+}

@@ -1,0 +1,338 @@
+//! The gate around a socket, as hyper reads and writes it.
+//!
+//! Every read is judged by the [`Machine`] before hyper gets it. After a violation hyper gets nothing
+//! more. In a body the read fails at once, and the handler that has the request decides what to say. In a
+//! head the gate waits until the requests before it are answered and flushed, answers itself, lingers, and
+//! only then ends the read, so that hyper never writes again.
+
+use super::handle::{GateHandle, Shared};
+use super::limits::{Limits, Pace, Patience};
+use super::machine::{Machine, Phase};
+use super::refusal::{Refusal, discard};
+use super::scratch;
+use super::violation::{Part, Reason, Violation};
+use bowline_call::{Alarm, Clock};
+use bowline_model::Instant;
+use hyper::rt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A socket behind the gate. See the [module](self).
+#[derive(Debug)]
+pub struct Gated<T> {
+    io: T,
+    clock: Clock,
+    patience: Patience,
+    machine: Machine,
+    shared: Rc<Shared>,
+    /// Requests that were answered when hyper last flushed: their answers have left.
+    flushed: u64,
+    end: End,
+    refusal: Option<Refusal>,
+    /// What may still be thrown away while an answer is under way and the next request is known to be bad.
+    discard_left: usize,
+    reading: Wait,
+    writing: Wait,
+}
+
+/// How far the reading side is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Open,
+    /// The client has shut its side, or was idle for too long: nothing is due to it.
+    Closed,
+    /// Nothing more is passed on.
+    Stopped(Violation),
+}
+
+/// What the client owes while we wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owed {
+    Nothing,
+    Request,
+    Head,
+    Body,
+    Reading,
+}
+
+/// A wait for the client, over as many polls as it takes.
+#[derive(Debug)]
+struct Wait {
+    alarm: Alarm,
+    owed: Owed,
+    until: Instant,
+    /// What has moved since the wait began.
+    bytes: usize,
+    /// Whether we still wait, or were called away and the client is not to blame for the time since.
+    blocked: bool,
+}
+
+impl<T> Gated<T> {
+    /// Puts the gate before `io`, from which nothing was read yet.
+    #[must_use]
+    pub fn new(io: T, clock: Clock, limits: Limits, patience: Patience) -> (Self, GateHandle) {
+        let shared = Rc::new(Shared::default());
+        let handle = GateHandle::new(Rc::clone(&shared));
+        let gated = Self {
+            io,
+            clock,
+            discard_left: patience.linger_bytes_max,
+            patience,
+            machine: Machine::new(limits),
+            shared,
+            flushed: 0,
+            end: End::Open,
+            refusal: None,
+            reading: Wait::new(clock),
+            writing: Wait::new(clock),
+        };
+        (gated, handle)
+    }
+
+    /// The socket.
+    pub fn get_ref(&self) -> &T {
+        &self.io
+    }
+
+    /// The socket, to be used without the gate from now on.
+    pub fn into_inner(self) -> T {
+        self.io
+    }
+
+    fn stop(&mut self, violation: Violation) {
+        self.end = End::Stopped(violation);
+        self.shared.violation.set(Some(violation));
+        self.reading.done();
+    }
+
+    /// Keeps the books after `bytes` more were read and judged.
+    fn note_read(&mut self, bytes: usize) {
+        let heads = self.machine.heads();
+        let next_head = self.shared.passed.replace(heads) != heads;
+        match self.reading.owed {
+            // The same head has to be complete in one time, however often a byte of it arrives.
+            Owed::Head if !next_head => (),
+            Owed::Body if !next_head && self.machine.phase() == Phase::Body => {
+                self.reading.progressed(bytes, self.patience.body);
+            }
+            _ => self.reading.done(),
+        }
+    }
+
+    /// What the client owes us while a read waits, and for how long.
+    fn owed(&self) -> (Owed, Duration) {
+        match self.machine.phase() {
+            Phase::Between if self.shared.unanswered() == 0 => (Owed::Request, self.patience.idle),
+            Phase::Head => (Owed::Head, self.patience.head),
+            Phase::Body => (Owed::Body, self.patience.body.every),
+            Phase::Between | Phase::Tunnel => (Owed::Nothing, Duration::ZERO),
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
+    /// Reads once and judges what came. The flag says whether hyper was given any of it.
+    fn poll_judged(
+        &mut self,
+        cx: &mut Context<'_>,
+        cursor: &mut rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<bool>> {
+        scratch::with(|buffer| {
+            let room = cursor.remaining().min(buffer.len());
+            let mut buffer = ReadBuf::new(&mut buffer[..room]);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+            let bytes = buffer.filled();
+            if bytes.is_empty() {
+                self.end = End::Closed;
+                return Poll::Ready(Ok(false));
+            }
+            if self.shared.tunnel.get() {
+                self.machine.grant_tunnel();
+            }
+            self.machine.set_answered(self.shared.answered.get());
+            let judged = self.machine.feed(bytes);
+            self.note_read(bytes.len());
+            let pass = match judged {
+                Ok(()) => bytes,
+                Err(stop) => {
+                    self.stop(stop.violation);
+                    &bytes[..stop.pass]
+                }
+            };
+            cursor.put_slice(pass);
+            Poll::Ready(Ok(!pass.is_empty()))
+        })
+    }
+
+    /// Waits for more to read, unless the client has kept us waiting for too long.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (owed, patience) = self.owed();
+        ready!(self.reading.poll(owed, patience, self.clock, cx));
+        match owed {
+            Owed::Head => self.stop(Violation { reason: Reason::HeadTooSlow, part: Part::Head }),
+            Owed::Body => self.stop(Violation { reason: Reason::BodyTooSlow, part: Part::Body }),
+            Owed::Nothing | Owed::Request | Owed::Reading => self.end = End::Closed,
+        }
+        self.poll_end(cx)
+    }
+
+    /// What a read answers once the good bytes are over.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let violation = match self.end {
+            End::Open => return Poll::Pending,
+            End::Closed => return Poll::Ready(Ok(())),
+            End::Stopped(violation) => violation,
+        };
+        if violation.part == Part::Head {
+            if self.refusal.is_none() && self.flushed < self.shared.passed.get() {
+                return self.poll_discard(cx);
+            }
+            let (clock, patience) = (self.clock, &self.patience);
+            let refusal = self.refusal.get_or_insert_with(|| Refusal::answer(violation, clock, patience));
+            ready!(refusal.poll(&mut self.io, cx));
+        }
+        Poll::Ready(Err(violation.into()))
+    }
+
+    /// Waits for an answer under way to leave, and for the client to leave, whichever is first.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        *self.shared.waiting.borrow_mut() = Some(cx.waker().clone());
+        while 0 < self.discard_left {
+            let some = ready!(discard(&mut self.io, cx));
+            if some == 0 {
+                self.end = End::Closed;
+                return Poll::Ready(Ok(()));
+            }
+            self.discard_left = self.discard_left.saturating_sub(some);
+        }
+        Poll::Pending
+    }
+
+    /// Watches the pace at which the client reads.
+    fn watch_write(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(bytes)) => self.writing.progressed(*bytes, self.patience.reader),
+            Poll::Ready(Err(_)) => (),
+            Poll::Pending => {
+                ready!(self.writing.poll(Owed::Reading, self.patience.reader.every, self.clock, cx));
+                let violation = Violation { reason: Reason::ReaderTooSlow, part: Part::Body };
+                self.stop(violation);
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, violation)));
+            }
+        }
+        written
+    }
+}
+
+// === impl Wait ===
+
+impl Wait {
+    fn new(clock: Clock) -> Self {
+        Self { alarm: Alarm::new(clock), owed: Owed::Nothing, until: Instant::FAR, bytes: 0, blocked: false }
+    }
+
+    /// Ready once `owed` has been owed for as long as `patience`.
+    fn poll(&mut self, owed: Owed, patience: Duration, clock: Clock, cx: &mut Context<'_>) -> Poll<()> {
+        if owed == Owed::Nothing {
+            self.done();
+            return Poll::Pending;
+        }
+        let was_away = owed == Owed::Body && !self.blocked;
+        if self.owed != owed || (was_away && self.until <= clock.now()) {
+            self.owed = owed;
+            self.until = clock.now() + patience;
+            self.bytes = 0;
+        }
+        self.blocked = true;
+        self.alarm.poll(self.until, cx)
+    }
+
+    /// The client did what it owed, or owes nothing.
+    fn done(&mut self) {
+        self.owed = Owed::Nothing;
+    }
+
+    /// The client did some of it: enough for now if it keeps the pace.
+    fn progressed(&mut self, bytes: usize, pace: Pace) {
+        self.blocked = false;
+        self.bytes += bytes;
+        if pace.bytes <= self.bytes {
+            self.done();
+        }
+    }
+}
+
+// === impl rt::Read, rt::Write ===
+
+impl<T: AsyncRead + AsyncWrite + Unpin> rt::Read for Gated<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.end != End::Open {
+            return self.poll_end(cx);
+        }
+        match self.poll_judged(cx, &mut cursor) {
+            Poll::Ready(Ok(true)) => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(false)) => self.poll_end(cx),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => self.poll_patience(cx),
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> rt::Write for Gated<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.watch_write(written, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.watch_write(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        // hyper flushes the socket when all it had to write is written.
+        self.flushed = self.shared.answered.get();
+        self.writing.done();
+        if self.end != End::Open {
+            self.shared.wake();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let owes_bytes = match this.end {
+            End::Open => this.machine.phase() != Phase::Between,
+            End::Closed => false,
+            End::Stopped(_) => true,
+        };
+        if !owes_bytes {
+            return Pin::new(&mut this.io).poll_shutdown(cx);
+        }
+        // The answer has gone out before the request was all in, or because it was bad.
+        let (clock, patience) = (this.clock, &this.patience);
+        let refusal = this.refusal.get_or_insert_with(|| Refusal::close(clock, patience));
+        refusal.poll(&mut this.io, cx).map(Ok)
+    }
+}

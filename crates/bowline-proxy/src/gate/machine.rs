@@ -1,0 +1,813 @@
+//! The gate's machine: bytes in, a verdict out.
+//!
+//! It follows the framing of one connection, request after request, and keeps of it no more than a
+//! handful of numbers. Lines are judged when they are complete, so that a verdict does not depend on how
+//! the bytes were cut on their way: what arrived of an incomplete line is held back in a buffer as long
+//! as the line may be at most. A head that arrives whole is judged where it lies, without allocating.
+//!
+//! Why judging at the line's end is early enough: a request is complete only by a line feed, and every
+//! line feed of a head or of a chunk's frame ends a line here. So the byte that would complete a refused
+//! request is never passed.
+
+use super::limits::Limits;
+use super::line::{self, Name};
+use super::violation::{Part, Reason, Violation};
+use std::mem;
+
+/// Follows the framing of one connection. See the [module](self).
+#[derive(Debug)]
+pub struct Machine {
+    limits: Limits,
+    state: State,
+    head: Head,
+    body: Body,
+    /// The authority of the request's target, where it has one, and the port it may leave out.
+    authority: Vec<u8>,
+    default_port: &'static str,
+    /// What has arrived of a line whose end has not.
+    held: Vec<u8>,
+    heads: u64,
+    answered: u64,
+    violation: Option<Violation>,
+}
+
+/// Where in the stream of requests the next byte belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Between two requests.
+    Between,
+    /// In a request's head.
+    Head,
+    /// In a request's body, its chunk frames and trailers included.
+    Body,
+    /// Past a CONNECT; the bytes are no longer HTTP.
+    Tunnel,
+}
+
+/// The end of a connection's good bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// How many of the bytes just fed may still be passed on.
+    pub pass: usize,
+    /// What is wrong with the next.
+    pub violation: Violation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    RequestLine { after_empty: bool },
+    Fields,
+    Sized { left: u64 },
+    ChunkSize,
+    ChunkData { left: u64 },
+    ChunkEnd { after_cr: bool },
+    Trailers,
+    Tunnel { granted: bool },
+}
+
+/// What the head has said so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Head {
+    bytes: usize,
+    fields: u32,
+    http10: bool,
+    connect: bool,
+    host: bool,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+/// What the chunked body has used up of its limits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Body {
+    bytes: u64,
+    extension_bytes: usize,
+    trailer_bytes: usize,
+    trailers: u32,
+}
+
+/// The longest chunk size taken: sixteen hexadecimal digits fill 64 bits.
+const CHUNK_DIGITS_MAX: usize = 16;
+
+impl Machine {
+    /// A machine for a connection on which nothing was read yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: State::RequestLine { after_empty: false },
+            head: Head::default(),
+            body: Body::default(),
+            authority: Vec::new(),
+            default_port: "",
+            held: Vec::new(),
+            heads: 0,
+            answered: 0,
+            violation: None,
+        }
+    }
+
+    /// Judges the next bytes of the connection.
+    ///
+    /// # Errors
+    /// [`Stop`] says how many of them may be passed on and why no more. It is final: whatever is fed
+    /// afterwards is stopped for the same reason.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        if let Some(violation) = self.violation {
+            return Err(Stop { pass: 0, violation });
+        }
+        let mut at = 0;
+        // Where the request begins whose head is being read: a refused head is not passed in part.
+        let mut request_at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            if let State::RequestLine { after_empty: false } = self.state
+                && self.held.is_empty()
+            {
+                request_at = at;
+            }
+            match self.step(rest) {
+                Ok(taken) => at += taken,
+                Err(reason) => {
+                    let (part, pass) = match self.phase() {
+                        Phase::Between | Phase::Head => (Part::Head, request_at),
+                        Phase::Body | Phase::Tunnel => (Part::Body, at),
+                    };
+                    let violation = Violation { reason, part };
+                    self.violation = Some(violation);
+                    return Err(Stop { pass, violation });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many heads were accepted.
+    #[must_use]
+    pub fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Says how many requests were answered, which is what the limit on pipelining is measured from.
+    pub fn set_answered(&mut self, answered: u64) {
+        self.answered = answered;
+    }
+
+    /// Where the next byte belongs.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.state {
+            State::RequestLine { after_empty: false } if self.held.is_empty() => Phase::Between,
+            State::RequestLine { .. } | State::Fields => Phase::Head,
+            State::Sized { .. }
+            | State::ChunkSize
+            | State::ChunkData { .. }
+            | State::ChunkEnd { .. }
+            | State::Trailers => Phase::Body,
+            State::Tunnel { .. } => Phase::Tunnel,
+        }
+    }
+
+    /// Opens the tunnel that an accepted CONNECT asked for: from here on every byte passes.
+    ///
+    /// Without it the bytes that follow a CONNECT are refused. A server that declines the CONNECT would
+    /// read them as a request that nobody has judged.
+    pub fn grant_tunnel(&mut self) {
+        if let State::Tunnel { granted } = &mut self.state {
+            *granted = true;
+        }
+    }
+
+    /// Takes a first part of `bytes`, which is not empty; answers how long it was.
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, Reason> {
+        match &mut self.state {
+            State::RequestLine { .. } | State::Fields | State::ChunkSize | State::Trailers => {
+                self.line(bytes)
+            }
+            State::Sized { left } => {
+                let taken = take(left, bytes.len());
+                if *left == 0 {
+                    self.next_request();
+                }
+                Ok(taken)
+            }
+            State::ChunkData { left } => {
+                let taken = take(left, bytes.len());
+                if *left == 0 {
+                    self.state = State::ChunkEnd { after_cr: false };
+                }
+                Ok(taken)
+            }
+            State::ChunkEnd { after_cr } => {
+                match (*after_cr, bytes[0]) {
+                    (false, b'\r') => *after_cr = true,
+                    (true, b'\n') => self.state = State::ChunkSize,
+                    _ => return Err(Reason::ChunkEnd),
+                }
+                Ok(1)
+            }
+            State::Tunnel { granted: true } => Ok(bytes.len()),
+            State::Tunnel { granted: false } => Err(Reason::TunnelTooEarly),
+        }
+    }
+
+    // === lines ===
+
+    /// Takes the line at the start of `bytes`, or holds what there is of it.
+    fn line(&mut self, bytes: &[u8]) -> Result<usize, Reason> {
+        let (room, too_long) = self.room();
+        let taken = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+        let length = self.held.len() + taken;
+        if room < length {
+            return Err(too_long);
+        }
+        if bytes[taken - 1] != b'\n' {
+            self.held.extend_from_slice(bytes);
+        } else if self.held.is_empty() {
+            self.judge(&bytes[..taken])?;
+        } else {
+            let mut line = mem::take(&mut self.held);
+            line.extend_from_slice(&bytes[..taken]);
+            self.judge(&line)?;
+        }
+        Ok(taken)
+    }
+
+    /// How long the line may be that is being read, and what to say if it is longer.
+    fn room(&self) -> (usize, Reason) {
+        let limits = &self.limits;
+        let (own, own_reason, all, all_reason) = match self.state {
+            State::RequestLine { .. } => (
+                limits.request_line_bytes_max,
+                Reason::RequestLineTooLong,
+                limits.head_bytes_max,
+                Reason::HeadTooLarge,
+            ),
+            State::Fields => (
+                limits.field_bytes_max,
+                Reason::FieldTooLong,
+                limits.head_bytes_max.saturating_sub(self.head.bytes),
+                Reason::HeadTooLarge,
+            ),
+            State::Trailers => (
+                limits.field_bytes_max,
+                Reason::FieldTooLong,
+                limits.trailer_bytes_max.saturating_sub(self.body.trailer_bytes),
+                Reason::TrailersTooLarge,
+            ),
+            _ => {
+                let left = limits.extension_bytes_max.saturating_sub(self.body.extension_bytes);
+                let room = CHUNK_DIGITS_MAX + left + "\r\n".len();
+                (room, Reason::ChunkLineTooLong, room, Reason::ChunkLineTooLong)
+            }
+        };
+        if own <= all { (own, own_reason) } else { (all, all_reason) }
+    }
+
+    /// Judges a whole line, its line feed included.
+    fn judge(&mut self, line: &[u8]) -> Result<(), Reason> {
+        let [content @ .., b'\r', b'\n'] = line else { return Err(Reason::BareLf) };
+        match self.state {
+            State::RequestLine { after_empty } => {
+                self.head.bytes += line.len();
+                match (content, after_empty) {
+                    // RFC 9112 section 2.2: one empty line before a request is forgiven.
+                    ([], false) => self.state = State::RequestLine { after_empty: true },
+                    ([], true) => return Err(Reason::EmptyLines),
+                    _ => self.request_line(content)?,
+                }
+            }
+            State::Fields => {
+                self.head.bytes += line.len();
+                match content {
+                    [] => self.end_head()?,
+                    _ => self.field(content)?,
+                }
+            }
+            State::Trailers => {
+                self.body.trailer_bytes += line.len();
+                match content {
+                    [] => self.next_request(),
+                    _ => self.trailer(content)?,
+                }
+            }
+            _ => self.chunk_size(content)?,
+        }
+        Ok(())
+    }
+
+    fn request_line(&mut self, content: &[u8]) -> Result<(), Reason> {
+        let line = line::request_line(content)?;
+        if line.connect && !self.limits.connect {
+            return Err(Reason::Connect);
+        }
+        if let Some(authority) = line.authority {
+            self.authority.extend_from_slice(authority.bytes);
+            self.default_port = authority.default_port;
+        }
+        self.head.http10 = line.http10;
+        self.head.connect = line.connect;
+        self.state = State::Fields;
+        Ok(())
+    }
+
+    fn field(&mut self, content: &[u8]) -> Result<(), Reason> {
+        self.head.fields += 1;
+        if self.limits.fields_max < self.head.fields {
+            return Err(Reason::TooManyFields);
+        }
+        let (name, value) = line::field(content)?;
+        let head = &mut self.head;
+        match name {
+            Name::Other => (),
+            Name::Host if head.host => return Err(Reason::HostRepeated),
+            Name::Host if !line::is_authority(value) => return Err(Reason::Host),
+            Name::Host => {
+                head.host = true;
+                if !self.authority.is_empty()
+                    && !line::is_same_authority(&self.authority, value, self.default_port)
+                {
+                    return Err(Reason::HostMismatch);
+                }
+            }
+            Name::ContentLength if head.length.is_some() => return Err(Reason::LengthRepeated),
+            Name::ContentLength => {
+                let length = line::length(value)?;
+                if head.chunked {
+                    return Err(Reason::LengthWithCoding);
+                }
+                head.length = Some(length);
+            }
+            Name::TransferEncoding if head.http10 => return Err(Reason::CodingInHttp10),
+            Name::TransferEncoding if head.chunked => return Err(Reason::CodingRepeated),
+            Name::TransferEncoding if head.length.is_some() => return Err(Reason::LengthWithCoding),
+            Name::TransferEncoding if !value.eq_ignore_ascii_case(b"chunked") => return Err(Reason::Coding),
+            Name::TransferEncoding => head.chunked = true,
+            Name::Connection => line::connection(value)?,
+            Name::Upgrade if !value.eq_ignore_ascii_case(b"h2c") => return Err(Reason::Upgrade),
+            Name::Upgrade => (),
+            Name::Expect if !value.eq_ignore_ascii_case(b"100-continue") => return Err(Reason::Expectation),
+            Name::Expect => (),
+        }
+        Ok(())
+    }
+
+    fn end_head(&mut self) -> Result<(), Reason> {
+        let head = self.head;
+        if !head.host && !head.http10 {
+            return Err(Reason::HostMissing);
+        }
+        if self.limits.pipelined_max <= self.heads.saturating_sub(self.answered) {
+            return Err(Reason::Pipelined);
+        }
+        match head.length {
+            // A tunnel has no body: what is announced as one would be read as the tunnel's first bytes.
+            Some(1..) if head.connect => return Err(Reason::Connect),
+            None if head.connect && head.chunked => return Err(Reason::Connect),
+            _ if head.connect => self.state = State::Tunnel { granted: false },
+            Some(length) if self.limits.body_bytes_max < length => return Err(Reason::BodyTooLarge),
+            Some(left @ 1..) => self.state = State::Sized { left },
+            None if head.chunked => self.state = State::ChunkSize,
+            Some(0) | None => self.next_request(),
+        }
+        self.heads += 1;
+        Ok(())
+    }
+
+    fn chunk_size(&mut self, content: &[u8]) -> Result<(), Reason> {
+        let digits = content.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(content.len());
+        if !(1..=CHUNK_DIGITS_MAX).contains(&digits) {
+            return Err(Reason::ChunkSize);
+        }
+        let (size, extension) = content.split_at(digits);
+        self.extension(extension)?;
+        let size = size.iter().fold(0, |sum, digit| {
+            let digit = char::from(*digit).to_digit(16).unwrap_or(0);
+            sum << 4 | u64::from(digit)
+        });
+        if self.limits.body_bytes_max.saturating_sub(self.body.bytes) < size {
+            return Err(Reason::BodyTooLarge);
+        }
+        self.body.bytes += size;
+        self.state = if size == 0 { State::Trailers } else { State::ChunkData { left: size } };
+        Ok(())
+    }
+
+    /// The extensions after a chunk's size: nothing, or a semicolon and text. White space before the
+    /// semicolon is allowed for by RFC 9112 and read as an error by some, so it is refused.
+    fn extension(&mut self, extension: &[u8]) -> Result<(), Reason> {
+        self.body.extension_bytes += extension.len();
+        if self.limits.extension_bytes_max < self.body.extension_bytes {
+            return Err(Reason::ChunkLineTooLong);
+        }
+        match extension {
+            [] => Ok(()),
+            [b';', text @ ..] if text.iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e)) => Ok(()),
+            [b';', ..] => Err(Reason::ChunkExtension),
+            _ => Err(Reason::ChunkSize),
+        }
+    }
+
+    fn trailer(&mut self, content: &[u8]) -> Result<(), Reason> {
+        self.body.trailers += 1;
+        if self.limits.trailers_max < self.body.trailers {
+            return Err(Reason::TrailersTooLarge);
+        }
+        line::trailer(content)
+    }
+
+    fn next_request(&mut self) {
+        self.state = State::RequestLine { after_empty: false };
+        self.head = Head::default();
+        self.body = Body::default();
+        self.authority.clear();
+    }
+}
+
+/// Takes up to `most` off `left`; answers how many.
+fn take(left: &mut u64, most: usize) -> usize {
+    let taken = usize::try_from(*left).map_or(most, |left| left.min(most));
+    *left -= taken as u64;
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// How a stream was judged: heads accepted, and where it stands or why it stopped.
+    type Verdict = (u64, Result<Phase, Violation>);
+
+    fn judge_in(pieces: impl Iterator<Item = impl AsRef<[u8]>>, limits: Limits) -> Verdict {
+        let mut machine = Machine::new(limits);
+        for piece in pieces {
+            if let Err(stop) = machine.feed(piece.as_ref()) {
+                assert!(stop.pass <= piece.as_ref().len());
+                return (machine.heads(), Err(stop.violation));
+            }
+        }
+        (machine.heads(), Ok(machine.phase()))
+    }
+
+    /// Judges a stream whole and byte by byte, which must not differ.
+    fn judge(bytes: &[u8], limits: &Limits) -> Verdict {
+        let whole = judge_in([bytes].into_iter(), limits.clone());
+        assert_eq!(whole, judge_in(bytes.chunks(1), limits.clone()), "{}", bytes.escape_ascii());
+        whole
+    }
+
+    fn check(bytes: impl AsRef<[u8]>, heads: u64, reason: Option<Reason>) {
+        check_within(&Limits::default(), bytes, heads, reason);
+    }
+
+    fn check_within(limits: &Limits, bytes: impl AsRef<[u8]>, heads: u64, reason: Option<Reason>) {
+        let bytes = bytes.as_ref();
+        let (found_heads, end) = judge(bytes, limits);
+        let found = (found_heads, end.err().map(|violation| violation.reason));
+        assert_eq!(found, (heads, reason), "{}", bytes.escape_ascii());
+    }
+
+    fn with_fields(fields: &str) -> String {
+        format!("POST /a HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
+    }
+
+    fn chunked(body: &str) -> String {
+        with_fields("Transfer-Encoding: chunked\r\n") + body
+    }
+
+    #[test]
+    fn good_requests_pass_one_after_another() {
+        check("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1, None);
+        check("GET / HTTP/1.0\r\n\r\n", 1, None);
+        check(
+            "\r\nGET / HTTP/1.1\r\nhost:a:80\r\n\r\n\r\nGET / HTTP/1.1\r\nHost:\t[::1] \t\r\n\r\n",
+            2,
+            None,
+        );
+        check(with_fields("Content-Length: 5\r\n") + "a\r\nb\n" + &with_fields(""), 2, None);
+        check(with_fields("Content-Length: 0\r\n") + &with_fields(""), 2, None);
+        check(
+            chunked("5;n=\"v\"; x\r\nab\r\nc\r\n0a\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n")
+                + &with_fields(""),
+            2,
+            None,
+        );
+        check(with_fields("Transfer-Encoding: CHUNKED\r\n") + "0\r\n\r\n", 1, None);
+        check("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 1, None);
+        check("GET http://A:80/ HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n", 2, None);
+        check(with_fields("Expect: 100-Continue\r\nConnection: close, TE, x-y\r\nTE: trailers\r\n"), 1, None);
+        check(
+            with_fields("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"),
+            1,
+            None,
+        );
+        check(b"GET / HTTP/1.1\r\nHost: a\r\nX-Name: caf\xc3\xa9 \xff\r\nEmpty:\r\n\r\n", 1, None);
+    }
+
+    #[test]
+    fn lines_end_in_cr_lf_and_hold_no_control_bytes() {
+        check("GET / HTTP/1.1\nHost: a\r\n\r\n", 0, Some(Reason::BareLf));
+        check("GET / HTTP/1.1\r\nHost: a\n\r\n", 0, Some(Reason::BareLf));
+        check("GET / HTTP/1.1\r\nHost: a\r\n\n", 0, Some(Reason::BareLf));
+        check("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 0, Some(Reason::BareLf));
+        check("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 0, Some(Reason::EmptyLines));
+        check(with_fields("X: a\rb\r\n"), 0, Some(Reason::BareCr));
+        check(with_fields("X: a\r\r\n"), 0, Some(Reason::BareCr));
+        check(with_fields("X: a\0\r\n"), 0, Some(Reason::ControlByte));
+        check(with_fields("X\0Y: a\r\n"), 0, Some(Reason::ControlByte));
+        check(with_fields("X: \x7f\r\n"), 0, Some(Reason::ControlByte));
+    }
+
+    #[test]
+    fn field_names_are_tokens_followed_by_a_colon() {
+        check(with_fields("X: a\r\n b\r\n"), 0, Some(Reason::Folded));
+        check("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 0, Some(Reason::Folded));
+        check(with_fields("X : a\r\n"), 0, Some(Reason::SpaceBeforeColon));
+        check(with_fields("Transfer-Encoding\t: chunked\r\n"), 0, Some(Reason::SpaceBeforeColon));
+        check(with_fields(": a\r\n"), 0, Some(Reason::FieldName));
+        check(with_fields("X\r\n"), 0, Some(Reason::FieldName));
+        check(with_fields("X(: a\r\n"), 0, Some(Reason::FieldName));
+        check(with_fields("Content_Length: 3\r\n"), 0, Some(Reason::Lookalike));
+        check(with_fields("TRANSFER_encoding: chunked\r\n"), 0, Some(Reason::Lookalike));
+    }
+
+    #[test]
+    fn every_request_names_one_host() {
+        check("GET / HTTP/1.1\r\n\r\n", 0, Some(Reason::HostMissing));
+        check("GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", 0, Some(Reason::HostRepeated));
+        check("GET / HTTP/1.0\r\nHost: a\r\nhost: b\r\n\r\n", 0, Some(Reason::HostRepeated));
+        check("GET / HTTP/1.1\r\nHost:\r\n\r\n", 0, Some(Reason::Host));
+        check("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 0, Some(Reason::Host));
+        check("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 0, Some(Reason::Host));
+        check("GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", 0, Some(Reason::HostMismatch));
+        check("GET http://a/ HTTP/1.1\r\n\r\n", 0, Some(Reason::HostMissing));
+        check("GET https://a/ HTTP/1.1\r\nHost: a:80\r\n\r\n", 0, Some(Reason::HostMismatch));
+    }
+
+    #[test]
+    fn a_body_has_one_length_that_everybody_reads_alike() {
+        let length = "Content-Length: 3\r\n";
+        let coding = "Transfer-Encoding: chunked\r\n";
+        check(with_fields(&[length, coding].concat()), 0, Some(Reason::LengthWithCoding));
+        check(with_fields(&[coding, length].concat()), 0, Some(Reason::LengthWithCoding));
+        check(with_fields(&[length, length].concat()), 0, Some(Reason::LengthRepeated));
+        check(with_fields(&[length, "Content-Length: 4\r\n"].concat()), 0, Some(Reason::LengthRepeated));
+        check(with_fields("Content-Length: 0\r\nContent-Length: 0\r\n"), 0, Some(Reason::LengthRepeated));
+        for bad in ["+3", "-3", "3, 3", "", "0x3", "3 3", "18446744073709551617", "03"] {
+            check(with_fields(&format!("Content-Length: {bad}\r\n")), 0, Some(Reason::Length));
+        }
+        for bad in
+            ["xchunked", "gzip, chunked", "chunked, chunked", "identity", "", "chunked;q=1", "\"chunked\""]
+        {
+            check(with_fields(&format!("Transfer-Encoding: {bad}\r\n")), 0, Some(Reason::Coding));
+        }
+        check(with_fields(&[coding, coding].concat()), 0, Some(Reason::CodingRepeated));
+        check("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 0, Some(Reason::CodingInHttp10));
+        check(with_fields("Connection: close, Content-Length\r\n"), 0, Some(Reason::ConnectionNamesFraming));
+        check(with_fields("Connection: HOST\r\n"), 0, Some(Reason::ConnectionNamesFraming));
+    }
+
+    #[test]
+    fn chunks_are_framed_exactly() {
+        for (body, reason) in [
+            ("3\nabc\r\n0\r\n\r\n", Reason::BareLf),
+            ("3;a\nabc\r\n0\r\n\r\n", Reason::BareLf),
+            ("3\r\nabc\n0\r\n\r\n", Reason::ChunkEnd),
+            ("3\r\nabcd\r\n0\r\n\r\n", Reason::ChunkEnd),
+            ("3\r\nab\r\n0\r\n\r\n", Reason::ChunkEnd),
+            ("3\r\nabc\rx", Reason::ChunkEnd),
+            ("3 \r\nabc\r\n", Reason::ChunkSize),
+            (" 3\r\nabc\r\n", Reason::ChunkSize),
+            ("3 ;a\r\nabc\r\n", Reason::ChunkSize),
+            ("0x3\r\nabc\r\n", Reason::ChunkSize),
+            ("+3\r\nabc\r\n", Reason::ChunkSize),
+            ("-3\r\nabc\r\n", Reason::ChunkSize),
+            ("\r\nabc\r\n", Reason::ChunkSize),
+            (";a\r\nabc\r\n", Reason::ChunkSize),
+            ("g\r\n", Reason::ChunkSize),
+            ("00000000000000003\r\nabc\r\n", Reason::ChunkSize),
+            ("ffffffffffffffff\r\n", Reason::BodyTooLarge),
+            ("3;\0\r\nabc\r\n", Reason::ChunkExtension),
+            ("3;a\rb\r\nabc\r\n", Reason::ChunkExtension),
+            ("0\r\nContent-Length: 3\r\n\r\n", Reason::Trailer),
+            ("0\r\n X: 3\r\n\r\n", Reason::Folded),
+            ("0\r\nX: 3\n\r\n", Reason::BareLf),
+            ("0\r\n\n", Reason::BareLf),
+        ] {
+            check(chunked(body), 1, Some(reason));
+        }
+    }
+
+    #[test]
+    fn connections_turn_into_nothing_else() {
+        check(with_fields("Upgrade: foo\r\nConnection: Upgrade\r\n"), 0, Some(Reason::Upgrade));
+        check(with_fields("Upgrade: websocket\r\nConnection: Upgrade\r\n"), 0, Some(Reason::Upgrade));
+        check(with_fields("Upgrade: h2c, foo\r\n"), 0, Some(Reason::Upgrade));
+        check(with_fields("Expect: magic\r\n"), 0, Some(Reason::Expectation));
+        check("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, Some(Reason::VersionUnsupported));
+        check("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 0, Some(Reason::Connect));
+    }
+
+    #[test]
+    fn a_tunnel_carries_nothing_before_it_is_granted() {
+        let limits = Limits { connect: true, ..Limits::default() };
+        let head = "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n";
+        check_within(&limits, head, 1, None);
+        check_within(&limits, [head, "x"].concat(), 1, Some(Reason::TunnelTooEarly));
+        let sized = "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\nContent-Length: 1\r\n\r\n";
+        check_within(&limits, sized, 0, Some(Reason::Connect));
+
+        let mut machine = Machine::new(limits);
+        machine.feed(head.as_bytes()).unwrap();
+        machine.grant_tunnel();
+        assert_eq!(machine.feed(b"\x16\x03\x01\n\0"), Ok(()));
+        assert_eq!(machine.phase(), Phase::Tunnel);
+    }
+
+    #[test]
+    fn every_limit_holds_at_its_number_and_not_before() {
+        /// A stream in which `size` is what the limit counts.
+        type Stream = fn(usize) -> String;
+        let rows: [(Limits, Stream, usize, u64, Reason); 9] = [
+            (
+                Limits { request_line_bytes_max: 100, ..Limits::default() },
+                |size| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(size - 16)),
+                100,
+                0,
+                Reason::RequestLineTooLong,
+            ),
+            (
+                Limits { field_bytes_max: 100, ..Limits::default() },
+                |size| with_fields(&format!("X:{}\r\n", "x".repeat(size - 4))),
+                100,
+                0,
+                Reason::FieldTooLong,
+            ),
+            (
+                Limits { fields_max: 10, ..Limits::default() },
+                |size| with_fields(&"X: y\r\n".repeat(size - 1)),
+                10,
+                0,
+                Reason::TooManyFields,
+            ),
+            (
+                Limits { head_bytes_max: 100, ..Limits::default() },
+                |size| with_fields(&format!("X:{}\r\n", "x".repeat(size - 33))),
+                100,
+                0,
+                Reason::HeadTooLarge,
+            ),
+            (
+                Limits { body_bytes_max: 100, ..Limits::default() },
+                |size| with_fields(&format!("Content-Length: {size}\r\n")),
+                100,
+                0,
+                Reason::BodyTooLarge,
+            ),
+            (
+                Limits { body_bytes_max: 100, ..Limits::default() },
+                |size| chunked(&format!("1e\r\n{}\r\n{:x}\r\n", "x".repeat(30), size - 30)),
+                100,
+                1,
+                Reason::BodyTooLarge,
+            ),
+            (
+                Limits { extension_bytes_max: 10, ..Limits::default() },
+                |size| chunked(&format!("1;aaa\r\nx\r\n1;{}\r\n", "x".repeat(size - 5))),
+                10,
+                1,
+                Reason::ChunkLineTooLong,
+            ),
+            (
+                Limits { trailer_bytes_max: 20, ..Limits::default() },
+                |size| chunked(&format!("0\r\nX: y\r\nZ:{}\r\n\r\n", "x".repeat(size - 12))),
+                20,
+                1,
+                Reason::TrailersTooLarge,
+            ),
+            (
+                Limits { trailers_max: 3, ..Limits::default() },
+                |size| chunked(&format!("0\r\n{}\r\n", "X: y\r\n".repeat(size))),
+                3,
+                1,
+                Reason::TrailersTooLarge,
+            ),
+        ];
+        for (limits, stream, size, heads, reason) in rows {
+            check_within(&limits, stream(size), 1, None);
+            check_within(&limits, stream(size + 1), heads, Some(reason));
+        }
+        let limits = Limits { pipelined_max: 3, ..Limits::default() };
+        check_within(&limits, with_fields("").repeat(3), 3, None);
+        check_within(&limits, with_fields("").repeat(4), 3, Some(Reason::Pipelined));
+    }
+
+    #[test]
+    fn answered_requests_make_room_for_pipelined_ones() {
+        let mut machine = Machine::new(Limits { pipelined_max: 1, ..Limits::default() });
+        for number in 0..5 {
+            machine.set_answered(number);
+            machine.feed(with_fields("").as_bytes()).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_without_its_end() {
+        let endless = "GET /".to_owned() + &"x".repeat(9_000);
+        check(endless, 0, Some(Reason::RequestLineTooLong));
+        check(
+            with_fields("").replace("\r\n\r\n", "\r\nX: ") + &"x".repeat(17_000),
+            0,
+            Some(Reason::FieldTooLong),
+        );
+        check(chunked(&"0".repeat(9_000)), 1, Some(Reason::ChunkLineTooLong));
+    }
+
+    #[test]
+    fn nothing_of_a_refused_request_is_passed_with_the_one_before_it() {
+        let good = with_fields("Content-Length: 2\r\n") + "ab";
+        let bad = "GET / HTTP/1.1\r\nX: y\r\n\r\n";
+        let mut machine = Machine::new(Limits::default());
+        let stop = machine.feed((good.clone() + bad).as_bytes()).unwrap_err();
+        assert_eq!((stop.pass, stop.violation.part), (good.len(), Part::Head));
+        // It is final.
+        assert_eq!(machine.feed(good.as_bytes()), Err(Stop { pass: 0, ..stop }));
+    }
+
+    #[test]
+    fn a_refused_body_is_passed_up_to_what_is_wrong_with_it() {
+        let start = chunked("3\r\nabc\r\n");
+        let mut machine = Machine::new(Limits::default());
+        let stop = machine.feed((start.clone() + "zz\r\n").as_bytes()).unwrap_err();
+        assert_eq!((stop.pass, stop.violation.part), (start.len(), Part::Body));
+    }
+
+    #[test]
+    fn a_head_that_arrives_whole_is_judged_where_it_lies() {
+        let mut machine = Machine::new(Limits::default());
+        machine.feed(with_fields("Content-Length: 3\r\n").as_bytes()).unwrap();
+        assert_eq!((machine.held.capacity(), machine.authority.capacity()), (0, 0));
+    }
+
+    /// Pieces that good and bad streams are made of.
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        let words: Vec<&[u8]> = vec![
+            b"GET / HTTP/1.1\r\n",
+            b"POST /a?b HTTP/1.1\r\nHost: a\r\n",
+            b"GET / HTTP/1.0\r\n",
+            b"GET http://a/ HTTP/1.1\r\n",
+            b"CONNECT a:1 HTTP/1.1\r\n",
+            b"Host: a\r\n",
+            b"Content-Length: 3\r\n",
+            b"Transfer-Encoding: chunked\r\n",
+            b"Connection: close\r\n",
+            b"Upgrade: h2c\r\n",
+            b"X: y\r\n",
+            b"\r\n",
+            b"\r",
+            b"\n",
+            b"abc",
+            b"3\r\nabc\r\n",
+            b"3;x\r\n",
+            b"0\r\n",
+            b"0\r\n\r\n",
+            b" ",
+            b"\0",
+        ];
+        prop_oneof![
+            12 => proptest::sample::select(words).prop_map(<[u8]>::to_vec),
+            1 => proptest::collection::vec(any::<u8>(), 0..4),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_verdict_does_not_depend_on_how_the_bytes_were_cut(
+            pieces in proptest::collection::vec(piece(), 0..24),
+            cuts in proptest::collection::vec(1usize..40, 1..32),
+            connect: bool,
+        ) {
+            let small = Limits { request_line_bytes_max: 24, field_bytes_max: 30, head_bytes_max: 70, fields_max: 4,
+                body_bytes_max: 8, extension_bytes_max: 3, trailer_bytes_max: 20, trailers_max: 2, pipelined_max: 3, connect };
+            let bytes = pieces.concat();
+            for limits in [Limits { connect, ..Limits::default() }, small] {
+                let whole = judge(&bytes, &limits);
+                let mut sizes = cuts.iter().cycle();
+                let mut rest = bytes.as_slice();
+                let cut = std::iter::from_fn(|| {
+                    let size = rest.len().min(*sizes.next()?);
+                    let (piece, after) = rest.split_at(size);
+                    rest = after;
+                    (!piece.is_empty()).then_some(piece)
+                });
+                prop_assert_eq!(judge_in(cut, limits), whole);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            judge(&bytes, &Limits::default());
+        }
+    }
+}

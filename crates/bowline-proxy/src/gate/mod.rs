@@ -1,0 +1,44 @@
+//! The strict HTTP/1 gate: it reads the framing bytes of a connection before the server does.
+//!
+//! Why a gate of our own: a server library answers what it can make sense of, and two programs that
+//! make different sense of the same bytes are how a request is smuggled past the first to the second.
+//! hyper hides what matters here (it merges equal `Content-Length` lines, drops one that stands beside
+//! `Transfer-Encoding`, serves requests without `Host`), so the bytes are judged before it sees them.
+//! The gate changes nothing: what it passes on is what arrived, and the byte that would complete a
+//! request it refuses is never passed, so the refused request never reaches a handler.
+//!
+//! In reading order:
+//! - [`violation`]: [`Reason`], everything that is refused, each with its status, its word and its sentence
+//! - [`limits`]: [`Limits`] on what is read, [`Patience`] with who is slow
+//! - [`line`](mod@line): one complete line of a head, judged
+//! - [`machine`]: [`Machine`], bytes in, a verdict out; pure
+//! - [`handle`]: [`GateHandle`], what the rest of the proxy asks the gate, and tells it
+//! - [`refusal`]: the answer to a refused request, and the lingering close after it
+//! - [`scratch`](mod@scratch): where bytes are judged before they are passed on
+//! - [`io`]: [`Gated`], the gate around a socket, as hyper reads and writes it
+//!
+//! What the data path does:
+//! - serve `Gated` in place of the socket; set no header timer in hyper and leave `pipeline_flush` off
+//!   (the gate keeps both times, and waits for a flush before it writes an answer of its own);
+//! - take one [`GateHandle::answering`] per request and keep it in the response body, so that it is
+//!   dropped when the answer is through: an answer under way is finished before a later, bad request on
+//!   the same connection is refused, and idle time is counted between requests only;
+//! - on a body error, answer with the status of [`GateHandle::violation`] where nothing was sent yet;
+//! - forward none of the hop-by-hop fields. The one `Upgrade` that passes is `h2c`, which is to be
+//!   ignored: some HTTP clients offer it on every first request and go on in HTTP/1.1 when nobody takes it up.
+
+pub mod handle;
+pub mod io;
+pub mod limits;
+mod line;
+pub mod machine;
+pub mod refusal;
+mod scratch;
+pub mod violation;
+
+pub use handle::{Answering, GateHandle};
+pub use io::Gated;
+pub use limits::{Limits, Pace, Patience};
+pub use machine::{Machine, Phase, Stop};
+pub use refusal::refuse;
+pub use violation::{Part, Reason, Violation};
