@@ -1,0 +1,61 @@
+//! The way forward: authorize the money, put the goods aside, take the money, tell the customer.
+
+use super::Shop;
+use super::order::{Debt, Order, State};
+use crate::reply::Reply;
+use crate::store::StoreError;
+use tokio::sync::oneshot;
+
+/// Places `order` and answers as soon as it is known what becomes of it.
+///
+/// The work is a task of its own: a customer who hangs up must not leave an order half-way. The
+/// customer's deadline still holds on the way forward, because `bowline` carries it into the task.
+///
+/// # Errors
+/// The database did not answer; the order is settled at the next start.
+pub async fn see_through(shop: Shop, order: Order) -> Result<Order, Reply> {
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let placed = forward(&shop, order).await;
+        if let Ok(order) = &placed {
+            if !order.owes.is_empty() {
+                shop.debts.notify_one();
+            }
+        }
+        let finished = placed.as_ref().ok().cloned();
+        let _gone = tell.send(placed);
+        // The customer has the answer. The message may come a little later, and may fail.
+        if let Some(order) = finished {
+            shop.peers.notify(&order).await;
+        }
+    });
+    match told.await {
+        Ok(placed) => Ok(placed?),
+        Err(_) => Err(StoreError::Unknown.into()),
+    }
+}
+
+/// The three steps. Every state is written down before the step that it announces.
+async fn forward(shop: &Shop, order: Order) -> Result<Order, StoreError> {
+    if let Err(trouble) = shop.peers.authorize(&order).await {
+        // Surely refused: nobody holds anything, nothing to undo. A timeout is not that: the money
+        // may be held, so the reversal is owed, and payment refuses the authorization if it comes late.
+        let owes = if trouble.may_have_happened() { vec![Debt::Reversal] } else { vec![] };
+        return give_up(shop, order.failed(trouble.into_problem(), owes)).await;
+    }
+    if let Err(trouble) = shop.peers.allocate(&order).await {
+        let owes =
+            if trouble.may_have_happened() { vec![Debt::Release, Debt::Reversal] } else { vec![Debt::Reversal] };
+        return give_up(shop, order.failed(trouble.into_problem(), owes)).await;
+    }
+    let order = Order { state: State::Capturing, ..order };
+    shop.book.save(&order).await?;
+    let order = shop.peers.captured(order).await;
+    shop.book.save(&order).await?;
+    Ok(order)
+}
+
+async fn give_up(shop: &Shop, order: Order) -> Result<Order, StoreError> {
+    shop.book.save(&order).await?;
+    Ok(order)
+}
