@@ -9,6 +9,11 @@ const MODEL_LINES_MAX: usize = 2_000;
 
 pub(super) fn lints(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let root = tree.files.iter().find(|file| file.path == "Cargo.toml");
+    if root.is_some_and(|file| !file.text.lines().any(|line| line == "unsafe_code = \"forbid\"")) {
+        let mend = "say `unsafe_code = \"forbid\"` in [workspace.lints.rust]";
+        findings.push(Finding::new("Cargo.toml", "the workspace does not forbid unsafe code", mend));
+    }
     for package in &tree.packages {
         let manifest = package.manifest();
         let Some(file) = tree.files.iter().find(|file| file.path == manifest) else { continue };
@@ -62,6 +67,13 @@ mod tests {
         assert_eq!(lints(&tree("[package]\n")).len(), 1);
         assert_eq!(lints(&tree("[lints.rust]\nunsafe_code = \"warn\"\n")).len(), 1);
         assert_eq!(lints(&tree("[lints]\nrust.unsafe_code = \"warn\"\n")).len(), 1);
+    }
+
+    #[test]
+    fn a_workspace_that_permits_unsafe_code_is_found() {
+        let tree = |text| Tree::default().with_file("Cargo.toml", text);
+        assert_eq!(lints(&tree("[workspace.lints.rust]\nunsafe_code = \"forbid\"\n")), []);
+        assert_eq!(lints(&tree("[workspace.lints.rust]\nunsafe_code = \"deny\"\n")).len(), 1);
     }
 
     #[test]

@@ -32,7 +32,7 @@ const PURE: &[(&str, &[&str])] = &[
 ];
 
 /// What tests of pure crates may use besides.
-const FOR_TESTS: &[&str] = &["criterion", "proptest", "serde_json", "stats_alloc"];
+const FOR_TESTS: &[&str] = &["allocation-counter", "criterion", "proptest", "serde_json"];
 
 /// Words that only impure code has, with what to do instead.
 const IMPURE: &[(&str, &str)] = &[
