@@ -476,3 +476,387 @@ impl Breaker {
         (Admission::Refused { state: BreakerState::Ramping, retry_after }, None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bowline_model::SplitMix64;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Opens at half of four, or at three in a row; two probes; nothing random.
+    const SETTINGS: BreakerSettings = BreakerSettings {
+        window: Duration::from_secs(10),
+        min_calls: 4,
+        failure_ratio: Some(Ratio::percent(50)),
+        slow: None,
+        consecutive: Some(3),
+        open: SECOND,
+        open_max: Duration::from_secs(5),
+        growth: 2,
+        jitter: Ratio::ZERO,
+        probes: 2,
+        probe_lease: Duration::from_secs(10),
+        ramp: Duration::ZERO,
+    };
+
+    /// A breaker with a clock of its own.
+    struct Bench {
+        breaker: Breaker,
+        now: Instant,
+        rng: SplitMix64,
+        /// How long a try takes.
+        took: Duration,
+    }
+
+    fn bench(settings: BreakerSettings) -> Bench {
+        let now = Instant::from_millis(1);
+        Bench { breaker: Breaker::new(settings), now, rng: SplitMix64::new(11), took: MS }
+    }
+
+    impl Bench {
+        fn state(&self) -> BreakerState {
+            self.breaker.state(self.now)
+        }
+
+        fn pass(&mut self, span: Duration) {
+            self.now += span;
+        }
+
+        fn admit(&mut self) -> Option<Lease> {
+            match self.breaker.admit(self.now, Instant::FAR, &mut self.rng).0 {
+                Admission::Passed { lease, .. } => Some(lease),
+                Admission::Refused { .. } => None,
+            }
+        }
+
+        fn lease(&mut self) -> Lease {
+            self.admit().expect("should pass")
+        }
+
+        fn settle(&mut self, lease: Lease, health: Health) -> Option<BreakerMove> {
+            self.breaker.settle(self.now, lease, health, self.took, &mut self.rng).map(|moved| moved.why)
+        }
+
+        fn call(&mut self, health: Health) -> Option<BreakerMove> {
+            let lease = self.lease();
+            self.settle(lease, health)
+        }
+
+        fn calls(&mut self, healths: &[Health]) {
+            for health in healths {
+                self.call(*health);
+            }
+        }
+
+        /// Opens it and waits until it may be probed.
+        fn half_open(settings: BreakerSettings) -> Self {
+            let mut bench = bench(settings);
+            bench.calls(&[Health::Bad; 3]);
+            bench.pass(SECOND);
+            assert_eq!(bench.state(), BreakerState::HalfOpen);
+            bench
+        }
+    }
+
+    use Health::{Bad, Good, Neutral};
+
+    // === closed ===
+
+    #[test]
+    fn half_of_the_minimum_opens_and_less_does_not() {
+        let mut bench = bench(SETTINGS);
+        bench.calls(&[Good, Bad, Good]);
+        assert_eq!(bench.call(Bad), Some(BreakerMove::FailureRatio));
+        assert_eq!(bench.state(), BreakerState::Open);
+
+        let mut bench = self::bench(SETTINGS);
+        bench.calls(&[Good, Bad, Good, Good, Bad]);
+        assert_eq!(bench.state(), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_tight_burst_is_not_hidden_by_the_quiet_time_before_it() {
+        let mut bench = bench(BreakerSettings { consecutive: None, ..SETTINGS });
+        for _ in 0..10 {
+            bench.call(Good);
+            bench.pass(SECOND);
+        }
+        // Within a microsecond, after ten good seconds of which nine are left in the window.
+        let opened = (1..).find(|_| {
+            bench.pass(Duration::from_nanos(100));
+            bench.call(Bad).is_some()
+        });
+        assert_eq!(opened, Some(9), "nine of eighteen");
+    }
+
+    #[test]
+    fn low_traffic_trips_by_failures_in_a_row() {
+        let mut bench = bench(BreakerSettings { min_calls: 1_000, ..SETTINGS });
+        bench.call(Bad);
+        bench.pass(Duration::from_secs(3_600));
+        bench.call(Bad);
+        bench.pass(Duration::from_secs(3_600));
+        assert_eq!(bench.call(Bad), Some(BreakerMove::Consecutive));
+    }
+
+    #[test]
+    fn a_success_ends_the_row() {
+        let mut bench = bench(BreakerSettings { min_calls: 1_000, ..SETTINGS });
+        bench.calls(&[Bad, Bad, Good, Bad, Bad]);
+        assert_eq!(bench.state(), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_429_is_neither_success_nor_failure() {
+        let mut bench = bench(SETTINGS);
+        bench.calls(&[Bad, Bad]);
+        bench.calls(&[Neutral; 50]);
+        assert_eq!(bench.breaker.counts(bench.now), (2, 2));
+        assert_eq!(bench.call(Bad), Some(BreakerMove::Consecutive), "it does not end the row either");
+    }
+
+    #[test]
+    fn slow_calls_open_it_though_they_succeed() {
+        let slow = Some(Slow { over: SECOND, ratio: Ratio::percent(50) });
+        let mut bench = bench(BreakerSettings { slow, ..SETTINGS });
+        bench.calls(&[Good, Good]);
+        bench.took = SECOND;
+        assert_eq!(bench.call(Good), None);
+        assert_eq!(bench.call(Good), Some(BreakerMove::SlowRatio));
+    }
+
+    #[test]
+    fn a_share_of_zero_still_takes_one_failure() {
+        let mut bench = bench(BreakerSettings { failure_ratio: Some(Ratio::ZERO), ..SETTINGS });
+        bench.calls(&[Good; 10]);
+        assert_eq!(bench.state(), BreakerState::Closed);
+        assert_eq!(bench.call(Bad), Some(BreakerMove::FailureRatio));
+    }
+
+    #[test]
+    fn what_is_older_than_the_window_is_forgotten() {
+        let mut bench = bench(BreakerSettings { consecutive: None, ..SETTINGS });
+        bench.calls(&[Bad; 3]);
+        bench.pass(SETTINGS.window);
+        bench.calls(&[Good; 4]);
+        assert_eq!(bench.breaker.counts(bench.now), (0, 4));
+    }
+
+    #[test]
+    fn a_breaker_without_rules_never_opens() {
+        let mut bench = bench(BreakerSettings { failure_ratio: None, consecutive: None, ..SETTINGS });
+        bench.calls(&[Bad; 100]);
+        assert_eq!(bench.state(), BreakerState::Closed);
+    }
+
+    // === open ===
+
+    #[test]
+    fn nothing_passes_while_it_is_open() {
+        let mut bench = bench(SETTINGS);
+        bench.calls(&[Bad; 3]);
+        bench.pass(SECOND - Duration::from_nanos(1));
+        assert_eq!(bench.admit(), None);
+        bench.pass(Duration::from_nanos(1));
+        assert!(bench.admit().is_some());
+    }
+
+    #[test]
+    fn jitter_lengthens_the_open_time_and_never_shortens_it() {
+        let mut ends = std::collections::BTreeSet::new();
+        for seed in 0..100 {
+            let mut bench = bench(BreakerSettings { jitter: Ratio::percent(25), ..SETTINGS });
+            bench.rng = SplitMix64::new(seed);
+            bench.calls(&[Bad; 3]);
+            let Phase::Open { until } = bench.breaker.phase else { panic!("closed") };
+            assert!((SECOND..=SECOND * 5 / 4).contains(&until.since(bench.now)), "{until:?}");
+            ends.insert(until);
+        }
+        assert!(ends.len() > 95, "callers must not come back together: {} of 100 differ", ends.len());
+    }
+
+    #[test]
+    fn each_opening_lasts_longer_until_the_cap_and_a_whole_recovery_ends_that() {
+        let mut bench = Bench::half_open(SETTINGS);
+        for seconds in [2, 4, 5, 5] {
+            bench.call(Bad);
+            let Phase::Open { until } = bench.breaker.phase else { panic!("closed") };
+            assert_eq!(until.since(bench.now).as_secs(), seconds);
+            bench.pass(until.since(bench.now));
+        }
+        bench.calls(&[Good, Good]);
+        assert_eq!(bench.state(), BreakerState::Closed);
+        bench.calls(&[Bad; 3]);
+        let Phase::Open { until } = bench.breaker.phase else { panic!("closed") };
+        assert_eq!(until.since(bench.now).as_secs(), 1);
+    }
+
+    #[test]
+    fn an_answer_of_the_closed_time_does_not_touch_what_came_after() {
+        let mut bench = bench(SETTINGS);
+        let late = bench.lease();
+        bench.calls(&[Bad; 3]);
+        let open = bench.breaker.clone();
+        assert_eq!(bench.settle(late, Good), None);
+        assert_eq!(bench.breaker, open, "while open");
+        bench.pass(SECOND);
+        bench.admit();
+        let half_open = bench.breaker.clone();
+        for health in [Good, Bad, Neutral] {
+            assert_eq!(bench.settle(late, health), None);
+            assert_eq!(bench.breaker, half_open, "{health:?} while half-open");
+        }
+    }
+
+    #[test]
+    fn the_state_that_is_shown_does_not_wait_for_a_call() {
+        let bench = Bench::half_open(SETTINGS);
+        assert_eq!(bench.breaker.phase, Phase::Open { until: bench.now });
+        assert_eq!(bench.state(), BreakerState::HalfOpen);
+    }
+
+    // === half-open ===
+
+    #[test]
+    fn no_more_probes_pass_than_are_allowed() {
+        let mut bench = Bench::half_open(SETTINGS);
+        let passed = (0..100).filter(|_| bench.admit().is_some()).count();
+        assert_eq!(passed, 2);
+    }
+
+    #[test]
+    fn a_probe_that_succeeded_does_not_make_room_for_a_third() {
+        let mut bench = Bench::half_open(SETTINGS);
+        let (first, _second) = (bench.lease(), bench.lease());
+        bench.settle(first, Good);
+        assert_eq!(bench.admit(), None);
+    }
+
+    #[test]
+    fn as_many_successes_as_probes_close_it() {
+        let mut bench = Bench::half_open(SETTINGS);
+        assert_eq!(bench.call(Good), None);
+        assert_eq!(bench.call(Good), Some(BreakerMove::ProbesSucceeded));
+        assert_eq!(bench.state(), BreakerState::Closed);
+        assert_eq!(bench.breaker.counts(bench.now), (0, 0), "and it starts from nothing");
+    }
+
+    #[test]
+    fn one_failed_probe_opens_it_again() {
+        let mut bench = Bench::half_open(SETTINGS);
+        bench.call(Good);
+        assert_eq!(bench.call(Bad), Some(BreakerMove::ProbeFailed));
+        assert_eq!(bench.state(), BreakerState::Open);
+    }
+
+    #[test]
+    fn an_ignored_outcome_gives_its_probe_back() {
+        let mut bench = Bench::half_open(SETTINGS);
+        let (first, second) = (bench.lease(), bench.lease());
+        assert_eq!(bench.admit(), None);
+        bench.settle(first, Neutral);
+        assert!(bench.admit().is_some(), "after a 429");
+        bench.breaker.give_back(second);
+        assert!(bench.admit().is_some(), "after a cancelled call");
+        assert_eq!(bench.state(), BreakerState::HalfOpen);
+    }
+
+    #[test]
+    fn a_probe_given_back_twice_frees_one_place() {
+        let mut bench = Bench::half_open(SETTINGS);
+        let (first, _second) = (bench.lease(), bench.lease());
+        bench.breaker.give_back(first);
+        bench.breaker.give_back(first);
+        assert_eq!((0..5).filter(|_| bench.admit().is_some()).count(), 1);
+    }
+
+    #[test]
+    fn a_probe_that_never_returns_expires() {
+        let mut bench = Bench::half_open(SETTINGS);
+        let _lost = (bench.lease(), bench.lease());
+        bench.pass(SETTINGS.probe_lease - Duration::from_nanos(1));
+        assert_eq!(bench.admit(), None);
+        bench.pass(Duration::from_nanos(1));
+        bench.calls(&[Good, Good]);
+        assert_eq!(bench.state(), BreakerState::Closed, "and it is not stuck");
+    }
+
+    #[test]
+    fn a_probe_expires_when_its_try_must_be_over() {
+        let mut bench = Bench::half_open(SETTINGS);
+        for _ in 0..2 {
+            let _lost = bench.breaker.admit(bench.now, bench.now + MS, &mut bench.rng);
+        }
+        assert_eq!(bench.admit(), None);
+        bench.pass(MS);
+        assert!(bench.admit().is_some());
+    }
+
+    #[test]
+    fn a_late_probe_counts_within_its_cycle() {
+        // A callee that always takes longer than the lease could never be taken back otherwise.
+        let mut bench = Bench::half_open(SETTINGS);
+        let (first, second) = (bench.lease(), bench.lease());
+        bench.pass(SETTINGS.probe_lease);
+        bench.settle(first, Good);
+        assert_eq!(bench.settle(second, Good), Some(BreakerMove::ProbesSucceeded));
+    }
+
+    #[test]
+    fn a_late_probe_of_an_older_cycle_counts_for_nothing() {
+        let mut bench = Bench::half_open(SETTINGS);
+        let late = bench.lease();
+        bench.call(Bad);
+        bench.pass(SECOND * 2);
+        let fresh = bench.lease();
+        let before = bench.breaker.clone();
+        for health in [Good, Bad, Neutral] {
+            assert_eq!(bench.settle(late, health), None);
+            assert_eq!(bench.breaker, before, "{health:?}");
+        }
+        bench.settle(fresh, Good);
+        assert_eq!(bench.call(Good), Some(BreakerMove::ProbesSucceeded));
+    }
+
+    #[test]
+    fn probes_that_succeed_too_slowly_open_it_again() {
+        let slow = Some(Slow { over: SECOND, ratio: Ratio::percent(80) });
+        let mut bench = Bench::half_open(BreakerSettings { slow, ..SETTINGS });
+        bench.took = SECOND;
+        assert_eq!(bench.call(Good), None);
+        assert_eq!(bench.call(Good), Some(BreakerMove::SlowRatio));
+    }
+
+    // === ramping ===
+
+    #[test]
+    fn it_closes_with_a_growing_share() {
+        let ramp = Duration::from_secs(10);
+        let mut bench = Bench::half_open(BreakerSettings { ramp, ..SETTINGS });
+        bench.calls(&[Good, Good]);
+        assert_eq!(bench.state(), BreakerState::Ramping);
+        let since = bench.now;
+        for (second, expected) in [(0, 100), (1, 100), (3, 300), (5, 500), (9, 900)] {
+            bench.now = since + SECOND * second;
+            let passed = (0..1_000).filter(|_| bench.admit().is_some()).count();
+            // Four standard deviations of a thousand draws are at most 64.
+            assert!(expected - 64 < passed && passed < expected + 64, "{passed} of 1000 after {second} s");
+        }
+        bench.now = since + ramp;
+        assert_eq!((0..1_000).filter(|_| bench.admit().is_some()).count(), 1_000);
+        assert_eq!(bench.state(), BreakerState::Closed);
+    }
+
+    #[test]
+    fn what_fails_again_while_ramping_stays_open_longer() {
+        let ramp = Duration::from_secs(10);
+        let mut bench = Bench::half_open(BreakerSettings { ramp, ..SETTINGS });
+        bench.calls(&[Good, Good]);
+        bench.pass(ramp - Duration::from_nanos(1));
+        bench.calls(&[Bad; 3]);
+        let Phase::Open { until } = bench.breaker.phase else { panic!("{:?}", bench.breaker.phase) };
+        assert_eq!(until.since(bench.now), SECOND * 2);
+    }
+}

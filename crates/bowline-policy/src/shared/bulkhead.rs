@@ -110,7 +110,10 @@ impl SharedBulkhead {
             drop(queue);
             self.leave();
         } else if queue.remove(ticket) {
-            self.change(|bulkhead| Some(bulkhead.give_up()));
+            self.change(|bulkhead| {
+                bulkhead.give_up();
+                Some(())
+            });
         }
     }
 
