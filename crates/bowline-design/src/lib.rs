@@ -1,14 +1,20 @@
 //! The design: text in, design out.
 
+pub mod format;
+pub mod explain;
+pub mod graph;
 pub mod kinds;
 pub mod mistake;
 mod read;
+pub mod schema;
 mod resolve;
 pub mod resolved;
 pub mod route_test;
 pub mod routing;
 
 pub use mistake::{Mistake, Note, Place, Spot, Text};
+pub use read::read;
+pub use schema::schema;
 pub use resolve::{load, resolve};
 pub use resolved::{Design, Source, Sourced};
 
@@ -21,10 +27,4 @@ pub struct Reading {
     pub mistakes: Vec<Mistake>,
     /// Everything else worth saying.
     pub notes: Vec<Note>,
-}
-
-/// Reads all documents of `texts` and finds all mistakes in them, never just the first.
-#[must_use]
-pub fn read(_texts: &[Text]) -> Reading {
-    Reading::default()
 }

@@ -16,7 +16,6 @@ mod findings;
 mod listeners;
 mod mesh;
 mod names;
-mod near;
 mod policies;
 mod routes;
 mod rules;

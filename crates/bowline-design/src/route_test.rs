@@ -1,8 +1,196 @@
 //! Route tests: requests in, what the routes make of them out.
+//!
+//! The form is that of istio-config-validator: a test lists authorities, methods and paths, and every
+//! combination is one request. Asked are the same tables that the proxy asks.
+
+mod compare;
+
+use crate::explain::Door;
+use crate::kinds::route_tests::RouteTest as Written;
+use crate::mistake::{Place, Spot};
+use crate::resolved::Design;
+use crate::routing::{Action, Asked, Found, Route, Table, host};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use std::fmt::Write;
 
 /// One route test of a design.
 #[derive(Clone, Debug)]
 pub struct RouteTest {
     /// As it is written.
-    pub written: crate::mistake::Spot<crate::kinds::route_tests::RouteTest>,
+    pub written: Spot<Written>,
+}
+
+/// What one request of one test came to.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// What the test shows.
+    pub description: String,
+    /// Where the test is written.
+    pub place: Place,
+    /// The request.
+    pub request: String,
+    /// What is not as it should be; empty: the test passed.
+    pub differs: Vec<String>,
+    /// What the routes make of the request.
+    pub got: String,
+    /// The rule that was met, and where it is written.
+    pub route: Option<(String, Place)>,
+}
+
+impl Ran {
+    /// Whether all is as it should be.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.differs.is_empty()
+    }
+}
+
+/// Runs all route tests of a design, every request of each.
+#[must_use]
+pub fn run(design: &Design) -> Vec<Ran> {
+    design.tests.iter().flat_map(|test| run_one(design, &test.written)).collect()
+}
+
+fn run_one(design: &Design, test: &Spot<Written>) -> Vec<Ran> {
+    let request = &test.request;
+    let or = |spots: &[Spot<String>], default: &str| -> Vec<String> {
+        if spots.is_empty() {
+            vec![default.to_owned()]
+        } else {
+            spots.iter().map(|spot| spot.value.clone()).collect()
+        }
+    };
+    let mut ran = Vec::new();
+    for authority in or(&request.authority, "") {
+        for method in or(&request.method, "GET") {
+            for uri in or(&request.uri, "/") {
+                ran.push(run_request(design, test, &authority, &method, &uri));
+            }
+        }
+    }
+    ran
+}
+
+fn run_request(design: &Design, test: &Spot<Written>, authority: &str, method: &str, uri: &str) -> Ran {
+    let written = &test.request;
+    let mut ran = Ran {
+        description: test
+            .description
+            .as_ref()
+            .map_or_else(|| "a route test".to_owned(), |it| it.value.clone()),
+        place: test.place.clone(),
+        request: format!("{method} {authority}{uri}"),
+        differs: Vec::new(),
+        got: String::new(),
+        route: None,
+    };
+    let Ok(parsed) = Method::from_bytes(method.as_bytes()) else {
+        ran.differs.push(format!("`{method}` is no method"));
+        return ran;
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &written.headers {
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            (Ok(name), Ok(value)) => {
+                headers.append(name, value);
+            }
+            _ => ran.differs.push(format!("`{name}: {value}` is no header")),
+        }
+    }
+    let (path, query) = uri.split_once('?').map_or((uri, None), |(path, query)| (path, Some(query)));
+    let asked = Asked {
+        method: &parsed,
+        path,
+        query,
+        scheme: written.scheme.as_ref().map_or("http", |scheme| &scheme.value),
+        authority,
+        headers: &headers,
+        port: written.port.as_ref().map(|port| port.value).or_else(|| host::port_of(authority)).unwrap_or(80),
+    };
+    let gateway = written.gateway.as_ref().map(|gateway| gateway.value.as_str());
+    let found = find(design, &asked, gateway, written.port.is_some());
+    ran.route = found.map(|found| (found.route.name.to_string(), found.route.place.clone()));
+    ran.got = found.map_or_else(|| "no route: 404".to_owned(), |found| describe(design, found.route));
+    let wants = test.want_match.as_ref().is_none_or(|wants| wants.value);
+    let differs = match found {
+        None => vec!["no route is met".to_owned()],
+        Some(found) => compare::differences(design, test, found.route),
+    };
+    match (wants, differs.is_empty()) {
+        (true, _) => ran.differs.extend(differs),
+        (false, false) => {}
+        (false, true) => ran.differs.push("it matches, and should not".to_owned()),
+    }
+    ran
+}
+
+/// Asks the named gateway's tables, or all of them and then the mesh: the first that has a route.
+fn find<'d>(
+    design: &'d Design,
+    asked: &Asked<'_>,
+    gateway: Option<&str>,
+    port_given: bool,
+) -> Option<Found<'d>> {
+    let at = |table: &'d Table, port: u16| table.find(&Asked { port, ..*asked });
+    if gateway == Some("mesh") {
+        return at(&design.mesh, asked.port);
+    }
+    let named = |listener: &&crate::resolved::Listener| {
+        gateway.is_none_or(|gateway| {
+            // `name` alone means the gateway of any namespace.
+            listener
+                .name
+                .split(',')
+                .any(|own| own == gateway || own.split_once('/').is_some_and(|(_, own)| own == gateway))
+        })
+    };
+    let listeners = design.listeners.iter().filter(named);
+    let by_gateway = listeners.filter(|listener| !port_given || listener.bind.port() == asked.port);
+    let found = by_gateway.into_iter().find_map(|listener| at(&listener.table, listener.bind.port()));
+    match gateway {
+        Some(_) => found,
+        None => found.or_else(|| at(&design.mesh, asked.port)),
+    }
+}
+
+impl Door<'_> {
+    /// What a route does, in one line.
+    #[must_use]
+    pub fn describe(design: &Design, route: &Route) -> String {
+        describe(design, route)
+    }
+}
+
+/// What a route does, in one line.
+fn describe(design: &Design, route: &Route) -> String {
+    match &route.action {
+        Action::Redirect(redirect) => {
+            let mut text = format!("redirect {}", redirect.status);
+            if let Some(authority) = &redirect.authority {
+                let _ = write!(text, " to authority {authority}");
+            }
+            if let Some(uri) = &redirect.uri {
+                let _ = write!(text, " to {uri}");
+            }
+            text
+        }
+        Action::Respond { status, .. } => format!("answer {status}"),
+        Action::Forward { destinations, .. } => {
+            let each = destinations.iter().map(|each| {
+                let destination = &each.destination;
+                let mut text = design.service(destination.service).host().to_owned();
+                if let Some(subset) = &destination.subset {
+                    let _ = write!(text, " subset {subset}");
+                }
+                if let Some(port) = destination.port {
+                    let _ = write!(text, " port {port}");
+                }
+                if destinations.len() > 1 {
+                    let _ = write!(text, " weight {}", each.weight);
+                }
+                text
+            });
+            format!("to {}", each.collect::<Vec<_>>().join(", "))
+        }
+    }
 }

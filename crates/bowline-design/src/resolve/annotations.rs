@@ -1,8 +1,7 @@
 //! Annotations of our own. One that nobody knows is a mistake: it would ask for something and get nothing.
 
-use super::findings::Findings;
+use super::findings::{Findings, did_you_mean};
 use super::listeners::TRUST_CALLERS;
-use super::near::did_you_mean;
 use super::routes::FAULTS_INSIDE_TRY;
 use crate::kinds::{Documents, Meta};
 

@@ -1,6 +1,12 @@
 //! What resolving finds to say: mistakes, and notes that are counted instead of repeated.
 
 use crate::mistake::{Mistake, Note, Place};
+use crate::read::suggest::nearest;
+
+/// `did you mean ..?`, where some candidate is near enough to be meant.
+pub(super) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
+    nearest(word, candidates).map(|near| format!("did you mean `{near}`?"))
+}
 
 /// Mistakes and notes, as they come up.
 #[derive(Debug, Default)]

@@ -187,6 +187,7 @@ fn to_https(gateway: &str, place: &Place) -> Route {
         fault: None,
         cors: None,
         mirrors: Vec::new(),
+        implied: false,
     }
 }
 

@@ -1,7 +1,6 @@
 //! What our policies say, ready to be looked up by call.
 
-use super::findings::Findings;
-use super::near::did_you_mean;
+use super::findings::{Findings, did_you_mean};
 use super::services::{Services, idempotency};
 use crate::kinds::policy::{
     Backoff as WrittenBackoff, Breaker, Budget, Bulkhead, Fault as WrittenFault, Jitter, RateLimit, Target,

@@ -94,6 +94,7 @@ fn route(
         fault,
         cors: rule.cors_policy.as_ref().map(|cors| self::cors(cors, findings)),
         mirrors: mirrors(rule, namespace, voices, findings),
+        implied: false,
     }
 }
 
@@ -200,6 +201,7 @@ pub(super) fn default_route(service: ServiceId, voices: Voices<'_>, findings: &m
         fault: None,
         cors: None,
         mirrors: Vec::new(),
+        implied: true,
     }
 }
 

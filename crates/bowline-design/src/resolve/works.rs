@@ -1,7 +1,6 @@
 //! What operations do: the names in `does`, looked up.
 
-use super::findings::Findings;
-use super::near::did_you_mean;
+use super::findings::{Findings, did_you_mean};
 use super::policies::unknown_service;
 use super::services::Services;
 use crate::kinds::Documents;

@@ -108,6 +108,28 @@ impl Condition {
         None
     }
 
+    /// Whether some request with this method and path may meet it, whatever else it asks for.
+    #[must_use]
+    pub fn may_hold(&self, method: &Method, path: &str) -> bool {
+        let uri = self.uri.as_ref().is_none_or(|uri| match self.ignore_uri_case {
+            true => uri.matches_ignoring_case(path),
+            false => uri.matches(path),
+        });
+        self.excluded.is_none() && uri && self.method.as_ref().is_none_or(|own| own.matches(method.as_str()))
+    }
+
+    /// Whether every request with this method and path meets it.
+    #[must_use]
+    pub fn must_hold(&self, method: &Method, path: &str) -> bool {
+        self.may_hold(method, path)
+            && self.scheme.is_none()
+            && self.authority.is_none()
+            && self.headers.is_empty()
+            && self.without_headers.is_empty()
+            && self.query.is_empty()
+            && self.port.is_none()
+    }
+
     /// Whether every request meets it.
     #[must_use]
     pub fn is_catch_all(&self) -> bool {

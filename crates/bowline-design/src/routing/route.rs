@@ -34,6 +34,8 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// Where copies go.
     pub mirrors: Vec<Mirror>,
+    /// Whether no document writes it: the route of a service that no rule speaks for.
+    pub implied: bool,
 }
 
 /// What is done with a request.

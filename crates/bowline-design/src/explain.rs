@@ -1,0 +1,405 @@
+//! Why a request goes where it goes, and what governs it there: offline, from the design alone.
+//!
+//! [`explain`] asks the same tables as the proxy. The answer is data; [`Explanation::text`] tells it to
+//! a person, [`Explanation::json`] to a program.
+
+mod values;
+
+use crate::mistake::Place;
+use crate::resolved::{CallSettings, Design, Idempotency, Listener, Source, Sourced};
+use crate::routing::{Action, Asked, Route, Table, Weighted};
+use bowline_model::decision::DeadlineSource;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// Whom a request is sent to.
+#[derive(Clone, Copy, Debug)]
+pub enum Door<'d> {
+    /// A gateway's listener.
+    Gateway(&'d Listener),
+    /// The mesh port.
+    Mesh(&'d Table),
+}
+
+impl<'d> Door<'d> {
+    /// The door that a request most likely means: the gateway that listens at its port; or else the
+    /// mesh, if that knows its authority; or else the first gateway that does; or else the mesh.
+    #[must_use]
+    pub fn of(design: &'d Design, asked: &Asked<'_>) -> Self {
+        let knows = |listener: &&Listener| listener.table.host_of(asked.authority).is_some();
+        let port = crate::routing::host::port_of(asked.authority).unwrap_or(asked.port);
+        let at_port = design.listeners.iter().find(|listener| listener.bind.port() == port);
+        if let Some(listener) = at_port {
+            return Self::Gateway(listener);
+        }
+        if design.mesh.host_of(asked.authority).is_some() {
+            return Self::Mesh(&design.mesh);
+        }
+        design.listeners.iter().find(knows).map_or(Self::Mesh(&design.mesh), Self::Gateway)
+    }
+
+    /// What it routes.
+    #[must_use]
+    pub fn table(self) -> &'d Table {
+        match self {
+            Self::Gateway(listener) => &listener.table,
+            Self::Mesh(table) => table,
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::Gateway(listener) => format!("gateway {}, {}", listener.name, listener.bind),
+            Self::Mesh(_) => "mesh".to_owned(),
+        }
+    }
+}
+
+/// What becomes of a request, and why.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The request, `POST http://shop/orders`.
+    pub request: String,
+    /// Where it comes in.
+    pub door: String,
+    /// The names of the virtual host that its authority picks; `None`: nobody has that name.
+    pub host: Option<String>,
+    /// The rules that came first and were not met.
+    pub passed_over: Vec<PassedOver>,
+    /// The rule that is met.
+    pub route: Option<Taken>,
+}
+
+/// A rule that was not met.
+#[derive(Clone, Debug)]
+pub struct PassedOver {
+    /// Its name.
+    pub route: String,
+    /// Where it is written.
+    pub place: Place,
+    /// For each of its `match` blocks the first thing that it asks for and the request is not.
+    pub asks_for: Vec<String>,
+}
+
+/// The rule that is met, and what it does.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Its name.
+    pub route: String,
+    /// Where it is written.
+    pub place: Place,
+    /// Where the `match` block stands that held.
+    pub condition: Option<Place>,
+    /// What the rule says besides the destinations.
+    pub lines: Vec<Line>,
+    /// Where the request may go.
+    pub legs: Vec<Leg>,
+}
+
+/// One destination and what governs the call there.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// The service's host.
+    pub host: String,
+    /// The subset.
+    pub subset: Option<String>,
+    /// Its share of the requests, from 0 to 1.
+    pub share: f64,
+    /// The operation that the request asks for there, if it is a declared one.
+    pub operation: Option<String>,
+    /// The addresses.
+    pub endpoints: Vec<String>,
+    /// Why there is none.
+    pub missing: Option<String>,
+    /// The effective policy.
+    pub lines: Vec<Line>,
+}
+
+/// One thing that holds, and who says so.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// What: `deadline`.
+    pub what: &'static str,
+    /// `300ms`.
+    pub value: String,
+    /// Who says so.
+    pub from: Source,
+}
+
+impl Line {
+    fn new<T>(what: &'static str, value: String, sourced: &Sourced<T>) -> Self {
+        Self { what, value, from: sourced.from.clone() }
+    }
+}
+
+/// What becomes of a request that comes in at `door`.
+#[must_use]
+pub fn explain(design: &Design, asked: &Asked<'_>, door: Door<'_>) -> Explanation {
+    // A gateway's rules ask for the port that it listens at.
+    let asked = Asked {
+        port: if let Door::Gateway(listener) = door { listener.bind.port() } else { asked.port },
+        ..*asked
+    };
+    let query = asked.query.map(|query| format!("?{query}")).unwrap_or_default();
+    let request = format!("{} {}://{}{}{query}", asked.method, asked.scheme, asked.authority, asked.path);
+    let mut explanation =
+        Explanation { request, door: door.text(), host: None, passed_over: Vec::new(), route: None };
+    let Some(host) = door.table().host_of(asked.authority) else { return explanation };
+    explanation.host = Some(host.names.iter().map(|name| &**name).collect::<Vec<_>>().join(", "));
+    for route in &host.routes {
+        if let Some(condition) = route.accepts(&asked) {
+            explanation.route = Some(taken(design, &asked, route, condition));
+            break;
+        }
+        let asks_for = route.conditions.iter().filter_map(|condition| condition.unmet(&asked));
+        explanation.passed_over.push(PassedOver {
+            route: route.name.to_string(),
+            place: route.place.clone(),
+            asks_for: asks_for.map(|unmet| unmet.to_string()).collect(),
+        });
+    }
+    explanation
+}
+
+fn taken(
+    design: &Design,
+    asked: &Asked<'_>,
+    route: &Route,
+    condition: Option<&crate::routing::Condition>,
+) -> Taken {
+    let written = |what, value| Line { what, value, from: Source::Written(route.place.clone()) };
+    let mut lines = Vec::new();
+    let mut path = asked.path.to_owned();
+    match &route.action {
+        Action::Redirect(redirect) => {
+            lines.push(written("redirect", format!("{} to {}", redirect.status, redirect.location(asked))));
+        }
+        Action::Respond { status, body } => {
+            lines.push(written("answer", format!("{status} with {} bytes", body.len())));
+        }
+        Action::Forward { rewrite: Some(rewrite), .. } => {
+            if let Some(uri) = &rewrite.uri {
+                path = uri.apply(asked.path, condition).into_owned();
+                lines.push(written("path", path.clone()));
+            }
+            if let Some(authority) = &rewrite.authority {
+                lines.push(written("authority", String::from_utf8_lossy(authority.as_bytes()).into_owned()));
+            }
+        }
+        Action::Forward { rewrite: None, .. } => {}
+    }
+    if let Some(fault) = &route.fault {
+        let from = Source::Written(fault.place.clone());
+        let value = values::istio_fault(fault) + "; Istio's: outside of the tries, which it switches off";
+        lines.push(Line { what: "fault", value, from });
+    }
+    for mirror in &route.mirrors {
+        let host = design.service(mirror.destination.service).host();
+        lines.push(written("mirror", format!("{} of requests to {host}", mirror.percent)));
+    }
+    let legs = route.destinations().iter().map(|each| leg(design, asked, route, each, &path)).collect();
+    Taken {
+        route: route.name.to_string(),
+        place: route.place.clone(),
+        condition: condition.and_then(|condition| condition.place.clone()),
+        lines,
+        legs,
+    }
+}
+
+fn leg(design: &Design, asked: &Asked<'_>, route: &Route, each: &Weighted, path: &str) -> Leg {
+    let destination = &each.destination;
+    let service = design.service(destination.service);
+    let operation = service.operation_for(asked.method, path);
+    let total: u32 = route.destinations().iter().map(|other| other.weight).sum();
+    Leg {
+        host: service.host().to_owned(),
+        subset: destination.subset.as_ref().map(ToString::to_string),
+        share: f64::from(each.weight) / f64::from(total.max(1)),
+        operation: operation.map(|index| format!("{}.{}", service.name, service.operations[index].name)),
+        endpoints: destination
+            .endpoints
+            .iter()
+            .map(|index| service.endpoints[*index].address.clone())
+            .collect(),
+        missing: destination.missing.as_ref().map(ToString::to_string),
+        lines: policy(&each.call(operation).settings, asked),
+    }
+}
+
+/// The effective policy, line by line.
+fn policy(settings: &CallSettings, asked: &Asked<'_>) -> Vec<Line> {
+    let mut lines = vec![deadline(settings)];
+    let retry = &settings.retry;
+    lines.push(Line::new("tries", retry.tries.value.to_string(), &retry.tries));
+    if retry.tries.value > 1 {
+        lines.push(match &retry.per_try {
+            Some(per_try) => Line::new("per try", values::span(per_try.value), per_try),
+            None => Line {
+                what: "per try",
+                value: "what is left of the deadline".to_owned(),
+                from: Source::Default("nobody says less"),
+            },
+        });
+        lines.push(Line::new("back-off", values::backoff(retry.backoff.value), &retry.backoff));
+        lines.push(Line::new("retry on", values::rule(&retry.rule.value), &retry.rule));
+        lines.push(repeatable(&settings.idempotent, asked));
+    } else if let Some(per_try) = &retry.per_try {
+        lines.push(Line::new("per try", values::span(per_try.value), per_try));
+    }
+    if let Some(budget) = &settings.budget {
+        lines.push(Line::new("budget", values::budget(&budget.value), budget));
+    }
+    if let Some(breaker) = &settings.breaker {
+        lines.push(Line::new("breaker", values::breaker(&breaker.value), breaker));
+    }
+    if let Some(bulkhead) = &settings.bulkhead {
+        lines.push(Line::new("bulkhead", values::bulkhead(&bulkhead.value), bulkhead));
+    }
+    if let Some(rate) = &settings.rate {
+        let value = format!("{} calls a second, {} at once", rate.value.per_second, rate.value.burst);
+        lines.push(Line::new("rate limit", value, rate));
+    }
+    for fault in &settings.faults {
+        lines.push(Line::new("fault", values::fault(fault.value) + ", inside the try", fault));
+    }
+    if let Some(outlier) = &settings.outlier {
+        let value = format!("after {} errors in a row (not acted on)", outlier.value.consecutive_5xx);
+        lines.push(Line::new("ejection", value, outlier));
+    }
+    lines
+}
+
+fn deadline(settings: &CallSettings) -> Line {
+    let Some((by, span)) = settings.deadline() else {
+        let from = Source::Default("nobody sets one, and Istio has none of its own");
+        return Line { what: "deadline", value: "none but the caller's".to_owned(), from };
+    };
+    let others: Vec<String> = settings
+        .deadlines
+        .iter()
+        .filter(|(_, other)| other != span)
+        .map(|(by, other)| format!("{by} {}", values::span(other.value)))
+        .collect();
+    let mut value = values::span(span.value);
+    match (by, &others[..]) {
+        (DeadlineSource::Edge, _) => value.push_str(", where the caller brings none"),
+        (_, []) => {}
+        (_, others) => {
+            let _ = write!(value, " (the least; {})", others.join(", "));
+        }
+    }
+    Line::new("deadline", value, span)
+}
+
+fn repeatable(idempotent: &Sourced<Idempotency>, asked: &Asked<'_>) -> Line {
+    let keyed = asked.headers.contains_key("idempotency-key");
+    let value = match (idempotent.value, idempotent.value.repeatable(asked.method, keyed)) {
+        (Idempotency::ByKey, true) => "yes, by its key",
+        (Idempotency::ByKey, false) => "no: the request has no Idempotency-Key",
+        (_, true) => "yes",
+        (_, false) => "no",
+    };
+    Line::new("repeatable", value.to_owned(), idempotent)
+}
+
+impl Explanation {
+    /// The explanation for a person.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let _ = writeln!(out, "  {}", self.request);
+        let _ = writeln!(out, "  {}", self.door);
+        let Some(host) = &self.host else {
+            let _ = writeln!(out, "  no host of that name: 404");
+            return out;
+        };
+        let _ = writeln!(out, "  host {host}");
+        if !self.passed_over.is_empty() {
+            out.push_str("\n  passed over\n");
+            let width = self.passed_over.iter().map(|passed| passed.route.chars().count()).max().unwrap_or(0);
+            for passed in &self.passed_over {
+                let asks_for = passed.asks_for.join(", or ");
+                let _ =
+                    writeln!(out, "    {:width$}  asks for {asks_for}   ({})", passed.route, passed.place);
+            }
+        }
+        out.push('\n');
+        let Some(taken) = &self.route else {
+            let _ = writeln!(out, "  no rule is met: 404");
+            return out;
+        };
+        let _ = writeln!(out, "  route {}   ({})", taken.route, taken.place);
+        table(&mut out, &taken.lines);
+        for leg in &taken.legs {
+            out.push('\n');
+            let _ = write!(out, "  to {}", leg.operation.as_deref().unwrap_or(&leg.host));
+            if let Some(subset) = &leg.subset {
+                let _ = write!(out, " subset {subset}");
+            }
+            if taken.legs.len() > 1 {
+                let _ = write!(out, ", {} % of requests", (leg.share * 10_000.0).round() / 100.0);
+            }
+            match &leg.missing {
+                Some(why) => {
+                    let _ = writeln!(out, "   503 no host: {why}");
+                }
+                None => {
+                    let _ = writeln!(out, "   {}", leg.endpoints.join(", "));
+                }
+            }
+            table(&mut out, &leg.lines);
+        }
+        out
+    }
+
+    /// The explanation for a program.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let lines = |lines: &[Line]| lines.iter().map(line_json).collect::<Vec<_>>();
+        let leg = |leg: &Leg| {
+            json!({
+                "host": leg.host, "subset": leg.subset, "share": leg.share, "operation": leg.operation,
+                "endpoints": leg.endpoints, "missing": leg.missing, "policy": lines(&leg.lines),
+            })
+        };
+        let passed = |passed: &PassedOver| json!({ "route": passed.route, "place": passed.place.to_json(), "asksFor": passed.asks_for });
+        json!({
+            "request": self.request,
+            "door": self.door,
+            "host": self.host,
+            "passedOver": self.passed_over.iter().map(passed).collect::<Vec<_>>(),
+            "route": self.route.as_ref().map(|taken| json!({
+                "name": taken.route,
+                "place": taken.place.to_json(),
+                "condition": taken.condition.as_ref().map(Place::to_json),
+                "does": lines(&taken.lines),
+                "to": taken.legs.iter().map(leg).collect::<Vec<_>>(),
+            })),
+        })
+    }
+}
+
+fn line_json(line: &Line) -> Value {
+    let (place, default) = match &line.from {
+        Source::Written(place) => (Some(place.to_json()), None),
+        Source::Default(why) => (None, Some(*why)),
+    };
+    json!({ "what": line.what, "value": line.value, "place": place, "default": default })
+}
+
+/// The lines, their columns aligned.
+fn table(out: &mut String, lines: &[Line]) {
+    // A value that is a sentence would push the last column off the screen; its origin just follows.
+    const WIDE: usize = 44;
+    let short = |line: &Line| Some(line.value.chars().count()).filter(|width| *width <= WIDE);
+    let width = lines.iter().filter_map(short).max().unwrap_or(0);
+    for Line { what, value, from } in lines {
+        let from = match from {
+            Source::Written(place) if place.resource.is_empty() => place.to_string(),
+            Source::Written(place) => format!("{} ({place})", place.resource),
+            Source::Default(why) => format!("default: {why}"),
+        };
+        let _ = writeln!(out, "    {what:<10}  {value:<width$}   {from}");
+    }
+}

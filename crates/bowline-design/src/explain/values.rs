@@ -1,0 +1,116 @@
+//! Settings in words.
+
+use crate::format::format_duration;
+use crate::routing::IstioFault;
+use bowline_fault::{Fault, Kind, Then};
+use bowline_policy::{Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, RetryRule};
+use std::time::Duration;
+
+/// `300ms`.
+pub(super) fn span(span: Duration) -> String {
+    format_duration(span)
+}
+
+pub(super) fn backoff(backoff: Backoff) -> String {
+    let growing =
+        |jitter: &str, base, max| format!("{jitter} jitter, {} doubled up to {}", span(base), span(max));
+    match backoff {
+        Backoff::None => "none".to_owned(),
+        Backoff::Envoy { base, max } => {
+            let worst: Vec<String> = (1..=3).map(|retry| span(backoff.worst(retry))).collect();
+            let _ = base;
+            format!("up to {}, .. {}", worst.join(", "), span(max))
+        }
+        Backoff::Full { base, max } => growing("full", base, max),
+        Backoff::Equal { base, max } => growing("equal", base, max),
+        Backoff::Decorrelated { base, max } => {
+            format!("{} to three times the last, at most {}", span(base), span(max))
+        }
+    }
+}
+
+pub(super) fn rule(rule: &RetryRule) -> String {
+    match rule {
+        RetryRule::Outcome => "refused; unknown where repeatable".to_owned(),
+        RetryRule::Named(conditions) => {
+            let words = conditions.iter().map(|condition| condition.to_string());
+            words.chain(conditions.codes().iter().map(ToString::to_string)).collect::<Vec<_>>().join(",")
+        }
+    }
+}
+
+pub(super) fn budget(budget: &BudgetSettings) -> String {
+    let mut parts = Vec::new();
+    // A share of everything is no limit: then the concurrent part alone was asked for.
+    if budget.ratio < bowline_policy::Ratio::ONE {
+        parts.push(format!(
+            "{} of calls + {}/s over {}",
+            budget.ratio,
+            budget.min_per_second,
+            span(budget.window)
+        ));
+    }
+    if let Some(concurrent) = &budget.concurrent {
+        parts.push(format!("{} of calls under way, or {}", concurrent.ratio, concurrent.min));
+    }
+    parts.join("; ")
+}
+
+pub(super) fn breaker(breaker: &BreakerSettings) -> String {
+    let mut trips = Vec::new();
+    if let Some(ratio) = breaker.failure_ratio {
+        trips.push(format!("{ratio} failed"));
+    }
+    if let Some(slow) = &breaker.slow {
+        trips.push(format!("{} over {}", slow.ratio, span(slow.over)));
+    }
+    if let Some(consecutive) = breaker.consecutive {
+        trips.push(format!("{consecutive} failed in a row"));
+    }
+    let (window, open) = (span(breaker.window), span(breaker.open));
+    format!(
+        "opens for {open} at {} (of {} calls in {window} at least), then {} probes",
+        trips.join(" or "),
+        breaker.min_calls,
+        breaker.probes
+    )
+}
+
+pub(super) fn bulkhead(bulkhead: &BulkheadSettings) -> String {
+    let queue = match bulkhead.queue {
+        0 => "nobody waits".to_owned(),
+        u32::MAX => "the rest wait".to_owned(),
+        queue => format!("{queue} wait"),
+    };
+    // A day and more is "as long as the deadline allows".
+    let wait = if bulkhead.queue == 0 || bulkhead.wait >= Duration::from_secs(86_400) {
+        String::new()
+    } else {
+        format!(" up to {}", span(bulkhead.wait))
+    };
+    format!("{} at once, {queue}{wait}", bulkhead.concurrent)
+}
+
+pub(super) fn fault(fault: Fault) -> String {
+    let what = match fault.kind {
+        Kind::Delay(delay) => format!("held back {}", span(delay)),
+        Kind::Abort { status } => format!("answered {status}"),
+        Kind::AbortGrpc { code } => format!("answered gRPC {code}"),
+        Kind::DropFirst(first) => format!("the first {first} tries refused"),
+        Kind::Drop => "refused".to_owned(),
+    };
+    format!("{what}, {}", fault.percent)
+}
+
+pub(super) fn istio_fault(fault: &IstioFault) -> String {
+    let mut parts = Vec::new();
+    if let Some((percent, delay)) = &fault.delay {
+        parts.push(format!("held back {}, {percent}", span(*delay)));
+    }
+    match &fault.abort {
+        Some((percent, Then::Abort { status })) => parts.push(format!("answered {status}, {percent}")),
+        Some((percent, Then::AbortGrpc { code })) => parts.push(format!("answered gRPC {code}, {percent}")),
+        _ => {}
+    }
+    parts.join("; ")
+}

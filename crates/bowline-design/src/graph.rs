@@ -1,0 +1,247 @@
+//! The design as a graph: who asks whom, by which route, under which policy.
+//!
+//! A node is an operation. An [`Edge`] is one `call` in an operation's `does`; an [`Entry`] is a way in
+//! through a gateway. Where a VirtualService speaks for a callee's host, a call goes by its route and
+//! under the route's policy; elsewhere under the policy of the operation alone.
+
+use crate::mistake::Place;
+use crate::resolved::{CallSettings, Design, Listener, ServiceId, Work};
+use crate::routing::{Action, Asked, Condition, Route, TextMatch, UriRewrite, VirtualHost, Weighted};
+use http::{HeaderMap, Method};
+use std::sync::Arc;
+
+/// An operation of the design.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node {
+    /// Its service.
+    pub service: ServiceId,
+    /// Its index among the service's operations.
+    pub operation: usize,
+}
+
+/// One `call` in what an operation does.
+#[derive(Clone, Debug)]
+pub struct Edge<'d> {
+    /// Who asks.
+    pub from: Node,
+    /// Who is asked, as it is written. The route may send it elsewhere.
+    pub to: Node,
+    /// Where the call is written.
+    pub place: &'d Place,
+    /// How it gets there.
+    pub way: Way<'d>,
+}
+
+/// How a call gets to its callee.
+#[derive(Clone, Debug)]
+pub struct Way<'d> {
+    /// The route that governs it; `None` where no document writes one.
+    pub route: Option<&'d Arc<Route>>,
+    /// Where it ends up, with shares that add up to one. Empty for a redirect or a direct response.
+    pub legs: Vec<Leg<'d>>,
+}
+
+/// One place where a call may end up.
+#[derive(Clone, Debug)]
+pub struct Leg<'d> {
+    /// How likely it is.
+    pub share: f64,
+    /// The service.
+    pub service: ServiceId,
+    /// The subset.
+    pub subset: Option<&'d Arc<str>>,
+    /// The operation; `None` if it is no declared one.
+    pub operation: Option<usize>,
+    /// What governs the call.
+    pub settings: &'d Arc<CallSettings>,
+}
+
+/// A way in through a gateway.
+#[derive(Clone, Debug)]
+pub struct Entry<'d> {
+    /// Where.
+    pub listener: &'d Listener,
+    /// Under which names.
+    pub host: &'d VirtualHost,
+    /// By which route.
+    pub route: &'d Arc<Route>,
+    /// To what.
+    pub leg: Leg<'d>,
+}
+
+impl Design {
+    /// The operation behind a node.
+    #[must_use]
+    pub fn operation(&self, node: Node) -> &crate::resolved::Operation {
+        &self.service(node.service).operations[node.operation]
+    }
+
+    /// `service.operation`, as the documents write it.
+    #[must_use]
+    pub fn name_of(&self, node: Node) -> String {
+        format!("{}.{}", self.service(node.service).name, self.operation(node).name)
+    }
+
+    /// Every operation.
+    pub fn nodes(&self) -> impl Iterator<Item = Node> {
+        self.services().flat_map(|(service, resolved)| {
+            (0..resolved.operations.len()).map(move |operation| Node { service, operation })
+        })
+    }
+
+    /// Every call that an operation is said to make, those within `parallel` and `choice` too.
+    #[must_use]
+    pub fn edges(&self) -> Vec<Edge<'_>> {
+        let mut edges = Vec::new();
+        for from in self.nodes() {
+            self.calls_in(from, &self.operation(from).does, &mut edges);
+        }
+        edges
+    }
+
+    fn calls_in<'d>(&'d self, from: Node, works: &'d [Work], edges: &mut Vec<Edge<'d>>) {
+        for work in works {
+            match work {
+                Work::Call { service, operation, place } => {
+                    let to = Node { service: *service, operation: *operation };
+                    edges.push(Edge { from, to, place, way: self.way_to(to) });
+                }
+                Work::Parallel(works) => self.calls_in(from, works, edges),
+                Work::Choice(branches) => {
+                    branches.iter().for_each(|(_, works)| self.calls_in(from, works, edges))
+                }
+                Work::Work(_) | Work::Publish { .. } => {}
+            }
+        }
+    }
+
+    /// How a call from within the design gets to an operation.
+    #[must_use]
+    pub fn way_to(&self, to: Node) -> Way<'_> {
+        let operation = self.operation(to);
+        let direct = || Way {
+            route: None,
+            legs: vec![Leg {
+                share: 1.0,
+                service: to.service,
+                subset: None,
+                operation: Some(to.operation),
+                settings: &operation.settings,
+            }],
+        };
+        let Some((method, path)) = operation.example() else { return direct() };
+        let headers = HeaderMap::new();
+        let asked = Asked {
+            method: &method,
+            path: &path,
+            query: None,
+            scheme: "http",
+            authority: self.service(to.service).host(),
+            headers: &headers,
+            port: 80,
+        };
+        match self.mesh.find(&asked) {
+            Some(found) if !found.route.implied => {
+                let path = rewritten(found.route, &path, found.condition);
+                let legs =
+                    found.route.destinations().iter().map(|each| self.leg(found.route, each, &method, &path));
+                Way { route: Some(found.route), legs: legs.collect() }
+            }
+            _ => direct(),
+        }
+    }
+
+    fn leg<'d>(&'d self, route: &'d Route, each: &'d Weighted, method: &Method, path: &str) -> Leg<'d> {
+        let operation = self.service(each.destination.service).operation_for(method, path);
+        leg(route, each, operation)
+    }
+
+    /// Every way in: each gateway's routes, each destination, each operation that the route lets
+    /// through; one without operation where a destination declares none.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        let mut entries = Vec::new();
+        for listener in &self.listeners {
+            for host in listener.table.hosts() {
+                for (index, route) in host.routes.iter().enumerate() {
+                    for each in route.destinations() {
+                        let service = self.service(each.destination.service);
+                        let reaches = |operation: &usize| {
+                            let Some((method, path)) = service.operations[*operation].example() else {
+                                return false;
+                            };
+                            lets_through(&host.routes[..index], route, &method, &path)
+                        };
+                        let operations: Vec<Option<usize>> = match service.operations.len() {
+                            0 => vec![None],
+                            count => (0..count).filter(reaches).map(Some).collect(),
+                        };
+                        let entry =
+                            |operation| Entry { listener, host, route, leg: leg(route, each, operation) };
+                        entries.extend(operations.into_iter().map(entry));
+                    }
+                }
+            }
+        }
+        entries
+    }
+}
+
+fn leg<'d>(route: &'d Route, each: &'d Weighted, operation: Option<usize>) -> Leg<'d> {
+    let total: u32 = route.destinations().iter().map(|other| other.weight).sum();
+    Leg {
+        share: f64::from(each.weight) / f64::from(total.max(1)),
+        service: each.destination.service,
+        subset: each.destination.subset.as_ref(),
+        operation,
+        settings: &each.call(operation).settings,
+    }
+}
+
+/// The path that the destination sees.
+fn rewritten(route: &Route, path: &str, condition: Option<&Condition>) -> String {
+    match &route.action {
+        Action::Forward { rewrite: Some(rewrite), .. } => match &rewrite.uri {
+            Some(uri) => uri.apply(path, condition).into_owned(),
+            None => path.to_owned(),
+        },
+        _ => path.to_owned(),
+    }
+}
+
+/// Whether a route lets a request through that its destination sees with this method and path, and
+/// none of the routes before it surely takes that request.
+fn lets_through(before: &[Arc<Route>], route: &Route, method: &Method, path: &str) -> bool {
+    let conditions: Vec<Option<&Condition>> = match route.conditions.is_empty() {
+        true => vec![None],
+        false => route.conditions.iter().map(Some).collect(),
+    };
+    conditions.into_iter().any(|condition| {
+        let Some(asked) = before_rewrite(route, path, condition) else { return false };
+        let accepted = condition.is_none_or(|condition| condition.may_hold(method, &asked));
+        let taken = before.iter().any(|earlier| {
+            earlier.conditions.is_empty()
+                || earlier.conditions.iter().any(|own| own.must_hold(method, &asked))
+        });
+        accepted && !taken
+    })
+}
+
+/// A path that the rewrite turns into `path`; `None` where there is none. What a regular expression
+/// makes of a path cannot be turned round: a path that the condition names stands in for it.
+fn before_rewrite(route: &Route, path: &str, condition: Option<&Condition>) -> Option<String> {
+    let Action::Forward { rewrite: Some(rewrite), .. } = &route.action else { return Some(path.to_owned()) };
+    let uri = condition.and_then(|condition| condition.uri.as_ref());
+    match (&rewrite.uri, uri) {
+        (None, _) => Some(path.to_owned()),
+        (Some(UriRewrite::Matched(with)), Some(TextMatch::Prefix(prefix))) => {
+            Some(format!("{prefix}{}", path.strip_prefix(&**with)?))
+        }
+        (Some(UriRewrite::Matched(with)), Some(TextMatch::Exact(exact))) => {
+            (path == &**with).then(|| exact.to_string())
+        }
+        (Some(UriRewrite::Matched(with)), None) => Some(format!("/{}", path.strip_prefix(&**with)?)),
+        (Some(_), Some(TextMatch::Prefix(text) | TextMatch::Exact(text))) => Some(text.to_string()),
+        (Some(_), _) => Some(path.to_owned()),
+    }
+}
