@@ -1,0 +1,416 @@
+//! Down the link: the design's values and faults for the guards of one service.
+
+use super::json::{Fields, FormatError, Object, message, ms, number};
+use crate::settings::{Idempotency, Settings};
+use bowline_fault::{Fault, Kind, Percent, Plan};
+use bowline_model::decision::RetryOn;
+use bowline_policy::{
+    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, ConcurrentBudget, Conditions,
+    CrossHop, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
+};
+use serde_json::Value;
+use std::time::Duration;
+
+/// What the design says to the guards of one service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Guards {
+    /// The state of the design that this is; opaque, compared for equality alone.
+    pub revision: String,
+    /// The guards that the design knows. A guard that is not among them keeps its code's values.
+    pub guards: Vec<Guard>,
+}
+
+/// What the design says to one guard: what is `None` it does not say, and the code's value stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Guard {
+    /// The guard's name: a service of the design, or `service.operation`.
+    pub name: String,
+    /// Where the design says so, for `explain`: `design/policies.yaml:8`.
+    pub place: Option<String>,
+    /// How long a call may take.
+    pub deadline: Option<Duration>,
+    /// Whether a call may be repeated.
+    pub idempotent: Option<Idempotency>,
+    /// How often it is tried.
+    pub retry: Option<RetrySettings>,
+    /// How many extra tries all calls may make together.
+    pub budget: Option<BudgetSettings>,
+    /// When the destination is left alone.
+    pub breaker: Option<BreakerSettings>,
+    /// How many calls may be under way.
+    pub bulkhead: Option<BulkheadSettings>,
+    /// How many calls may begin a second.
+    pub rate: Option<RateSettings>,
+    /// What happens to calls that a layer before already tries again.
+    pub cross_hop: Option<CrossHop>,
+    /// What is broken on purpose. No faults here means no faults: they never come from the code.
+    pub faults: Plan,
+}
+
+impl Guards {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// The first place that does not follow the format.
+    pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
+        let value = message(bytes)?;
+        let fields = Fields::of(&value, "")?;
+        let revision = fields.need("revision", fields.text("revision")?)?.to_owned();
+        Ok(Self { revision, guards: fields.list("guards", Guard::read)? })
+    }
+
+    /// Writes the message.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let guards: Vec<Value> = self.guards.iter().map(Guard::write).collect();
+        Value::from(
+            Object::new()
+                .with("version", super::VERSION)
+                .with("revision", self.revision.as_str())
+                .with("guards", guards),
+        )
+        .to_string()
+    }
+
+    /// What is said to the guard of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Guard> {
+        self.guards.iter().find(|guard| guard.name == name)
+    }
+}
+
+impl Guard {
+    /// Says nothing yet to the guard of this name.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Says all of `policy` to the guard of this name.
+    #[must_use]
+    pub fn of(name: impl Into<String>, policy: &CallPolicy) -> Self {
+        Self {
+            retry: Some(policy.retry.clone()),
+            budget: policy.budget,
+            breaker: policy.breaker,
+            bulkhead: policy.bulkhead,
+            rate: policy.rate,
+            cross_hop: Some(policy.cross_hop),
+            faults: policy.faults.clone(),
+            ..Self::named(name)
+        }
+    }
+
+    /// `code`, with everything that is said here in the place of the code's values.
+    #[must_use]
+    pub fn over(&self, code: &Settings) -> Settings {
+        let policy = &code.policy;
+        Settings {
+            deadline: self.deadline.or(code.deadline),
+            idempotent: self.idempotent.unwrap_or(code.idempotent),
+            policy: CallPolicy {
+                retry: self.retry.clone().unwrap_or_else(|| policy.retry.clone()),
+                budget: self.budget.or(policy.budget),
+                breaker: self.breaker.or(policy.breaker),
+                bulkhead: self.bulkhead.or(policy.bulkhead),
+                rate: self.rate.or(policy.rate),
+                faults: self.faults.clone(),
+                cross_hop: self.cross_hop.unwrap_or(policy.cross_hop),
+            },
+        }
+    }
+
+    fn read(fields: &Fields<'_>) -> Result<Self, FormatError> {
+        Ok(Self {
+            name: fields.need("name", fields.text("name")?)?.to_owned(),
+            place: fields.text("place")?.map(str::to_owned),
+            deadline: fields.ms("deadline_ms")?,
+            idempotent: word(fields, "idempotent", Idempotency::from_word)?,
+            retry: object(fields, "retry", read_retry)?,
+            budget: object(fields, "budget", read_budget)?,
+            breaker: object(fields, "breaker", read_breaker)?,
+            bulkhead: object(fields, "bulkhead", read_bulkhead)?,
+            rate: object(fields, "rate", read_rate)?,
+            cross_hop: word(fields, "cross_hop", read_cross_hop)?,
+            faults: Plan::new(fields.list("faults", read_fault)?),
+        })
+    }
+
+    fn write(&self) -> Value {
+        Object::new()
+            .with("name", self.name.as_str())
+            .with_some("place", self.place.as_deref())
+            .with_some("deadline_ms", self.deadline.map(ms))
+            .with_some("idempotent", self.idempotent.map(Idempotency::as_str))
+            .with_some("retry", self.retry.as_ref().map(write_retry))
+            .with_some("budget", self.budget.as_ref().map(write_budget))
+            .with_some("breaker", self.breaker.as_ref().map(write_breaker))
+            .with_some("bulkhead", self.bulkhead.as_ref().map(write_bulkhead))
+            .with_some("rate", self.rate.as_ref().map(write_rate))
+            .with_some("cross_hop", self.cross_hop.map(cross_hop_word))
+            .with_list("faults", self.faults.faults().iter().map(write_fault).collect())
+            .into()
+    }
+}
+
+fn object<T>(
+    fields: &Fields<'_>,
+    name: &str,
+    read: fn(&Fields<'_>) -> Result<T, FormatError>,
+) -> Result<Option<T>, FormatError> {
+    fields.object(name)?.as_ref().map(read).transpose()
+}
+
+// === retry ===
+
+fn read_retry(fields: &Fields<'_>) -> Result<RetrySettings, FormatError> {
+    let retry_on = fields.text("retry_on")?;
+    let rule = match retry_on {
+        None => RetryRule::Outcome,
+        Some(text) => RetryRule::Named(Conditions::parse(text).map_err(|_| {
+            FormatError::new(fields.path("retry_on"), "Istio's retryOn: conditions and status codes")
+        })?),
+    };
+    Ok(RetrySettings {
+        tries: fields.need("tries", fields.u32("tries")?)?.max(1),
+        per_try: fields.ms("per_try_ms")?,
+        backoff: match fields.object("backoff")? {
+            None => Backoff::None,
+            Some(backoff) => read_backoff(&backoff)?,
+        },
+        rule,
+    })
+}
+
+fn write_retry(retry: &RetrySettings) -> Object {
+    let retry_on = match &retry.rule {
+        RetryRule::Outcome => None,
+        RetryRule::Named(conditions) => Some(write_conditions(conditions)),
+    };
+    Object::new()
+        .with("tries", retry.tries)
+        .with_some("per_try_ms", retry.per_try.map(ms))
+        .with_some("backoff", write_backoff(retry.backoff))
+        .with_some("retry_on", retry_on)
+}
+
+fn read_backoff(fields: &Fields<'_>) -> Result<Backoff, FormatError> {
+    let base = fields.need("base_ms", fields.ms("base_ms")?)?;
+    let max = fields.need("max_ms", fields.ms("max_ms")?)?;
+    match fields.need("kind", fields.text("kind")?)? {
+        "envoy" => Ok(Backoff::Envoy { base, max }),
+        "full" => Ok(Backoff::Full { base, max }),
+        "equal" => Ok(Backoff::Equal { base, max }),
+        "decorrelated" => Ok(Backoff::Decorrelated { base, max }),
+        _ => Err(FormatError::new(fields.path("kind"), "envoy, full, equal or decorrelated")),
+    }
+}
+
+fn write_backoff(backoff: Backoff) -> Option<Object> {
+    let (kind, base, max) = match backoff {
+        Backoff::None => return None,
+        Backoff::Envoy { base, max } => ("envoy", base, max),
+        Backoff::Full { base, max } => ("full", base, max),
+        Backoff::Equal { base, max } => ("equal", base, max),
+        Backoff::Decorrelated { base, max } => ("decorrelated", base, max),
+    };
+    Some(Object::new().with("kind", kind).with("base_ms", ms(base)).with("max_ms", ms(max)))
+}
+
+/// Istio's own spelling: conditions and status codes, with commas between.
+fn write_conditions(conditions: &Conditions) -> String {
+    let named = CONDITIONS.into_iter().filter(|condition| conditions.contains(*condition));
+    let words = named.map(|condition| condition.as_str().to_owned());
+    let codes = conditions.codes().iter().map(u16::to_string);
+    words.chain(codes).collect::<Vec<_>>().join(",")
+}
+
+const CONDITIONS: [RetryOn; 16] = [
+    RetryOn::FiveXx,
+    RetryOn::GatewayError,
+    RetryOn::Reset,
+    RetryOn::ResetBeforeRequest,
+    RetryOn::ConnectFailure,
+    RetryOn::Retriable4xx,
+    RetryOn::RefusedStream,
+    RetryOn::RetriableStatusCodes,
+    RetryOn::RetriableHeaders,
+    RetryOn::EnvoyRatelimited,
+    RetryOn::Http3PostConnectFailure,
+    RetryOn::Cancelled,
+    RetryOn::DeadlineExceeded,
+    RetryOn::Internal,
+    RetryOn::ResourceExhausted,
+    RetryOn::Unavailable,
+];
+
+fn read_cross_hop(word: &str) -> Option<CrossHop> {
+    [CrossHop::SecondTries, CrossHop::AnyTry, CrossHop::Ignored]
+        .into_iter()
+        .find(|cross_hop| cross_hop_word(*cross_hop) == word)
+}
+
+const fn cross_hop_word(cross_hop: CrossHop) -> &'static str {
+    match cross_hop {
+        CrossHop::SecondTries => "second-tries",
+        CrossHop::AnyTry => "any-try",
+        CrossHop::Ignored => "ignored",
+    }
+}
+
+// === budget ===
+
+fn read_budget(fields: &Fields<'_>) -> Result<BudgetSettings, FormatError> {
+    Ok(BudgetSettings {
+        ratio: fields.need("ratio", ratio(fields, "ratio")?)?,
+        min_per_second: fields.u32("min_per_second")?.unwrap_or(0),
+        window: fields.need("window_ms", fields.ms("window_ms")?)?,
+        concurrent: match fields.object("concurrent")? {
+            None => None,
+            Some(fields) => Some(ConcurrentBudget {
+                ratio: fields.need("ratio", ratio(&fields, "ratio")?)?,
+                min: fields.u32("min")?.unwrap_or(0),
+            }),
+        },
+    })
+}
+
+fn write_budget(budget: &BudgetSettings) -> Object {
+    let concurrent = |concurrent: ConcurrentBudget| {
+        Object::new().with("ratio", share(concurrent.ratio)).with("min", concurrent.min)
+    };
+    Object::new()
+        .with("ratio", share(budget.ratio))
+        .with("min_per_second", budget.min_per_second)
+        .with("window_ms", ms(budget.window))
+        .with_some("concurrent", budget.concurrent.map(concurrent))
+}
+
+// === breaker ===
+
+fn read_breaker(fields: &Fields<'_>) -> Result<BreakerSettings, FormatError> {
+    let time = |name| fields.need(name, fields.ms(name)?);
+    let count = |name| fields.need(name, fields.u32(name)?);
+    Ok(BreakerSettings {
+        window: time("window_ms")?,
+        min_calls: count("min_calls")?,
+        failure_ratio: ratio(fields, "failure_ratio")?,
+        slow: match fields.object("slow")? {
+            None => None,
+            Some(fields) => Some(Slow {
+                over: fields.need("over_ms", fields.ms("over_ms")?)?,
+                ratio: fields.need("ratio", ratio(&fields, "ratio")?)?,
+            }),
+        },
+        consecutive: fields.u32("consecutive")?,
+        open: time("open_ms")?,
+        open_max: time("open_max_ms")?,
+        growth: count("growth")?,
+        jitter: fields.need("jitter", ratio(fields, "jitter")?)?,
+        probes: count("probes")?,
+        probe_lease: time("probe_lease_ms")?,
+        ramp: time("ramp_ms")?,
+    })
+}
+
+fn write_breaker(breaker: &BreakerSettings) -> Object {
+    let slow = |slow: Slow| Object::new().with("over_ms", ms(slow.over)).with("ratio", share(slow.ratio));
+    Object::new()
+        .with("window_ms", ms(breaker.window))
+        .with("min_calls", breaker.min_calls)
+        .with_some("failure_ratio", breaker.failure_ratio.map(share))
+        .with_some("slow", breaker.slow.map(slow))
+        .with_some("consecutive", breaker.consecutive)
+        .with("open_ms", ms(breaker.open))
+        .with("open_max_ms", ms(breaker.open_max))
+        .with("growth", breaker.growth)
+        .with("jitter", share(breaker.jitter))
+        .with("probes", breaker.probes)
+        .with("probe_lease_ms", ms(breaker.probe_lease))
+        .with("ramp_ms", ms(breaker.ramp))
+}
+
+// === bulkhead and rate ===
+
+fn read_bulkhead(fields: &Fields<'_>) -> Result<BulkheadSettings, FormatError> {
+    Ok(BulkheadSettings {
+        concurrent: fields.need("concurrent", fields.u32("concurrent")?)?,
+        queue: fields.u32("queue")?.unwrap_or(0),
+        wait: fields.ms("wait_ms")?.unwrap_or_default(),
+    })
+}
+
+fn write_bulkhead(bulkhead: &BulkheadSettings) -> Object {
+    Object::new()
+        .with("concurrent", bulkhead.concurrent)
+        .with("queue", bulkhead.queue)
+        .with("wait_ms", ms(bulkhead.wait))
+}
+
+fn read_rate(fields: &Fields<'_>) -> Result<RateSettings, FormatError> {
+    let count = |name| fields.need(name, fields.u32(name)?);
+    Ok(RateSettings { per_second: count("per_second")?, burst: count("burst")? })
+}
+
+fn write_rate(rate: &RateSettings) -> Object {
+    Object::new().with("per_second", rate.per_second).with("burst", rate.burst)
+}
+
+// === faults ===
+
+fn read_fault(fields: &Fields<'_>) -> Result<Fault, FormatError> {
+    let percent = match fields.number("percent")? {
+        None => Percent::ALWAYS,
+        Some(percent) => Percent::from_percent(percent)
+            .ok_or_else(|| FormatError::new(fields.path("percent"), "a percentage, 0 to 100"))?,
+    };
+    let small = |name: &str, expected, range: std::ops::RangeInclusive<u32>| {
+        let number = fields.need(name, fields.u32(name)?)?;
+        if range.contains(&number) { Ok(number) } else { Err(FormatError::new(fields.path(name), expected)) }
+    };
+    let kind = match fields.need("kind", fields.text("kind")?)? {
+        "delay" => Kind::Delay(fields.need("delay_ms", fields.ms("delay_ms")?)?),
+        "abort" => Kind::Abort { status: small("status", "a status, 200 to 599", 200..=599)? as u16 },
+        "abort-grpc" => Kind::AbortGrpc { code: small("code", "a gRPC code, 0 to 16", 0..=16)? as u8 },
+        "drop-first" => Kind::DropFirst(fields.need("tries", fields.u32("tries")?)?),
+        "drop" => Kind::Drop,
+        _ => {
+            let expected = "delay, abort, abort-grpc, drop-first or drop";
+            return Err(FormatError::new(fields.path("kind"), expected));
+        }
+    };
+    Ok(Fault { kind, percent })
+}
+
+fn write_fault(fault: &Fault) -> Value {
+    let object = match fault.kind {
+        Kind::Delay(delay) => Object::new().with("kind", "delay").with("delay_ms", ms(delay)),
+        Kind::Abort { status } => Object::new().with("kind", "abort").with("status", status),
+        Kind::AbortGrpc { code } => Object::new().with("kind", "abort-grpc").with("code", code),
+        Kind::DropFirst(tries) => Object::new().with("kind", "drop-first").with("tries", tries),
+        Kind::Drop => Object::new().with("kind", "drop"),
+    };
+    object.with("percent", number(f64::from(fault.percent.ppm()) / 1e4)).into()
+}
+
+// === shares and words ===
+
+fn ratio(fields: &Fields<'_>, name: &str) -> Result<Option<Ratio>, FormatError> {
+    let Some(value) = fields.number(name)? else { return Ok(None) };
+    match Ratio::from_f64(value) {
+        Some(ratio) => Ok(Some(ratio)),
+        None => Err(FormatError::new(fields.path(name), "a share, 0 to 1")),
+    }
+}
+
+fn share(ratio: Ratio) -> Value {
+    number(ratio.as_f64())
+}
+
+fn word<T>(fields: &Fields<'_>, name: &str, read: fn(&str) -> Option<T>) -> Result<Option<T>, FormatError> {
+    let Some(word) = fields.text(name)? else { return Ok(None) };
+    match read(word) {
+        Some(value) => Ok(Some(value)),
+        None => Err(FormatError::new(fields.path(name), "one of the words of the format")),
+    }
+}
