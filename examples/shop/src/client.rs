@@ -76,7 +76,12 @@ impl Client {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection. The request may have arrived.
-    pub async fn post(&self, url: &str, mut headers: HeaderMap, body: Bytes) -> Result<Response<Bytes>, NoAnswer> {
+    pub async fn post(
+        &self,
+        url: &str,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Bytes>, NoAnswer> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.send(Method::POST, url, headers, body).await
     }
@@ -90,7 +95,8 @@ impl Client {
     ) -> Result<Response<Bytes>, NoAnswer> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = url.parse().map_err(|error: InvalidUri| NoAnswer::because("a bad address", error))?;
+        *request.uri_mut() =
+            url.parse().map_err(|error: InvalidUri| NoAnswer::because("a bad address", error))?;
         *request.headers_mut() = headers;
         let answer = self.0.request(request).await.map_err(|error| NoAnswer::because("no answer", error))?;
         let (head, body) = answer.into_parts();

@@ -113,7 +113,9 @@ async fn release(State(store): State<Store>, headers: HeaderMap, body: Bytes) ->
 async fn stock(State(store): State<Store>) -> Result<Reply, Reply> {
     let all = store.run(|db| {
         db.prepare_cached("SELECT sku, quantity FROM stock ORDER BY sku")?
-            .query_map([], |row| Ok(json!({ "sku": row.get::<_, String>(0)?, "quantity": row.get::<_, i64>(1)? })))?
+            .query_map([], |row| {
+                Ok(json!({ "sku": row.get::<_, String>(0)?, "quantity": row.get::<_, i64>(1)? }))
+            })?
             .collect::<rusqlite::Result<Vec<Value>>>()
     });
     Ok(Reply::new(StatusCode::OK, &json!({ "stock": all.await? })))
@@ -137,17 +139,24 @@ async fn effects(State(store): State<Store>) -> Result<Reply, Reply> {
 fn missing(db: &Connection, items: &[Item]) -> rusqlite::Result<Option<Reply>> {
     for item in items {
         let Some(there) = quantity(db, &item.sku)? else { return Ok(Some(unknown(&item.sku))) };
-        let asked: i64 = items.iter().filter(|other| other.sku == item.sku).map(|other| i64::from(other.qty)).sum();
+        let asked: i64 =
+            items.iter().filter(|other| other.sku == item.sku).map(|other| i64::from(other.qty)).sum();
         if there < asked {
             let why = format!("out of stock: {asked} of {} asked for, {there} there", item.sku);
-            return Ok(Some(Reply::problem(StatusCode::CONFLICT, why, "order less of it, or something else")));
+            return Ok(Some(Reply::problem(
+                StatusCode::CONFLICT,
+                why,
+                "order less of it, or something else",
+            )));
         }
     }
     Ok(None)
 }
 
 fn quantity(db: &Connection, sku: &str) -> rusqlite::Result<Option<i64>> {
-    db.prepare_cached("SELECT quantity FROM stock WHERE sku = ?")?.query_row([sku], |row| row.get(0)).optional()
+    db.prepare_cached("SELECT quantity FROM stock WHERE sku = ?")?
+        .query_row([sku], |row| row.get(0))
+        .optional()
 }
 
 fn move_stock(db: &Connection, items: &[Item], change: &str) -> rusqlite::Result<()> {

@@ -121,8 +121,9 @@ pub fn note(db: &Connection, kind: &str, order_id: &str) -> rusqlite::Result<()>
 /// What SQLite says.
 pub fn effects(db: &Connection) -> rusqlite::Result<Reply> {
     let mut counts = serde_json::Map::new();
-    let mut query =
-        db.prepare_cached("SELECT kind, count(*), count(DISTINCT order_id) FROM effects GROUP BY kind ORDER BY kind")?;
+    let mut query = db.prepare_cached(
+        "SELECT kind, count(*), count(DISTINCT order_id) FROM effects GROUP BY kind ORDER BY kind",
+    )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let (times, orders): (i64, i64) = (row.get(1)?, row.get(2)?);

@@ -43,7 +43,8 @@ struct Problem {
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], self.body).into_response();
+        let mut response =
+            (self.status, [(header::CONTENT_TYPE, "application/json")], self.body).into_response();
         let headers = response.headers_mut();
         if let Some(location) = self.location.and_then(|path| HeaderValue::try_from(path).ok()) {
             headers.insert(header::LOCATION, location);

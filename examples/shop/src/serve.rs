@@ -7,8 +7,9 @@ use crate::{inventory, notification, once, orders, payment};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bowline::Incoming;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -88,7 +89,9 @@ pub async fn start(settings: &Settings) -> Result<Running, Box<dyn std::error::E
     let verbose = settings.verbose;
     let app = routes
         .route("/healthz", get(|| async { "ok\n" }))
-        .fallback(|| async { Reply::problem(StatusCode::NOT_FOUND, "there is nothing here", "see the README's list") })
+        .fallback(|| async {
+            Reply::problem(StatusCode::NOT_FOUND, "there is nothing here", "see the README's list")
+        })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn(within_the_callers_deadline))
         .layer(from_fn(move |request, next| log(verbose, name, request, next)));
@@ -105,8 +108,20 @@ pub async fn start(settings: &Settings) -> Result<Running, Box<dyn std::error::E
 }
 
 /// Lets nobody work for a caller that has given up: the caller says how long it waits.
+///
+/// What cannot be answered in time is dropped, and work that still waits for the database with it. Calls
+/// to other services get what is left of the time, and the trace.
 async fn within_the_callers_deadline(request: Request, next: Next) -> Response {
-    next.run(request).await
+    let incoming = Incoming::of_headers(request.headers());
+    let answer = incoming.scope(next.run(request));
+    match incoming.remaining() {
+        None => answer.await,
+        Some(remaining) => timeout(remaining, answer).await.unwrap_or_else(|_| {
+            let hint = "ask with the same Idempotency-Key what became of it";
+            Reply::problem(StatusCode::GATEWAY_TIMEOUT, "the caller's deadline has passed", hint)
+                .into_response()
+        }),
+    }
 }
 
 /// One line for each request, if asked for.

@@ -112,7 +112,9 @@ impl Settings {
                 continue;
             }
             let value = args.next().ok_or_else(|| format!("`{flag}` is unknown or lacks its value"))?;
-            let address = || value.parse().map_err(|_| format!("`{value}` after {flag} is no address like 127.0.0.1:7101"));
+            let address = || {
+                value.parse().map_err(|_| format!("`{value}` after {flag} is no address like 127.0.0.1:7101"))
+            };
             match flag.as_str() {
                 "--listen" => settings.listen = address()?,
                 "--payment" => settings.peers.payment = address()?,
@@ -136,7 +138,8 @@ mod tests {
 
     #[test]
     fn each_service_has_its_port_and_its_flags() {
-        let settings = parse("orders --listen 127.0.0.1:0 --inventory 127.0.0.1:9 --data elsewhere --verbose").unwrap();
+        let settings =
+            parse("orders --listen 127.0.0.1:0 --inventory 127.0.0.1:9 --data elsewhere --verbose").unwrap();
         assert_eq!(settings.service, Service::Orders);
         assert_eq!(settings.listen.port(), 0);
         assert_eq!(settings.peers.inventory.port(), 9);
@@ -147,9 +150,12 @@ mod tests {
 
     #[test]
     fn a_wrong_argument_is_named() {
-        for (line, named) in
-            [("", "no service"), ("order", "`order`"), ("orders --lisen x", "--lisen"), ("orders --listen x", "`x`")]
-        {
+        for (line, named) in [
+            ("", "no service"),
+            ("order", "`order`"),
+            ("orders --lisen x", "--lisen"),
+            ("orders --listen x", "`x`"),
+        ] {
             let said = parse(line).unwrap_err();
             assert!(said.contains(named), "{line}: {said}");
         }

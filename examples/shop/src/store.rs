@@ -148,7 +148,11 @@ impl From<StoreError> for Reply {
             ),
             StoreError::Refused(error) => {
                 eprintln!("the database refused a change: {error}");
-                Self::problem(StatusCode::INTERNAL_SERVER_ERROR, "the database refused", "see the service's log")
+                Self::problem(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the database refused",
+                    "see the service's log",
+                )
             }
             StoreError::Unknown => Self::problem(
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -9,6 +9,8 @@ use axum::body::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// The tables. The customer's key stands in the order's own row: the order and the memory of the key
 /// are one write.
@@ -19,6 +21,9 @@ CREATE TABLE IF NOT EXISTS orders (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS owing ON orders (id) WHERE owes <> '[]';
 ";
+
+/// How long to wait for a busy database: about ten of its syncs.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// The table's operations.
 #[derive(Clone)]
@@ -82,13 +87,19 @@ impl Book {
             .await
     }
 
-    /// Writes down how far an order got and what it owes.
+    /// Writes down how far an order got and what it owes. New orders are turned away when the database
+    /// is busy; one that was begun waits for its turn instead.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// See [`StoreError`]; never [`StoreError::Busy`].
     pub async fn save(&self, order: &Order) -> Result<(), StoreError> {
-        let order = order.clone();
-        self.0.run(move |db| update(db, &order)).await
+        loop {
+            let order = order.clone();
+            match self.0.run(move |db| update(db, &order)).await {
+                Err(StoreError::Busy) => sleep(AGAIN).await,
+                other => return other,
+            }
+        }
     }
 
     /// The order of this name.
@@ -156,12 +167,14 @@ fn select(db: &Connection, which: &str, limit: impl rusqlite::Params) -> rusqlit
     db.prepare_cached(&format!("{COLUMNS} {which}"))?.query_map(limit, order)?.collect()
 }
 
-/// Writes an order's state. A capture and a failure that became final are also noted in the journal.
+/// Writes an order's state, and an end that it reached into the journal of effects.
 fn update(db: &Connection, order: &Order) -> rusqlite::Result<()> {
-    let changed = db
-        .prepare_cached("UPDATE orders SET state = ?2, owes = ?3, problem = ?4 WHERE id = ?1 AND state <> ?2")?
+    let moved_on = db
+        .prepare_cached(
+            "UPDATE orders SET state = ?2, owes = ?3, problem = ?4 WHERE id = ?1 AND state <> ?2",
+        )?
         .execute(params![order.id, order.state.word(), text(&order.owes), text(&order.problem)])?;
-    if changed == 0 {
+    if moved_on == 0 {
         db.prepare_cached("UPDATE orders SET owes = ?2 WHERE id = ?1")?
             .execute(params![order.id, text(&order.owes)])?;
         return Ok(());

@@ -81,9 +81,11 @@ async fn take(State(shop): State<Shop>, headers: HeaderMap, body: Bytes) -> Resu
 async fn show(State(shop): State<Shop>, Path(id): Path<String>) -> Result<Reply, Reply> {
     match shop.book.find(&id).await? {
         Some(order) => Ok(Reply::new(StatusCode::OK, &order.shown())),
-        None => {
-            Err(Reply::problem(StatusCode::NOT_FOUND, format!("there is no order {id}"), "POST /orders makes one"))
-        }
+        None => Err(Reply::problem(
+            StatusCode::NOT_FOUND,
+            format!("there is no order {id}"),
+            "POST /orders makes one",
+        )),
     }
 }
 

@@ -104,7 +104,9 @@ impl State {
     /// The state of that word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Placing, Self::Capturing, Self::Confirmed, Self::Failed].into_iter().find(|state| state.word() == word)
+        [Self::Placing, Self::Capturing, Self::Confirmed, Self::Failed]
+            .into_iter()
+            .find(|state| state.word() == word)
     }
 }
 

@@ -1,17 +1,151 @@
-//! The calls to the other services.
+//! The calls to the other services, each behind a guard.
+//!
+//! A guard has the name of the operation in the design. The values here are the code's own: they hold
+//! when orders runs alone. Under `bowline up` the design's values take their place, without a new build.
 
 use super::order::{Debt, Order, Problem, State};
-use crate::client::{Client, NoAnswer};
+use crate::client::Client;
 use crate::settings;
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::http::{Response, StatusCode};
+use bowline::outcome::{OfHttp, of_http};
+use bowline::{Backoff, Breaker, Error, Guard, Outcome, Retry, Spans, guard};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// The other services, as orders sees them.
 pub struct Peers {
     client: Client,
     at: settings::Peers,
+    authorize: Guard<OfHttp>,
+    capture: Guard<OfHttp>,
+    reverse: Guard<OfHttp>,
+    allocate: Guard<OfHttp>,
+    release: Guard<OfHttp>,
+    send: Guard<OfHttp>,
+}
+
+/// Payment answers within 300 ms or not at all. It knows a repeated key, so after a timeout it may be
+/// asked again: two tries of 120 ms and at most 25 ms between them fit.
+fn payment(operation: &str) -> Guard<OfHttp> {
+    guard(operation)
+        .deadline(300.ms())
+        .idempotent_by_key()
+        .retry(Retry::tries(2).per_try(120.ms()).backoff(Backoff::full_jitter(25.ms(), 250.ms())))
+        .classify(of_http)
+}
+
+/// Inventory gets three tries of 80 ms, with at most 10 and 20 ms between them. If half of at least 20
+/// calls within 10 s fail, it is left alone for 10 s.
+fn inventory(operation: &str) -> Guard<OfHttp> {
+    guard(operation)
+        .deadline(300.ms())
+        .idempotent_by_key()
+        .retry(Retry::tries(3).per_try(80.ms()).backoff(Backoff::full_jitter(10.ms(), 20.ms())))
+        .breaker(Breaker::ratio(0.5).over(10.s()).at_least(20).reset(10.s()))
+        .classify(of_http)
+}
+
+/// A message is sent again only if the first surely did not arrive.
+fn notification(operation: &str) -> Guard<OfHttp> {
+    guard(operation).deadline(100.ms()).not_idempotent().retry(Retry::tries(2)).classify(of_http)
+}
+
+impl Peers {
+    /// The services at these addresses.
+    #[must_use]
+    pub fn new(at: settings::Peers) -> Self {
+        Self {
+            client: Client::default(),
+            at,
+            authorize: payment("payment.authorize"),
+            capture: payment("payment.capture"),
+            reverse: payment("payment.reverse"),
+            allocate: inventory("inventory.allocate"),
+            release: inventory("inventory.release"),
+            send: notification("notification.send"),
+        }
+    }
+
+    /// Holds the money.
+    ///
+    /// # Errors
+    /// It is not held, or not known to be.
+    pub async fn authorize(&self, order: &Order) -> Result<(), Trouble> {
+        let url = format!("http://{}/authorizations", self.at.payment);
+        self.ask(&self.authorize, url, order, &json!({ "order_id": order.id, "amount": order.total })).await
+    }
+
+    /// Puts the goods aside.
+    ///
+    /// # Errors
+    /// They are not put aside, or not known to be.
+    pub async fn allocate(&self, order: &Order) -> Result<(), Trouble> {
+        let url = format!("http://{}/allocations", self.at.inventory);
+        self.ask(&self.allocate, url, order, &json!({ "order_id": order.id, "items": order.items })).await
+    }
+
+    /// Takes the money, and answers what the order is then: confirmed; failed, if payment holds nothing
+    /// for it; or still owing the capture.
+    pub async fn captured(&self, order: Order) -> Order {
+        let url = format!("http://{}/captures", self.at.payment);
+        match self.ask(&self.capture, url, &order, &json!({ "order_id": order.id })).await {
+            Ok(()) => Order { state: State::Confirmed, owes: vec![], ..order },
+            Err(trouble) if trouble.problem.status == StatusCode::CONFLICT.as_u16() => {
+                order.failed(trouble.problem, vec![Debt::Release, Debt::Reversal])
+            }
+            Err(_) => Order { owes: vec![Debt::Capture], ..order },
+        }
+    }
+
+    /// Puts the goods back.
+    ///
+    /// # Errors
+    /// That is not confirmed.
+    pub async fn release(&self, order: &Order) -> Result<(), Trouble> {
+        let url = format!("http://{}/releases", self.at.inventory);
+        self.ask(&self.release, url, order, &json!({ "order_id": order.id })).await
+    }
+
+    /// Lets go of the money.
+    ///
+    /// # Errors
+    /// That is not confirmed.
+    pub async fn reverse(&self, order: &Order) -> Result<(), Trouble> {
+        let url = format!("http://{}/reversals", self.at.payment);
+        self.ask(&self.reverse, url, order, &json!({ "order_id": order.id })).await
+    }
+
+    /// Tells the customer, if it can. An order does not fail because a message did.
+    pub async fn notify(&self, order: &Order) {
+        let url = format!("http://{}/notifications", self.at.notification);
+        let text = format!("Your order {} of {} is {}.", order.id, order.total, order.status());
+        let _best_effort =
+            self.ask(&self.send, url, order, &json!({ "order_id": order.id, "text": text })).await;
+    }
+
+    /// Asks one thing for one order. The order's name is the key: the same wish, however often it is
+    /// sent and after however many restarts, has the same key.
+    async fn ask(
+        &self,
+        guard: &Guard<OfHttp>,
+        url: String,
+        order: &Order,
+        body: &Value,
+    ) -> Result<(), Trouble> {
+        let body = Bytes::from(body.to_string());
+        let answer = guard
+            .call_by_key(&*order.id, |try_| {
+                // Remaining time, trace, try number and key go along.
+                let (headers, url, body) = (try_.headers().into(), &url, body.clone());
+                async move { self.client.post(url, headers, body).await }
+            })
+            .await;
+        match answer {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(Trouble::said_no(&answer)),
+            Err(error) => Err(Trouble::no_answer(&error)),
+        }
+    }
 }
 
 /// What a call that did not succeed tells.
@@ -33,116 +167,22 @@ impl Trouble {
     pub fn into_problem(self) -> Problem {
         self.problem
     }
-}
 
-impl Peers {
-    /// The services at these addresses.
-    #[must_use]
-    pub fn new(at: settings::Peers) -> Self {
-        Self { client: Client::default(), at }
+    /// The other side understood and said no. Its own words are the customer's: "out of stock" is its to
+    /// say.
+    fn said_no(answer: &Response<Bytes>) -> Self {
+        let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let word = |field: &str| body[field].as_str().unwrap_or("refused").to_owned();
+        let problem = Problem { status: answer.status().as_u16(), error: word("error"), hint: word("do") };
+        Self { may_have_happened: false, problem }
     }
 
-    /// Holds the money.
-    ///
-    /// # Errors
-    /// It is not held, or not known to be.
-    pub async fn authorize(&self, order: &Order) -> Result<(), Trouble> {
-        let url = format!("http://{}/authorizations", self.at.payment);
-        self.ask("payment", url, Some(order), json!({ "order_id": order.id, "amount": order.total })).await
-    }
-
-    /// Puts the goods aside.
-    ///
-    /// # Errors
-    /// They are not put aside, or not known to be.
-    pub async fn allocate(&self, order: &Order) -> Result<(), Trouble> {
-        let url = format!("http://{}/allocations", self.at.inventory);
-        self.ask("inventory", url, Some(order), json!({ "order_id": order.id, "items": order.items })).await
-    }
-
-    /// Takes the money, and answers what the order is then: confirmed; failed, if payment holds nothing
-    /// for it; or still owing the capture.
-    pub async fn captured(&self, order: Order) -> Order {
-        let url = format!("http://{}/captures", self.at.payment);
-        match self.ask("payment", url, Some(&order), json!({ "order_id": order.id })).await {
-            Ok(()) => Order { state: State::Confirmed, owes: vec![], ..order },
-            Err(trouble) if trouble.problem.status == 409 => {
-                order.failed(trouble.problem, vec![Debt::Release, Debt::Reversal])
-            }
-            Err(_) => Order { owes: vec![Debt::Capture], ..order },
-        }
-    }
-
-    /// Puts the goods back.
-    ///
-    /// # Errors
-    /// That is not confirmed.
-    pub async fn release(&self, order: &Order) -> Result<(), Trouble> {
-        let url = format!("http://{}/releases", self.at.inventory);
-        self.ask("inventory", url, Some(order), json!({ "order_id": order.id })).await
-    }
-
-    /// Lets go of the money.
-    ///
-    /// # Errors
-    /// That is not confirmed.
-    pub async fn reverse(&self, order: &Order) -> Result<(), Trouble> {
-        let url = format!("http://{}/reversals", self.at.payment);
-        self.ask("payment", url, Some(order), json!({ "order_id": order.id })).await
-    }
-
-    /// Tells the customer, if it can. An order does not fail because a message did.
-    pub async fn notify(&self, order: &Order) {
-        let url = format!("http://{}/notifications", self.at.notification);
-        let text = format!("Your order {} of {} is {}.", order.id, order.total, order.status());
-        let _best_effort = self.ask("notification", url, None, json!({ "order_id": order.id, "text": text })).await;
-    }
-
-    async fn ask(&self, name: &str, url: String, key: Option<&Order>, body: Value) -> Result<(), Trouble> {
-        let body = Bytes::from(body.to_string());
-        let mut headers = HeaderMap::new();
-        if let Some(value) = key.and_then(|order| HeaderValue::try_from(&*order.id).ok()) {
-            headers.insert("idempotency-key", value);
-        }
-        let answer = tokio::time::timeout(Duration::from_millis(300), self.client.post(&url, headers, body)).await;
-        match answer {
-            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
-            Ok(Ok(answer)) => Err(said_no(name, &answer)),
-            Ok(Err(error)) => Err(unreachable(name, &error)),
-            Err(_) => Err(Trouble {
-                may_have_happened: true,
-                problem: Problem {
-                    status: 504,
-                    error: format!("{name} did not answer in time"),
-                    hint: "order again, with a new key".into(),
-                },
-            }),
-        }
-    }
-}
-
-/// The other side's own words are the customer's: "out of stock" is theirs to say.
-fn said_no(name: &str, answer: &Response<Bytes>) -> Trouble {
-    let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-    let word = |field: &str| body[field].as_str().map(str::to_owned);
-    let understood = answer.status().is_client_error();
-    Trouble {
-        may_have_happened: !understood,
-        problem: Problem {
-            status: if understood { answer.status() } else { StatusCode::SERVICE_UNAVAILABLE }.as_u16(),
-            error: word("error").unwrap_or_else(|| format!("{name} answered {}", answer.status())),
-            hint: word("do").unwrap_or_else(|| "order again, with a new key".into()),
-        },
-    }
-}
-
-fn unreachable(name: &str, error: &NoAnswer) -> Trouble {
-    Trouble {
-        may_have_happened: !format!("{error:?}").contains("Refused"),
-        problem: Problem {
-            status: 503,
-            error: format!("{name}: {error}"),
-            hint: "order again in a while, with a new key".into(),
-        },
+    /// There was no answer to act on. What matters is whether there may have been an effect.
+    fn no_answer(error: &Error) -> Self {
+        let status =
+            if error.is_timeout() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::SERVICE_UNAVAILABLE };
+        let hint = "order again in a while, with a new key".to_owned();
+        let problem = Problem { status: status.as_u16(), error: error.to_string(), hint };
+        Self { may_have_happened: !matches!(error.outcome(), Outcome::Refused | Outcome::Failed), problem }
     }
 }

@@ -4,29 +4,30 @@ use super::Shop;
 use super::order::{Debt, Order, State};
 use crate::reply::Reply;
 use crate::store::StoreError;
+use bowline::Incoming;
 use tokio::sync::oneshot;
 
 /// Places `order` and answers as soon as it is known what becomes of it.
 ///
-/// The work is a task of its own: a customer who hangs up must not leave an order half-way. The
-/// customer's deadline still holds on the way forward, because `bowline` carries it into the task.
+/// The work is a task of its own: a customer who hangs up must not leave an order half-way. On the way
+/// forward the customer's deadline holds there too; what comes after the answer is under no deadline but
+/// its own.
 ///
 /// # Errors
 /// The database did not answer; the order is settled at the next start.
 pub async fn see_through(shop: Shop, order: Order) -> Result<Order, Reply> {
     let (tell, told) = oneshot::channel();
+    let incoming = Incoming::current();
     tokio::spawn(async move {
-        let placed = forward(&shop, order).await;
-        if let Ok(order) = &placed {
-            if !order.owes.is_empty() {
-                shop.debts.notify_one();
-            }
-        }
+        let placed = incoming.scope(forward(&shop, order)).await;
         let finished = placed.as_ref().ok().cloned();
+        if finished.as_ref().is_some_and(|order| !order.owes.is_empty()) {
+            shop.debts.notify_one();
+        }
         let _gone = tell.send(placed);
         // The customer has the answer. The message may come a little later, and may fail.
         if let Some(order) = finished {
-            shop.peers.notify(&order).await;
+            same_trace(incoming).scope(shop.peers.notify(&order)).await;
         }
     });
     match told.await {
@@ -44,8 +45,11 @@ async fn forward(shop: &Shop, order: Order) -> Result<Order, StoreError> {
         return give_up(shop, order.failed(trouble.into_problem(), owes)).await;
     }
     if let Err(trouble) = shop.peers.allocate(&order).await {
-        let owes =
-            if trouble.may_have_happened() { vec![Debt::Release, Debt::Reversal] } else { vec![Debt::Reversal] };
+        let owes = if trouble.may_have_happened() {
+            vec![Debt::Release, Debt::Reversal]
+        } else {
+            vec![Debt::Reversal]
+        };
         return give_up(shop, order.failed(trouble.into_problem(), owes)).await;
     }
     let order = Order { state: State::Capturing, ..order };
@@ -53,6 +57,11 @@ async fn forward(shop: &Shop, order: Order) -> Result<Order, StoreError> {
     let order = shop.peers.captured(order).await;
     shop.book.save(&order).await?;
     Ok(order)
+}
+
+/// The request's trace without its deadline.
+fn same_trace(incoming: Incoming) -> Incoming {
+    incoming.traceparent().map_or(Incoming::nothing(), |trace| Incoming::nothing().traced(&trace))
 }
 
 async fn give_up(shop: &Shop, order: Order) -> Result<Order, StoreError> {

@@ -29,7 +29,10 @@ pub fn total(items: &[Item]) -> Result<Amount, Reply> {
             return bad(format!("items[{line}].sku: there is no `{sku}`"), format!("order one of {known}"));
         };
         if !(1..=QTY_MAX).contains(qty) {
-            return bad(format!("items[{line}].qty: {qty} cannot be ordered"), format!("order 1 to {QTY_MAX}"));
+            return bad(
+                format!("items[{line}].qty: {qty} cannot be ordered"),
+                format!("order 1 to {QTY_MAX}"),
+            );
         }
         cents += price * u64::from(*qty);
     }

@@ -20,48 +20,51 @@ const TOGETHER: u32 = 16;
 /// Pays debts until the service ends.
 pub async fn settle_for_ever(shop: Shop) {
     loop {
-        let paid = match settle_some(&shop).await {
-            Ok(paid) => paid,
-            Err(error) => {
-                eprintln!("orders: cannot settle now: {error:?}");
-                0
-            }
-        };
+        let progress = settle_some(&shop).await.unwrap_or_else(|error| {
+            eprintln!("orders: cannot settle now: {error:?}");
+            false
+        });
         // While debts are being paid there may be more of them; when not even one is, wait.
-        if paid == 0 {
+        if !progress {
             let _ended_early = timeout(EVERY, shop.debts.notified()).await;
         }
     }
 }
 
-/// Pays some debts and answers how many.
-async fn settle_some(shop: &Shop) -> Result<usize, StoreError> {
+/// Pays some debts, and answers whether there was any progress.
+async fn settle_some(shop: &Shop) -> Result<bool, StoreError> {
     let mut under_way = JoinSet::new();
     for order in shop.book.owing(TOGETHER).await? {
         under_way.spawn(settle(shop.clone(), order));
     }
-    Ok(under_way.join_all().await.into_iter().sum())
+    Ok(under_way.join_all().await.contains(&true))
 }
 
-/// Asks for everything that `order` owes. Each debt has the order's name as its key, so asking again
-/// for one that was paid without our hearing of it changes nothing.
-async fn settle(shop: Shop, mut order: Order) -> usize {
-    let before = order.owes.len();
-    for debt in order.owes.clone() {
-        match debt {
-            Debt::Capture => {
-                order = shop.peers.captured(order).await;
-                if order.owes != [Debt::Capture] {
-                    shop.peers.notify(&order).await;
-                }
-            }
-            Debt::Release if shop.peers.release(&order).await.is_ok() => order.owes.retain(|owed| *owed != debt),
-            Debt::Reversal if shop.peers.reverse(&order).await.is_ok() => order.owes.retain(|owed| *owed != debt),
-            Debt::Release | Debt::Reversal => {}
-        }
+/// Asks for everything that `order` owes, and answers whether anything changed. Each debt has the order's
+/// name as its key, so asking again for one that was paid without our hearing of it changes nothing.
+async fn settle(shop: Shop, order: Order) -> bool {
+    let before = order.clone();
+    let order = if order.owes.contains(&Debt::Capture) {
+        shop.peers.captured(order).await
+    } else {
+        undone(&shop, order).await
+    };
+    if order == before || shop.book.save(&order).await.is_err() {
+        return false;
     }
-    match shop.book.save(&order).await {
-        Ok(()) => before.abs_diff(order.owes.len()),
-        Err(_) => 0,
+    if order.state != before.state {
+        shop.peers.notify(&order).await;
     }
+    true
+}
+
+/// Asks both sides to undo what may have happened, and strikes off what they confirm.
+async fn undone(shop: &Shop, mut order: Order) -> Order {
+    if order.owes.contains(&Debt::Release) && shop.peers.release(&order).await.is_ok() {
+        order.owes.retain(|debt| *debt != Debt::Release);
+    }
+    if order.owes.contains(&Debt::Reversal) && shop.peers.reverse(&order).await.is_ok() {
+        order.owes.retain(|debt| *debt != Debt::Reversal);
+    }
+    order
 }

@@ -1,8 +1,16 @@
 //! One order, and what goes wrong with it.
 
 use crate::town::Town;
+use axum::http::StatusCode;
+use axum::routing::{Router, post};
 use serde_json::json;
 use shop::Service;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 const STOCK: u64 = 1_000_000;
 
@@ -108,4 +116,52 @@ async fn an_inventory_that_hangs_is_given_up_by_the_deadline_and_released_when_i
     assert_eq!(late.status, 409);
     let stock = town.get(address, "/stock/A47").await;
     assert_eq!(stock["quantity"], STOCK);
+}
+
+#[tokio::test]
+async fn a_customers_deadline_reaches_through_orders() {
+    let mut town = Town::new().await;
+    let inventory = town.inventory.take().unwrap();
+    let address = inventory.address();
+    inventory.stop().await;
+    let _silent = tokio::net::TcpListener::bind(address).await.unwrap();
+
+    let began = Instant::now();
+    let answer = town.order_within("A47", Duration::from_millis(100)).await;
+    assert_eq!(answer.status, 504, "{}", answer.body);
+    // The policy alone would wait 300 ms. The rest is room for a busy machine.
+    assert!(began.elapsed() < Duration::from_millis(250), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn an_inventory_that_only_fails_is_left_alone() {
+    let mut town = Town::new().await;
+    let inventory = town.inventory.take().unwrap();
+    let address = inventory.address();
+    inventory.stop().await;
+    let asked = Arc::new(AtomicU32::new(0));
+    let _broken = broken(address, Arc::clone(&asked)).await;
+
+    // Three tries an order: the breaker has its twenty calls after seven orders.
+    for _ in 0..10 {
+        assert_eq!(town.order("A47", None).await.status, 503);
+    }
+    let before = asked.load(Ordering::Relaxed);
+    let last = town.order("A47", None).await;
+    assert!(last.body["error"].as_str().unwrap().contains("breaker open"), "{}", last.body);
+    assert_eq!(asked.load(Ordering::Relaxed), before, "nothing was sent");
+    assert!((20..30).contains(&before), "{before}");
+}
+
+/// Answers every allocation by a 503, and counts them.
+async fn broken(address: SocketAddr, asked: Arc<AtomicU32>) -> JoinSet<()> {
+    let count = move || {
+        asked.fetch_add(1, Ordering::Relaxed);
+        async { StatusCode::SERVICE_UNAVAILABLE }
+    };
+    let app = Router::new().route("/allocations", post(count));
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let mut server = JoinSet::new(); // ends with the test
+    server.spawn(async move { axum::serve(listener, app).await.unwrap() });
+    server
 }

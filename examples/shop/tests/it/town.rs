@@ -15,16 +15,16 @@ use tokio::time::{sleep, timeout};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder that goes away with its owner.
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("shop-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         Self(std::env::temp_dir().join(name))
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -36,18 +36,18 @@ impl Drop for Folder {
 }
 
 /// The four services.
-pub struct Town {
-    pub orders: Option<Running>,
-    pub payment: Option<Running>,
-    pub inventory: Option<Running>,
-    pub notification: Option<Running>,
+pub(crate) struct Town {
+    pub(crate) orders: Option<Running>,
+    pub(crate) payment: Option<Running>,
+    pub(crate) inventory: Option<Running>,
+    pub(crate) notification: Option<Running>,
     peers: Peers,
     client: Client,
     folder: Folder,
 }
 
 impl Town {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let nowhere = "127.0.0.1:0".parse().unwrap();
         let peers = Peers { payment: nowhere, inventory: nowhere, notification: nowhere };
         let client = Client::default();
@@ -73,65 +73,77 @@ impl Town {
     }
 
     /// Starts a service, in the place where it was if `listen` says so.
-    pub async fn start(&self, service: Service, listen: SocketAddr) -> Running {
+    pub(crate) async fn start(&self, service: Service, listen: SocketAddr) -> Running {
         let settings = Settings { listen, peers: self.peers, ..Settings::new(service, self.folder.path()) };
         start(&settings).await.unwrap()
     }
 
-    pub const fn peers(&self) -> Peers {
+    pub(crate) const fn peers(&self) -> Peers {
         self.peers
     }
 
     /// Orders two of `sku`.
-    pub async fn order(&self, sku: &str, key: Option<&str>) -> Answer {
-        let body = format!(r#"{{"items":[{{"sku":"{sku}","qty":2}}]}}"#);
-        self.post(self.address(&self.orders), "/orders", key, &body).await
+    pub(crate) async fn order(&self, sku: &str, key: Option<&str>) -> Answer {
+        self.post(self.address(&self.orders), "/orders", key, &two_of(sku)).await
+    }
+
+    /// Orders two of `sku`, and waits for an answer only so long.
+    pub(crate) async fn order_within(&self, sku: &str, remaining: Duration) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-envoy-expected-rq-timeout-ms", HeaderValue::from(remaining.as_millis() as u64));
+        send(&self.client, self.address(&self.orders), "/orders", headers, &two_of(sku)).await.unwrap()
     }
 
     /// The order, once it owes nothing.
-    pub async fn settled(&self, id: &str) -> Value {
+    pub(crate) async fn settled(&self, id: &str) -> Value {
         settled(&self.client, self.address(&self.orders), id).await
     }
 
-    pub async fn post(&self, at: SocketAddr, path: &str, key: Option<&str>, body: &str) -> Answer {
+    pub(crate) async fn post(&self, at: SocketAddr, path: &str, key: Option<&str>, body: &str) -> Answer {
         post(&self.client, at, path, key, body).await
     }
 
-    pub async fn get(&self, at: SocketAddr, path: &str) -> Value {
+    pub(crate) async fn get(&self, at: SocketAddr, path: &str) -> Value {
         get(&self.client, at, path).await
     }
 
     /// How often this kind of effect happened at `service`, and for how many orders.
-    pub async fn effects(&self, service: &Option<Running>, kind: &str) -> (u64, u64) {
+    pub(crate) async fn effects(&self, service: &Option<Running>, kind: &str) -> (u64, u64) {
         let effects = self.get(self.address(service), "/effects").await;
         let count = |what: &str| effects[kind][what].as_u64().unwrap_or(0);
         (count("times"), count("orders"))
     }
 
-    pub fn address(&self, service: &Option<Running>) -> SocketAddr {
+    pub(crate) fn address(&self, service: &Option<Running>) -> SocketAddr {
         service.as_ref().expect("it runs").address()
     }
 }
 
 /// A status, and JSON.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    pub status: u16,
-    pub replayed: bool,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) replayed: bool,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    pub fn order_id(&self) -> &str {
+    pub(crate) fn order_id(&self) -> &str {
         self.body["order_id"].as_str().expect("an order")
     }
 }
 
-pub async fn post(client: &Client, at: SocketAddr, path: &str, key: Option<&str>, body: &str) -> Answer {
+pub(crate) async fn post(
+    client: &Client,
+    at: SocketAddr,
+    path: &str,
+    key: Option<&str>,
+    body: &str,
+) -> Answer {
     try_post(client, at, path, key, body).await.unwrap()
 }
 
-pub async fn try_post(
+pub(crate) async fn try_post(
     client: &Client,
     at: SocketAddr,
     path: &str,
@@ -142,18 +154,22 @@ pub async fn try_post(
     if let Some(key) = key {
         headers.insert("idempotency-key", HeaderValue::from_str(key).unwrap());
     }
+    send(client, at, path, headers, body).await
+}
+
+async fn send(client: &Client, at: SocketAddr, path: &str, headers: HeaderMap, body: &str) -> Option<Answer> {
     let url = format!("http://{at}{path}");
     let answer = client.post(&url, headers, Bytes::from(body.to_owned())).await.ok()?;
     let replayed = answer.headers().contains_key("idempotent-replayed");
     Some(Answer { status: answer.status().as_u16(), replayed, body: json(&answer) })
 }
 
-pub async fn get(client: &Client, at: SocketAddr, path: &str) -> Value {
+pub(crate) async fn get(client: &Client, at: SocketAddr, path: &str) -> Value {
     json(&client.get(&format!("http://{at}{path}")).await.unwrap())
 }
 
 /// The order, once it owes nothing.
-pub async fn settled(client: &Client, orders: SocketAddr, id: &str) -> Value {
+pub(crate) async fn settled(client: &Client, orders: SocketAddr, id: &str) -> Value {
     timeout(PATIENCE, async {
         loop {
             let order = get(client, orders, &format!("/orders/{id}")).await;
@@ -165,6 +181,10 @@ pub async fn settled(client: &Client, orders: SocketAddr, id: &str) -> Value {
     })
     .await
     .expect("the order is settled in the end")
+}
+
+fn two_of(sku: &str) -> String {
+    format!(r#"{{"items":[{{"sku":"{sku}","qty":2}}]}}"#)
 }
 
 fn json(answer: &Response<Bytes>) -> Value {
