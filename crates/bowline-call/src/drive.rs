@@ -34,8 +34,9 @@ pub struct Client {
 
 /// Who asks: makes the request of each try, and may know better what an answer means.
 pub trait Asker {
-    /// The request of `this` try, sent `now`, with the body that [`Replay::body`] gives.
-    fn request(&mut self, this: &Try, now: Instant) -> Request<RequestBody>;
+    /// The request of `this` try, sent `now`, with the body that [`Replay::body`] gives. `None`: it was
+    /// given away for this try already and is gone.
+    fn request(&mut self, this: &Try, now: Instant) -> Option<Request<RequestBody>>;
 
     /// What a 202 means: accepted and not finished (`true`), or done.
     fn pending_allowed(&self) -> bool;
@@ -225,7 +226,10 @@ impl Client {
             };
             let request = match unsent.take() {
                 Some(request) => request,
-                None => asker.request(this, if fresh { self.clock.now() } else { now }),
+                None => match asker.request(this, if fresh { self.clock.now() } else { now }) {
+                    Some(request) => request,
+                    None => return Err(TryEnd::ResetBeforeRequest),
+                },
             };
             match connection.ask(request).await {
                 Ok(response) => return Ok((response, connection)),

@@ -127,6 +127,15 @@ impl Replay {
         })
     }
 
+    /// Whether all of it has arrived and is kept.
+    #[must_use]
+    pub fn is_kept_whole(&self) -> bool {
+        self.0.as_ref().is_none_or(|shared| {
+            let state = shared.state.borrow();
+            state.source.is_none() && state.kept.len() as u64 == state.left
+        })
+    }
+
     /// Whether some try is still sending it.
     #[must_use]
     pub fn is_being_sent(&self) -> bool {

@@ -1,2 +1,42 @@
-//! Not yet written.
+//! Gateway and mesh: listeners, a strict HTTP/1 gate, routes, explain.
+//!
+//! One worker a core, each with its own runtime, listening sockets and connections to endpoints. A
+//! request stays on its worker's thread from its first byte to its last; what it needs of the design
+//! was looked up when the design was compiled.
+//!
+//! In reading order:
+//! - [`proxy`]: [`Proxy`], what starts, reloads, drains and stops; [`Config`]
+//! - [`limits`]: [`Limits`], every limit with its default and reason; [`listen`]: [`Sockets`]
+//! - [`snapshot`]: a design made ready; [`faults`]: what is broken on purpose
+//! - `worker`, `connection`, [`gate`]: how a request comes in
+//! - `request`: one request, in order; `headers`, `reply`, `body`, `mirror`: the parts of that
+//! - [`metrics`], [`trails`], [`flags`]: what is said about it
+
+mod body;
+mod clock;
+mod connection;
+mod cross_origin;
+pub mod faults;
+pub mod flags;
 pub mod gate;
+mod headers;
+mod ledger;
+pub mod limits;
+pub mod listen;
+pub mod metrics;
+mod mirror;
+mod prometheus;
+pub mod proxy;
+mod reply;
+mod request;
+pub mod snapshot;
+pub mod trails;
+mod worker;
+
+pub use faults::FaultRule;
+pub use flags::Flag;
+pub use limits::Limits;
+pub use listen::Sockets;
+pub use proxy::{Config, Drained, Proxy};
+pub use snapshot::Door;
+pub use trails::{Filter, Record, Trails};

@@ -1,0 +1,163 @@
+//! The body of an answer on its way to the caller.
+//!
+//! One type for all answers, so that nothing is boxed for each frame: whole (a small answer, or one of
+//! our own), or still coming from the callee, then with the deadline and the pause it may not exceed.
+
+use crate::flags::Flag;
+use crate::gate::Answering;
+use crate::metrics::Tally;
+use bowline_call::{Alarm, Relay};
+use bowline_model::Instant;
+use bowline_policy::Permit;
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// An answer's body.
+#[derive(Debug)]
+pub(crate) struct Body {
+    kind: Kind,
+    /// Tells the gate when the answer is through.
+    _answering: Answering,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Whole(Bytes),
+    Coming(Box<Coming>),
+}
+
+/// A body that is still coming from the callee.
+#[derive(Debug)]
+pub(crate) struct Coming {
+    pub(crate) relay: Box<Relay>,
+    /// By when all of it must be here.
+    pub(crate) deadline: Instant,
+    /// How long it may pause.
+    pub(crate) pause: Duration,
+    pub(crate) paused_since: Instant,
+    pub(crate) alarm: Alarm,
+    pub(crate) finish: Finish,
+}
+
+/// Counts a request when its answer is through, or is not wanted any more.
+#[derive(Debug)]
+pub(crate) struct Finish {
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) status: u16,
+    /// What went wrong if nothing more is heard: the caller went away.
+    pub(crate) flag: Flag,
+    pub(crate) began: Instant,
+    pub(crate) clock: bowline_call::Clock,
+    /// The place in the bulkhead.
+    pub(crate) _permit: Permit,
+}
+
+/// Why an answer's body ended early. hyper closes the connection on it, so the caller sees that.
+#[derive(Debug)]
+pub(crate) enum BodyCut {
+    /// The callee's side broke off.
+    Broken(hyper::Error),
+    /// The deadline came.
+    Late,
+    /// It paused for too long.
+    Paused,
+}
+
+impl fmt::Display for BodyCut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broken(_) => "the callee's answer broke off",
+            Self::Late => "the deadline came while the answer was passed on",
+            Self::Paused => "the callee's answer paused for too long",
+        })
+    }
+}
+
+impl std::error::Error for BodyCut {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Broken(error) => Some(error),
+            Self::Late | Self::Paused => None,
+        }
+    }
+}
+
+impl Body {
+    pub(crate) const fn whole(bytes: Bytes, answering: Answering) -> Self {
+        Self { kind: Kind::Whole(bytes), _answering: answering }
+    }
+
+    pub(crate) fn coming(coming: Coming, answering: Answering) -> Self {
+        Self { kind: Kind::Coming(Box::new(coming)), _answering: answering }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyCut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyCut>>> {
+        match &mut self.kind {
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Coming(coming) => coming.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Coming(coming) => coming.relay.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Coming(coming) => coming.relay.size_hint(),
+        }
+    }
+}
+
+impl Coming {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyCut>>> {
+        if let Poll::Ready(part) = Pin::new(&mut *self.relay).poll_frame(cx) {
+            self.paused_since = self.alarm.clock().now();
+            return Poll::Ready(match part {
+                Some(Ok(frame)) => {
+                    if self.relay.is_end_stream() {
+                        self.finish.flag = Flag::None;
+                    }
+                    Some(Ok(frame))
+                }
+                Some(Err(error)) => {
+                    self.finish.flag = Flag::UpstreamClosed;
+                    Some(Err(BodyCut::Broken(error)))
+                }
+                None => {
+                    self.finish.flag = Flag::None;
+                    None
+                }
+            });
+        }
+        let patience = self.paused_since + self.pause;
+        std::task::ready!(self.alarm.poll(self.deadline.min(patience), cx));
+        self.finish.flag = Flag::UpstreamTimeout;
+        let cut = if self.deadline <= patience { BodyCut::Late } else { BodyCut::Paused };
+        Poll::Ready(Some(Err(cut)))
+    }
+}
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.tally.count(self.status, self.flag, self.clock.now().since(self.began));
+    }
+}

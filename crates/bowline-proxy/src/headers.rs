@@ -1,0 +1,392 @@
+//! What a proxy owes the headers that pass through it.
+//!
+//! Hop-by-hop fields end here (RFC 9110, 7.6.1), and so do fields that steer Bowline when they come from
+//! somebody who may not. What goes on is changed in place: the caller's header map becomes the
+//! callee's, and the callee's becomes the answer's.
+//!
+//! Each direction looks at every field once and remembers what it met; removing what is not there would
+//! cost a hash for each name.
+
+use bowline_model::TraceContext;
+use bowline_model::random::Random;
+use bowline_policy::deadline::{parse_expected_ms, parse_grpc_timeout};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Uri};
+use std::time::Duration;
+
+/// The rest of the time in milliseconds, in Envoy's spelling.
+pub(crate) static EXPECTED_MS: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+/// Which try of its sender's this is: who sends it, tries again itself.
+pub(crate) static TRY: HeaderName = HeaderName::from_static("x-bowline-try");
+/// Asks for the number of the request's decision trail.
+pub(crate) static EXPLAIN: HeaderName = HeaderName::from_static("x-bowline-explain");
+/// The number of the request's decision trail.
+pub(crate) static EXPLAIN_ID: HeaderName = HeaderName::from_static("x-bowline-explain-id");
+/// What an answer means, from a hop that knows.
+pub(crate) static OUTCOME: HeaderName = HeaderName::from_static("x-bowline-outcome");
+/// Why the proxy answered by itself.
+pub(crate) static REASON: HeaderName = HeaderName::from_static("x-bowline-reason");
+/// A number for people to find a request by.
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// What a caller asked of the proxy itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Steering {
+    /// The time the caller leaves.
+    pub(crate) remaining: Option<Duration>,
+    /// Which try of the caller's this is; zero: it did not say.
+    pub(crate) arrived_try: u32,
+    /// Whether it wants the number of its trail.
+    pub(crate) explain: bool,
+    /// Whether an `Idempotency-Key` is there.
+    pub(crate) keyed: bool,
+    /// Whether a `traceparent` is there.
+    traced: bool,
+    /// Whether it wants JSON.
+    pub(crate) json: bool,
+    forwarded: bool,
+    forwarded_proto: bool,
+    numbered: bool,
+    expected: bool,
+    tried: bool,
+    explains: bool,
+    hop: HopByHop,
+}
+
+/// Which hop-by-hop fields were met.
+#[derive(Clone, Copy, Debug, Default)]
+struct HopByHop {
+    connection: bool,
+    others: bool,
+    trailers_accepted: bool,
+}
+
+impl HopByHop {
+    fn note(&mut self, name: &str, value: &HeaderValue) -> bool {
+        match name {
+            "connection" => self.connection = true,
+            "keep-alive"
+            | "proxy-connection"
+            | "upgrade"
+            | "transfer-encoding"
+            | "http2-settings"
+            | "proxy-authorization"
+            | "proxy-authenticate"
+            | "expect" => self.others = true,
+            "te" => {
+                self.others = true;
+                self.trailers_accepted |= value.as_bytes().eq_ignore_ascii_case(b"trailers");
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn remove(self, headers: &mut HeaderMap) {
+        if self.connection {
+            remove_named(headers);
+        }
+        if self.others {
+            for name in [
+                &KEEP_ALIVE,
+                &PROXY_CONNECTION,
+                &header::UPGRADE,
+                &header::TRANSFER_ENCODING,
+                &HTTP2_SETTINGS,
+                &header::PROXY_AUTHORIZATION,
+                &header::PROXY_AUTHENTICATE,
+                &header::EXPECT,
+                &header::TE,
+            ] {
+                headers.remove(name);
+            }
+        }
+        if self.trailers_accepted {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+    }
+}
+
+/// Removes `Connection` and what it names.
+fn remove_named(headers: &mut HeaderMap) {
+    let mut named: Vec<HeaderName> = Vec::new();
+    for value in headers.get_all(header::CONNECTION) {
+        let names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let names = names
+            .filter(|name| !name.eq_ignore_ascii_case(b"close") && !name.eq_ignore_ascii_case(b"keep-alive"));
+        named.extend(names.filter_map(|name| HeaderName::from_bytes(name).ok()));
+    }
+    headers.remove(header::CONNECTION);
+    for name in named {
+        headers.remove(name);
+    }
+}
+
+/// Reads what steers the proxy and takes away what must not go on. `trusted`: the caller may steer;
+/// `local`: it may ask for its trail.
+pub(crate) fn receive(headers: &mut HeaderMap, trusted: bool, local: bool) -> Steering {
+    let mut steering = Steering::default();
+    for (name, value) in headers.iter() {
+        let name = name.as_str();
+        // Most fields are none of these, and their first letters tell.
+        match name.as_bytes()[0] {
+            b'x' => steering.note(name, value, trusted, local),
+            b'c' | b'k' | b'p' | b'u' | b't' | b'h' | b'e' => {
+                if !steering.hop.note(name, value) && name == "traceparent" {
+                    steering.traced = true;
+                }
+            }
+            b'i' => steering.keyed |= name == "idempotency-key" && !value.is_empty(),
+            b'g' if trusted && name == "grpc-timeout" => {
+                let span = value.to_str().ok().and_then(parse_grpc_timeout);
+                steering.remaining = steering.remaining.into_iter().chain(span).min();
+            }
+            b'a' if name == "accept" => {
+                steering.json = value.as_bytes().windows(4).any(|word| word == b"json");
+            }
+            _ => (),
+        }
+    }
+    steering.hop.remove(headers);
+    if steering.expected {
+        headers.remove(&EXPECTED_MS);
+    }
+    if steering.tried {
+        headers.remove(&TRY);
+    }
+    if steering.explains {
+        headers.remove(&EXPLAIN);
+    }
+    steering
+}
+
+impl Steering {
+    fn note(&mut self, name: &str, value: &HeaderValue, trusted: bool, local: bool) {
+        match name {
+            "x-envoy-expected-rq-timeout-ms" => {
+                self.expected = true;
+                if trusted {
+                    let span = value.to_str().ok().and_then(parse_expected_ms);
+                    self.remaining = self.remaining.into_iter().chain(span).min();
+                }
+            }
+            "x-bowline-try" => {
+                self.tried = true;
+                if trusted {
+                    self.arrived_try = value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+                }
+            }
+            "x-bowline-explain" => {
+                self.explains = true;
+                self.explain |= (trusted || local) && value.as_bytes() == b"1";
+            }
+            "x-forwarded-for" => self.forwarded = true,
+            "x-forwarded-proto" => self.forwarded_proto = true,
+            "x-request-id" => self.numbered = true,
+            _ => (),
+        }
+    }
+}
+
+/// Adds what the callee should know: whose request it is, its number, and its trace.
+pub(crate) fn introduce(
+    headers: &mut HeaderMap,
+    steering: &Steering,
+    caller: &HeaderValue,
+    random: &mut impl Random,
+) -> TraceContext {
+    if steering.forwarded {
+        let mut all = Vec::with_capacity(64);
+        for value in headers.get_all(&FORWARDED_FOR) {
+            all.extend_from_slice(value.as_bytes());
+            all.extend_from_slice(b", ");
+        }
+        all.extend_from_slice(caller.as_bytes());
+        headers.insert(&FORWARDED_FOR, HeaderValue::from_bytes(&all).unwrap_or_else(|_| caller.clone()));
+    } else {
+        headers.insert(&FORWARDED_FOR, caller.clone());
+    }
+    if !steering.forwarded_proto {
+        headers.insert(&FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    let given = if steering.traced { headers.get(&TRACEPARENT) } else { None };
+    let given = given.and_then(|value| TraceContext::parse(value.to_str().ok()?));
+    let trace = match given {
+        Some(given) => given.child(random),
+        None => TraceContext::start(random),
+    };
+    headers.insert(&TRACEPARENT, traceparent(trace));
+    if !steering.numbered {
+        headers.insert(&REQUEST_ID, request_id(random));
+    }
+    trace
+}
+
+/// The `traceparent` of `trace`, without the formatting machinery: it is written for every request.
+fn traceparent(trace: TraceContext) -> HeaderValue {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    hex(&mut text[3..35], trace.trace);
+    hex(&mut text[36..52], u128::from(trace.parent));
+    hex(&mut text[53..55], u128::from(trace.flags));
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// A number in the form of a random UUID (RFC 9562, version 4), which is what tools expect there.
+fn request_id(random: &mut impl Random) -> HeaderValue {
+    let (high, low) = (random.next_u64(), random.next_u64());
+    let mut text = *b"00000000-0000-4000-8000-000000000000";
+    hex(&mut text[0..8], u128::from(high >> 32));
+    hex(&mut text[9..13], u128::from(high >> 16));
+    hex(&mut text[15..18], u128::from(high));
+    hex(&mut text[20..23], u128::from(low >> 48));
+    hex(&mut text[24..36], u128::from(low));
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Fills `into` with the last digits of `number`.
+fn hex(into: &mut [u8], mut number: u128) {
+    for digit in into.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 15) as usize];
+        number >>= 4;
+    }
+}
+
+/// Takes away of an answer what ends at this hop.
+pub(crate) fn return_answer(headers: &mut HeaderMap) {
+    let mut hop = HopByHop::default();
+    for (name, value) in headers.iter() {
+        let name = name.as_str();
+        if matches!(name.as_bytes()[0], b'c' | b'k' | b'p' | b'u' | b't') {
+            hop.note(name, value);
+        }
+    }
+    hop.trailers_accepted = false;
+    hop.remove(headers);
+}
+
+/// A field with a number in it.
+pub(crate) fn number(number: u64) -> HeaderValue {
+    HeaderValue::from(number)
+}
+
+/// The value of [`TRY`].
+pub(crate) fn try_number(number: u32) -> HeaderValue {
+    match number {
+        1 => HeaderValue::from_static("1"),
+        2 => HeaderValue::from_static("2"),
+        3 => HeaderValue::from_static("3"),
+        more => HeaderValue::from(more),
+    }
+}
+
+/// The target as the callee gets it: path and query alone. `None` where it is that already.
+pub(crate) fn origin_form(target: &Uri) -> Option<Uri> {
+    target.authority()?;
+    let path = target.path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
+    Some(Uri::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bowline_model::SplitMix64;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, value);
+        }
+        headers
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn what_belongs_to_one_hop_ends_here() {
+        let mut headers = map(&[
+            ("host", "shop"),
+            ("connection", "close, X-Secret"),
+            ("x-secret", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABk"),
+            ("proxy-authorization", "Basic x"),
+            ("expect", "100-continue"),
+            ("cookie", "a=1"),
+        ]);
+        receive(&mut headers, false, false);
+        assert_eq!(names(&headers), ["cookie", "host", "te"]);
+        assert_eq!(headers["te"], "trailers");
+    }
+
+    #[test]
+    fn strangers_do_not_steer() {
+        let fields = [
+            ("x-envoy-expected-rq-timeout-ms", "50"),
+            ("grpc-timeout", "20m"),
+            ("x-bowline-try", "2"),
+            ("x-bowline-explain", "1"),
+        ];
+        let mut headers = map(&fields);
+        let stranger = receive(&mut headers, false, false);
+        assert_eq!((stranger.remaining, stranger.arrived_try, stranger.explain), (None, 0, false));
+        assert_eq!(names(&headers), ["grpc-timeout"]);
+
+        let trusted = receive(&mut map(&fields), true, false);
+        assert_eq!(trusted.remaining, Some(Duration::from_millis(20)));
+        assert_eq!((trusted.arrived_try, trusted.explain), (2, true));
+        assert!(receive(&mut map(&fields), false, true).explain, "loopback may look, not steer");
+    }
+
+    #[test]
+    fn the_caller_is_added_behind_those_before_it() {
+        let introduce = |fields: &[(&'static str, &'static str)]| {
+            let mut headers = map(fields);
+            let steering = receive(&mut headers, false, false);
+            let caller = HeaderValue::from_static("192.0.2.7");
+            introduce(&mut headers, &steering, &caller, &mut SplitMix64::new(1));
+            headers
+        };
+        assert_eq!(introduce(&[])["x-forwarded-for"], "192.0.2.7");
+        let headers = introduce(&[("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.9")]);
+        assert_eq!(headers["x-forwarded-for"], "198.51.100.1, 203.0.113.9, 192.0.2.7");
+        assert_eq!(introduce(&[("x-request-id", "mine")])["x-request-id"], "mine");
+        let id = introduce(&[])["x-request-id"].clone();
+        assert_eq!((id.len(), id.as_bytes()[14], id.as_bytes()[19]), (36, b'4', b'8'));
+    }
+
+    #[test]
+    fn a_trace_goes_on_under_a_span_of_our_own() {
+        let mut headers = map(&[("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]);
+        let steering = receive(&mut headers, false, false);
+        let caller = HeaderValue::from_static("192.0.2.7");
+        let trace = introduce(&mut headers, &steering, &caller, &mut SplitMix64::new(1));
+        assert_eq!(trace.trace, 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736);
+        assert_ne!(trace.parent, 0x00f0_67aa_0ba9_02b7);
+        assert_eq!(headers["traceparent"].to_str().unwrap(), trace.to_string());
+    }
+
+    #[test]
+    fn an_absolute_target_becomes_a_path() {
+        let origin = |target: &str| origin_form(&target.parse().unwrap()).map(|uri| uri.to_string());
+        assert_eq!(origin("http://shop/a?b=1").as_deref(), Some("/a?b=1"));
+        assert_eq!(origin("http://shop").as_deref(), Some("/"));
+        assert_eq!(origin("/a?b=1"), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! What is noted about one request while it runs, and where it goes when it ends.
+//!
+//! A request that is dropped before its end (the caller went away) is noted as that, by `Drop`.
+
+use crate::connection::{Connection, Scratch};
+use crate::flags::Flag;
+use crate::metrics::{CallTally, Tally};
+use crate::snapshot::{Entrance, PlannedEdge, Target};
+use crate::trails::{Record, RouteTaken};
+use bowline_design::routing::Route;
+use bowline_model::decision::{Decision, GiveUp, Observer};
+use bowline_model::{Instant, Trail};
+use http::header::HeaderValue;
+use http::{Method, Uri};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The status noted for a caller that went away before its answer: nginx's number for it.
+pub(crate) const CLIENT_GONE: u16 = 499;
+
+/// One request's notes.
+#[derive(Debug)]
+pub(crate) struct Ledger<'r> {
+    connection: &'r Connection,
+    pub(crate) entrance: &'r Entrance,
+    pub(crate) scratch: Option<Box<Scratch>>,
+    pub(crate) began: Instant,
+    pub(crate) method: Method,
+    target: Uri,
+    authority: Option<HeaderValue>,
+    pub(crate) trace: u128,
+    /// Whether the caller wants its trail's number.
+    pub(crate) explain: bool,
+    /// Whether something happened that is worth keeping even if all went well.
+    pub(crate) notable: bool,
+    pub(crate) route: Option<&'r Arc<Route>>,
+    pub(crate) to: Option<(&'r Target, &'r PlannedEdge)>,
+    /// Where it is counted.
+    pub(crate) tally: &'r Arc<Tally>,
+    settled: bool,
+}
+
+impl<'r> Ledger<'r> {
+    /// Begins the notes of a request.
+    pub(crate) fn open(
+        connection: &'r Connection,
+        entrance: &'r Entrance,
+        began: Instant,
+        method: Method,
+        target: Uri,
+        authority: Option<HeaderValue>,
+    ) -> Self {
+        let mut scratch = connection.scratch();
+        scratch.trail.clear();
+        Self {
+            connection,
+            entrance,
+            scratch: Some(scratch),
+            began,
+            method,
+            target,
+            authority,
+            trace: 0,
+            explain: false,
+            notable: false,
+            route: None,
+            to: None,
+            tally: &entrance.unrouted,
+            settled: false,
+        }
+    }
+
+    /// The connection it came by.
+    pub(crate) const fn connection(&self) -> &'r Connection {
+        self.connection
+    }
+
+    /// Notes the answer's status and what went wrong, and keeps the trail if somebody may ask about it:
+    /// then its number. The request is counted now, unless its answer is still coming.
+    pub(crate) fn settle(&mut self, status: u16, flag: Flag, count: bool) -> Option<u64> {
+        self.settled = true;
+        let worth_keeping = status >= 400 || self.notable || self.explain;
+        if !count && !worth_keeping {
+            return None;
+        }
+        let took = self.connection.worker().clock().now().since(self.began);
+        if count {
+            self.tally.count(if status == CLIENT_GONE { 0 } else { status }, flag, took);
+        }
+        worth_keeping.then(|| self.keep(status, flag, took))
+    }
+
+    #[cold]
+    fn keep(&mut self, status: u16, flag: Flag, took: Duration) -> u64 {
+        let shared = self.connection.worker().shared();
+        let wall = shared.clock.wall().as_unix_nanos().saturating_sub(bowline_model::time::nanos(took));
+        let authority = self.authority.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        shared.trails.keep(Record {
+            id: 0,
+            at: bowline_model::WallTime::from_unix_nanos(wall),
+            began: self.began,
+            method: self.method.clone(),
+            target: self.target.path_and_query().map_or("", |target| target.as_str()).into(),
+            authority: authority.unwrap_or_default().into(),
+            status,
+            took,
+            flag,
+            listener: Arc::clone(&self.entrance.name),
+            route: self
+                .route
+                .map(|route| RouteTaken { name: Arc::clone(&route.name), place: route.place.clone() }),
+            destination: self.to.map(|(_, planned)| planned.name.clone()),
+            hosts: self
+                .to
+                .map_or_else(|| Arc::new([]) as Arc<[_]>, |(target, _)| Arc::clone(&target.addresses)),
+            trace: self.trace,
+            trail: self.scratch.as_ref().map(|scratch| scratch.trail.clone()).unwrap_or_default(),
+        })
+    }
+}
+
+impl Drop for Ledger<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            let now = self.connection.worker().clock().now();
+            if let Some(scratch) = &mut self.scratch {
+                let gone = Decision::GaveUp { reason: GiveUp::Cancelled, remaining: Duration::ZERO };
+                scratch.trail.decided(now, gone);
+            }
+            self.settle(CLIENT_GONE, Flag::DownstreamClosed, true);
+        }
+        if let Some(scratch) = self.scratch.take() {
+            self.connection.give_back(scratch);
+        }
+    }
+}
+
+/// Listens to a call's decisions: records them, counts what is counted.
+pub(crate) struct Listening<'a> {
+    pub(crate) trail: &'a mut Trail,
+    pub(crate) tally: &'a CallTally,
+    pub(crate) notable: &'a mut bool,
+}
+
+impl Observer for Listening<'_> {
+    fn decided(&mut self, at: Instant, decision: Decision) {
+        self.trail.decided(at, decision);
+        match decision {
+            Decision::FaultInjected { fault, .. } => {
+                self.tally.fault(fault);
+                *self.notable = true;
+            }
+            Decision::BreakerMoved { to, .. } => self.tally.moved(to),
+            Decision::RetryScheduled { .. } => *self.notable = true,
+            _ => (),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Every limit of the data path, each with its default and its reason.
+
+use crate::gate;
+use bowline_call::{PoolLimits, replay};
+use std::time::Duration;
+
+/// Every limit of the data path.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections one listener serves at once, over all workers; beyond it new ones wait in the
+    /// kernel's queue. 10,000: with a few kilobytes each that is some 100 MB, and below the usual limit of open
+    /// files once the process has raised it.
+    pub connections: u32,
+    /// Connections that wait in the kernel to be accepted. 1,024: Envoy and nginx ask for 512 to 1,024, the kernel
+    /// caps it at `net.core.somaxconn`.
+    pub backlog: u32,
+    /// What one worker accepts before it serves again what it has. 64: a burst must not starve the requests
+    /// under way.
+    pub accepts_at_once: u32,
+    /// An answer whose body pauses for this long is given up. 5 minutes, Envoy's stream idle timeout.
+    pub answer_pause: Duration,
+    /// How much of all request bodies together is kept for repeating. 64 MiB.
+    pub kept_bodies: u64,
+    /// What is taken off the time a caller leaves, so that the answer reaches it within. 1 ms: a round trip inside
+    /// one data centre.
+    pub hop_allowance: Duration,
+    /// During a drain, how long an idle connection may still bring one more request (it is answered with
+    /// `Connection: close`) before it is closed. 1 s: pools under load come back within milliseconds.
+    pub drain_idle: Duration,
+    /// Decision trails that are kept. 1,024 at about a kilobyte.
+    pub trails: usize,
+    /// What a request may be at most, and how long it may take to arrive.
+    pub gate: gate::Limits,
+    /// How long the gate waits for whom.
+    pub patience: gate::Patience,
+    /// Connections to endpoints.
+    pub pool: PoolLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            backlog: 1_024,
+            accepts_at_once: 64,
+            answer_pause: Duration::from_secs(300),
+            kept_bodies: replay::KEPT_TOTAL_MAX,
+            hop_allowance: Duration::from_millis(1),
+            drain_idle: Duration::from_secs(1),
+            trails: 1_024,
+            gate: gate::Limits::default(),
+            patience: gate::Patience::default(),
+            pool: PoolLimits::default(),
+        }
+    }
+}

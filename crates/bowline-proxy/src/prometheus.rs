@@ -1,0 +1,225 @@
+//! Prometheus' text form of everything counted.
+
+use crate::metrics::{BUCKETS_MICROS, Metrics, STATES};
+use crate::snapshot::Snapshot;
+use bowline_model::Instant;
+use bowline_model::decision::GiveUp;
+use std::fmt::{Display, Write as _};
+
+/// Writes everything that `metrics` and the edges of `snapshot` have counted, as Prometheus reads it (text format 0.0.4).
+#[must_use]
+pub(crate) fn render(metrics: &Metrics, snapshot: &Snapshot, now: Instant) -> String {
+    let mut page = Page(String::with_capacity(16 * 1024));
+    requests(&mut page, metrics);
+    edges(&mut page, snapshot, now);
+    calls(&mut page, metrics);
+    doors(&mut page, metrics);
+    page.0
+}
+
+fn requests(page: &mut Page, metrics: &Metrics) {
+    page.family(
+        "bowline_requests_total",
+        "counter",
+        "Requests answered, by listener, route, service, status class and response flag (Envoy's letters).",
+    );
+    for (labels, tally) in metrics.tallies() {
+        for (class, flag, count) in tally.requests() {
+            let labels = [
+                ("listener", &*labels.listener),
+                ("route", &*labels.route),
+                ("service", &*labels.service),
+                ("class", class),
+                ("flag", flag.as_str()),
+            ];
+            page.sample("bowline_requests_total", &labels, count);
+        }
+    }
+    let name = "bowline_request_seconds";
+    page.family(name, "histogram", "How long requests took, by service, the answer's body included.");
+    for (service, latency) in metrics.latencies() {
+        let (counts, seconds) = latency.read();
+        if counts[BUCKETS_MICROS.len()] == 0 {
+            continue;
+        }
+        for (end, count) in BUCKETS_MICROS.iter().zip(counts) {
+            let end = format!("{}", *end as f64 / 1e6);
+            page.sample("bowline_request_seconds_bucket", &[("service", &service), ("le", &end)], count);
+        }
+        let count = counts[BUCKETS_MICROS.len()];
+        page.sample("bowline_request_seconds_bucket", &[("service", &service), ("le", "+Inf")], count);
+        page.sample("bowline_request_seconds_sum", &[("service", &service)], seconds);
+        page.sample("bowline_request_seconds_count", &[("service", &service)], count);
+    }
+}
+
+fn edges(page: &mut Page, snapshot: &Snapshot, now: Instant) {
+    page.family("bowline_calls_total", "counter", "Calls begun, by service, subset and operation.");
+    for (callee, edge) in snapshot.edges() {
+        page.sample("bowline_calls_total", &callee.labels(), edge.counters().calls());
+    }
+    page.family("bowline_tries_total", "counter", "Tries sent.");
+    for (callee, edge) in snapshot.edges() {
+        page.sample("bowline_tries_total", &callee.labels(), edge.counters().tries());
+    }
+    page.family(
+        "bowline_retries_total",
+        "counter",
+        "Tries that followed another, by the reason that allowed them.",
+    );
+    for (callee, edge) in snapshot.edges() {
+        for (why, count) in edge.counters().retries() {
+            page.sample("bowline_retries_total", &callee.and("reason", why.as_str()), count);
+        }
+    }
+    page.family(
+        "bowline_call_ends_total",
+        "counter",
+        "Calls ended, by the reason why no further try was made.",
+    );
+    for (callee, edge) in snapshot.edges() {
+        for (reason, count) in edge.counters().ends() {
+            page.sample("bowline_call_ends_total", &callee.and("reason", reason.as_str()), count);
+        }
+    }
+    page.family("bowline_deadline_exhausted_total", "counter", "Calls that ended because their time was up.");
+    for (callee, edge) in snapshot.edges() {
+        let ends = edge.counters().ends();
+        let late =
+            ends.filter(|(reason, _)| matches!(reason, GiveUp::DeadlineExceeded | GiveUp::DeadlineTooClose));
+        page.sample(
+            "bowline_deadline_exhausted_total",
+            &callee.labels(),
+            late.map(|(_, count)| count).sum::<u64>(),
+        );
+    }
+    page.family("bowline_breaker_state", "gauge", "1 for the state each breaker is in.");
+    for (key, breaker) in snapshot.breakers() {
+        let is = breaker.state(now);
+        for state in STATES {
+            page.sample(
+                "bowline_breaker_state",
+                &[("breaker", key), ("state", state.as_str())],
+                u64::from(state == is),
+            );
+        }
+    }
+    page.family(
+        "bowline_breaker_window_calls",
+        "gauge",
+        "Calls in each breaker's window, by whether they failed.",
+    );
+    for (key, breaker) in snapshot.breakers() {
+        let (failed, calls) = breaker.counts(now);
+        page.sample("bowline_breaker_window_calls", &[("breaker", key), ("failed", "yes")], failed);
+        page.sample(
+            "bowline_breaker_window_calls",
+            &[("breaker", key), ("failed", "no")],
+            calls.saturating_sub(failed),
+        );
+    }
+    page.family("bowline_bulkhead_running", "gauge", "Calls that hold a place in each bulkhead.");
+    for (key, bulkhead) in snapshot.bulkheads() {
+        page.sample("bowline_bulkhead_running", &[("bulkhead", key)], bulkhead.running());
+    }
+    page.family("bowline_bulkhead_waiting", "gauge", "Calls that wait for a place in each bulkhead.");
+    for (key, bulkhead) in snapshot.bulkheads() {
+        page.sample("bowline_bulkhead_waiting", &[("bulkhead", key)], bulkhead.waiting());
+    }
+    page.family("bowline_endpoint_connections", "gauge", "Connections that are open to each endpoint.");
+    for endpoint in snapshot.endpoints() {
+        page.sample("bowline_endpoint_connections", &[("endpoint", endpoint.address())], endpoint.open());
+    }
+}
+
+fn calls(page: &mut Page, metrics: &Metrics) {
+    page.family("bowline_faults_injected_total", "counter", "Faults put into tries, by kind.");
+    for (callee, tally) in metrics.calls() {
+        for (kind, count) in tally.faults().filter(|(_, count)| *count > 0) {
+            page.sample("bowline_faults_injected_total", &callee.and("kind", kind), count);
+        }
+    }
+    page.family(
+        "bowline_breaker_moves_total",
+        "counter",
+        "Times a call moved its breaker, by the new state.",
+    );
+    for (callee, tally) in metrics.calls() {
+        for (state, count) in tally.moves().filter(|(_, count)| *count > 0) {
+            page.sample("bowline_breaker_moves_total", &callee.and("to", state.as_str()), count);
+        }
+    }
+}
+
+fn doors(page: &mut Page, metrics: &Metrics) {
+    page.family("bowline_connections_accepted_total", "counter", "Connections accepted, by listener.");
+    for (listener, door) in metrics.doors() {
+        page.sample("bowline_connections_accepted_total", &[("listener", &listener)], door.read().0);
+    }
+    page.family("bowline_connections_open", "gauge", "Connections open now, by listener.");
+    for (listener, door) in metrics.doors() {
+        page.sample("bowline_connections_open", &[("listener", &listener)], door.read().1);
+    }
+    page.family("bowline_gate_refusals_total", "counter", "Requests refused by the HTTP/1 gate, by reason.");
+    for (reason, count) in metrics.violations() {
+        page.sample("bowline_gate_refusals_total", &[("reason", reason.as_str())], count);
+    }
+}
+
+impl crate::metrics::Callee {
+    fn labels(&self) -> [(&str, &str); 3] {
+        [("service", &*self.service), ("subset", &*self.subset), ("operation", &*self.operation)]
+    }
+
+    fn and<'a>(&'a self, name: &'a str, value: &'a str) -> [(&'a str, &'a str); 4] {
+        let [service, subset, operation] = self.labels();
+        [service, subset, operation, (name, value)]
+    }
+}
+
+/// A page under way.
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.0.push_str(name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if index == 0 { '{' } else { ',' });
+            self.0.push_str(label);
+            self.0.push_str("=\"");
+            for character in text.chars() {
+                match character {
+                    '\\' => self.0.push_str("\\\\"),
+                    '"' => self.0.push_str("\\\""),
+                    '\n' => self.0.push_str("\\n"),
+                    other => self.0.push(other),
+                }
+            }
+            self.0.push('"');
+        }
+        if !labels.is_empty() {
+            self.0.push('}');
+        }
+        let _ = writeln!(self.0, " {value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_values_are_escaped() {
+        let mut page = Page(String::new());
+        page.family("x_total", "counter", "X.");
+        page.sample("x_total", &[("a", "say \"hi\"\\\n")], 3);
+        assert_eq!(
+            page.0,
+            "# HELP x_total X.\n# TYPE x_total counter\nx_total{a=\"say \\\"hi\\\"\\\\\\n\"} 3\n"
+        );
+    }
+}

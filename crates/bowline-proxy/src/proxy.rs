@@ -1,0 +1,293 @@
+//! The proxy: what starts, reloads, drains and stops the workers.
+
+use crate::clock;
+use crate::faults::FaultRule;
+use crate::limits::Limits;
+use crate::listen::Sockets;
+use crate::metrics::Metrics;
+use crate::prometheus;
+use crate::snapshot::{Compiler, Door, Snapshot};
+use crate::trails::Trails;
+use crate::worker::{self, Command};
+use arc_swap::ArcSwap;
+use bowline_call::{Allowance, Clock, Endpoints};
+use bowline_design::Design;
+use bowline_fault::Fault;
+use bowline_model::{Random, SplitMix64};
+use bowline_policy::{CallPolicy, Edge};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// What a proxy starts with.
+#[derive(Debug)]
+pub struct Config {
+    /// The design it serves.
+    pub design: Arc<Design>,
+    /// Where it listens. A door that the design does not have answers 404.
+    pub sockets: Vec<Sockets>,
+    /// How many workers: one a core is best.
+    pub workers: usize,
+    /// Every limit.
+    pub limits: Limits,
+    /// What all random decisions are drawn from; `None`: the operating system's entropy.
+    pub seed: Option<u64>,
+}
+
+impl Config {
+    /// A configuration with defaults: a worker for each core, no socket yet.
+    #[must_use]
+    pub fn new(design: Arc<Design>) -> Self {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { design, sockets: Vec::new(), workers, limits: Limits::default(), seed: None }
+    }
+}
+
+/// A running proxy. Dropping it ends the workers at once; [`Proxy::drain`] first, to lose nothing.
+#[derive(Debug)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+    workers: Vec<Running>,
+    sockets: Mutex<Vec<Sockets>>,
+    changing: Mutex<Changing>,
+}
+
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) trails: Trails,
+    pub(crate) allowance: Arc<Allowance>,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// One try and nothing else, for copies of requests.
+    pub(crate) plain_edge: Arc<Edge>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Running {
+    commands: mpsc::UnboundedSender<Command>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// What a reload and a fault change, one at a time.
+#[derive(Debug, Default)]
+struct Changing {
+    faults: Vec<FaultRule>,
+    faults_ever: u64,
+    places: BTreeMap<Door, Arc<Semaphore>>,
+}
+
+/// How a drain went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut because their time was up.
+    pub cut: usize,
+}
+
+impl Proxy {
+    /// Starts the workers and begins to accept.
+    ///
+    /// # Errors
+    /// A thread cannot be started, or a socket cannot be copied.
+    pub fn start(config: Config) -> io::Result<Self> {
+        let metrics = Metrics::default();
+        let endpoints = Endpoints::default();
+        let compiler =
+            Compiler { metrics: &metrics, endpoints: &endpoints, faults: &[], mesh_name: "mesh".into() };
+        let snapshot = Snapshot::compile(config.design, None, &compiler);
+        let shared = Arc::new(Shared {
+            clock: Clock::start(),
+            trails: Trails::new(config.limits.trails),
+            allowance: Arc::new(Allowance::new(config.limits.kept_bodies)),
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            plain_edge: Edge::new(CallPolicy::default()),
+            limits: config.limits,
+            metrics,
+            endpoints,
+        });
+        let mut seeds = SplitMix64::new(config.seed.unwrap_or_else(clock::seed));
+        let mut workers = Vec::new();
+        for index in 0..config.workers.max(1) {
+            let (commands, receiver) = mpsc::unbounded_channel();
+            let (shared, seed) = (Arc::clone(&shared), seeds.next_u64());
+            let thread = std::thread::Builder::new()
+                .name(format!("bowline-{index}"))
+                .spawn(move || worker::run(shared, seed, receiver))?;
+            workers.push(Running { commands, thread: Some(thread) });
+        }
+        let proxy = Self { shared, workers, sockets: Mutex::default(), changing: Mutex::default() };
+        for sockets in config.sockets {
+            proxy.listen(sockets)?;
+        }
+        Ok(proxy)
+    }
+
+    /// Accepts on these sockets, too.
+    ///
+    /// # Errors
+    /// The process has no more file descriptors.
+    pub fn listen(&self, sockets: Sockets) -> io::Result<()> {
+        let places = {
+            let mut changing = self.changing();
+            let max = self.shared.limits.connections as usize;
+            Arc::clone(changing.places.entry(sockets.door).or_insert_with(|| Arc::new(Semaphore::new(max))))
+        };
+        let shares = sockets.shares(self.workers.len())?;
+        for (worker, share) in self.workers.iter().zip(shares) {
+            worker.tell(Command::Listen(sockets.door, Arc::clone(&places), share));
+        }
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(sockets);
+        Ok(())
+    }
+
+    /// Accepts no more at `door`. Connections that are there stay.
+    pub fn stop_listening(&self, door: Door) {
+        for worker in &self.workers {
+            worker.tell(Command::StopListening(door));
+        }
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).retain(|sockets| sockets.door != door);
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(Door, SocketAddr)> {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.iter().filter_map(|sockets| Some((sockets.door, sockets.address().ok()?))).collect()
+    }
+
+    /// Copies of all its sockets, for a process that takes over. They share their queues: as long as
+    /// one copy is open, no connection that waits is lost.
+    ///
+    /// # Errors
+    /// The process has no more file descriptors.
+    pub fn sockets(&self) -> io::Result<Vec<Sockets>> {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.iter().map(Sockets::copies).collect()
+    }
+
+    /// Serves `design` from now on. Requests under way keep the design they began with; connections,
+    /// breakers, budgets and counters stay where their key stays. Doors are the caller's to open and
+    /// close: [`Proxy::listen`], [`Proxy::stop_listening`].
+    pub fn reload(&self, design: Arc<Design>) {
+        let changing = self.changing();
+        self.compile(design, &changing.faults);
+    }
+
+    /// The design it serves.
+    #[must_use]
+    pub fn design(&self) -> Arc<Design> {
+        Arc::clone(self.shared.snapshot.load().design())
+    }
+
+    /// Breaks calls to `service` (to one `operation`, or all) from now on; the rule's number.
+    pub fn add_fault(&self, service: &str, operation: Option<&str>, fault: Fault) -> u64 {
+        let mut changing = self.changing();
+        changing.faults_ever += 1;
+        let id = changing.faults_ever;
+        let rule = FaultRule { id, service: service.into(), operation: operation.map(Into::into), fault };
+        changing.faults.push(rule);
+        self.compile(self.design(), &changing.faults);
+        id
+    }
+
+    /// The faults that were put in, in order.
+    #[must_use]
+    pub fn faults(&self) -> Vec<FaultRule> {
+        self.changing().faults.clone()
+    }
+
+    /// Takes away the faults that `which` chooses; how many.
+    pub fn clear_faults(&self, which: impl Fn(&FaultRule) -> bool) -> usize {
+        let mut changing = self.changing();
+        let before = changing.faults.len();
+        changing.faults.retain(|rule| !which(rule));
+        let cleared = before - changing.faults.len();
+        if cleared > 0 {
+            self.compile(self.design(), &changing.faults);
+        }
+        cleared
+    }
+
+    /// The last decisions worth looking at.
+    #[must_use]
+    pub fn trails(&self) -> &Trails {
+        &self.shared.trails
+    }
+
+    /// Everything counted, as Prometheus reads it.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        prometheus::render(&self.shared.metrics, &self.shared.snapshot.load(), self.shared.clock.now())
+    }
+
+    /// The clock of its decisions.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+
+    /// Accepts no more, lets what is under way finish, and cuts the rest when `within` is over. Idle
+    /// connections may bring one more request for a moment, so that a caller that is just writing one
+    /// is not reset.
+    pub async fn drain(&self, within: Duration) -> Drained {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut waits = Vec::with_capacity(self.workers.len());
+        for worker in &self.workers {
+            let (done, wait) = oneshot::channel();
+            worker.tell(Command::Drain(within, done));
+            waits.push(wait);
+        }
+        let mut cut = 0;
+        for wait in waits {
+            cut += wait.await.unwrap_or_default();
+        }
+        Drained { cut }
+    }
+
+    fn compile(&self, design: Arc<Design>, faults: &[FaultRule]) {
+        let before = self.shared.snapshot.load_full();
+        let compiler = Compiler {
+            metrics: &self.shared.metrics,
+            endpoints: &self.shared.endpoints,
+            faults,
+            mesh_name: "mesh".into(),
+        };
+        self.shared.snapshot.store(Arc::new(Snapshot::compile(design, Some(&before), &compiler)));
+    }
+
+    fn changing(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    fn tell(&self, command: Command) {
+        // A worker that is gone has nothing to obey; its thread's result tells why.
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        for worker in &self.workers {
+            worker.tell(Command::Stop);
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! One request, in order: the specification in code.
+//!
+//! The gate has let it through -> first matching route -> deadline -> cross-origin rules, direct response, redirect ->
+//! rewrite, headers -> permits and tries, which the call's machine decides and [`bowline_call`] drives ->
+//! first byte passed on: committed -> header operations of the answer, flags, trail.
+
+use crate::body::{Body, Coming, Finish};
+use crate::connection::Connection;
+use crate::cross_origin;
+use crate::flags::Flag;
+use crate::gate::Answering;
+use crate::headers::{self, Steering};
+use crate::ledger::{Ledger, Listening};
+use crate::mirror;
+use crate::reply::Reply;
+use crate::snapshot::{PlannedEdge, Target, Way};
+use bowline_call::{Answer, AnswerBody, Asker, Ended, Replay, RequestBody};
+use bowline_design::Design;
+use bowline_design::routing::{Action, Asked, Found, HeaderSide, Rewrite, Weighted};
+use bowline_fault::Then;
+use bowline_model::decision::{DeadlineSource, Decision, FaultKind, Observer};
+use bowline_model::{Deadline, Instant, Outcome, Random};
+use bowline_policy::{Ask, Try};
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request, response};
+use hyper::body::Incoming;
+
+/// Answers one request of `connection`.
+pub(crate) async fn answer(connection: &Connection, request: Request<Incoming>) -> Response<Body> {
+    let answering = connection.answering();
+    let worker = connection.worker();
+    let began = worker.clock().now();
+    let snapshot = worker.snapshot();
+    let (mut parts, incoming) = request.into_parts();
+    let Some(entrance) = snapshot.entrance(connection.door()) else {
+        return own(Reply::no_route("listener gone").response("", false), answering, true);
+    };
+    let steering = headers::receive(&mut parts.headers, entrance.trusted, connection.is_local());
+    let authority = parts.headers.get(header::HOST).cloned();
+    let mut ledger =
+        Ledger::open(connection, entrance, began, parts.method.clone(), parts.uri.clone(), authority.clone());
+    ledger.explain = steering.explain;
+
+    let asked = Asked {
+        method: &parts.method,
+        path: parts.uri.path(),
+        query: parts.uri.query(),
+        scheme: "http",
+        authority: authority_of(&parts.uri, authority.as_ref()),
+        headers: &parts.headers,
+        port: port_of(connection, &parts.uri, authority.as_ref()),
+    };
+    let table = snapshot.table(entrance);
+    let found = table.find(&asked).and_then(|found| Some((found, entrance.way(&found)?)));
+    let Some((found, way)) = found else {
+        let reason = if table.host_of(asked.authority).is_some() { "no route" } else { "unknown host" };
+        return reply(&mut ledger, &Reply::no_route(reason), "", &steering, answering);
+    };
+    ledger.route = Some(found.route);
+    ledger.tally = &way.tally;
+
+    let origin = found.route.cors.as_ref().and_then(|cors| cross_origin::allowed(cors, &parts.headers));
+    if let Some(cors) = &found.route.cors
+        && let Some(response) = cross_origin::preflight(cors, &parts.method, &parts.headers, origin.as_ref())
+    {
+        return made(&mut ledger, response, &HeaderSide::default(), Flag::None, answering);
+    }
+    let mut response = match &found.route.action {
+        Action::Respond { status, body } => {
+            let response = plain(*status, body.clone());
+            made(&mut ledger, response, &found.route.headers.response, Flag::None, answering)
+        }
+        Action::Redirect(redirect) => {
+            let mut response = plain(redirect.status, Bytes::new());
+            if let Ok(location) = HeaderValue::from_str(&redirect.location(&asked)) {
+                response.headers_mut().insert(header::LOCATION, location);
+            }
+            made(&mut ledger, response, &found.route.headers.response, Flag::None, answering)
+        }
+        Action::Forward { rewrite, .. } => {
+            let design = snapshot.design();
+            let forward = Forward { design, found, way, rewrite: rewrite.as_ref(), steering };
+            forward.run(&mut ledger, parts, incoming, answering).await
+        }
+    };
+    if let (Some(cors), Some(origin)) = (&found.route.cors, origin) {
+        cross_origin::permit(cors, origin, response.headers_mut());
+    }
+    if worker.is_draining() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// A request on its way to a destination.
+struct Forward<'s> {
+    design: &'s Design,
+    found: Found<'s>,
+    way: &'s Way,
+    rewrite: Option<&'s Rewrite>,
+    steering: Steering,
+}
+
+impl<'s> Forward<'s> {
+    async fn run<'l>(
+        self,
+        ledger: &mut Ledger<'l>,
+        mut parts: request::Parts,
+        incoming: Incoming,
+        answering: Answering,
+    ) -> Response<Body>
+    where
+        's: 'l,
+    {
+        let mut scratch = ledger.scratch.take().unwrap_or_else(|| ledger.connection().scratch());
+        let Some((weighted, target)) = self.pick(scratch.random.next_u64()) else {
+            ledger.scratch = Some(scratch);
+            return reply(ledger, &Reply::NO_HOST, "", &self.steering, answering);
+        };
+        ledger.tally = &target.tally;
+
+        if let Some(authority) = self.aim(weighted, &mut parts) {
+            parts.headers.insert(header::HOST, authority);
+        }
+        let planned = self.plan(weighted, target, &parts.method, parts.uri.path());
+        ledger.to = Some((target, planned));
+        let Some((deadline, by)) = self.deadline(ledger, planned) else {
+            ledger.scratch = Some(scratch);
+            return reply(ledger, &Reply::DOOMED, &planned.name, &self.steering, answering);
+        };
+
+        weighted.headers.request.apply(&mut parts.headers);
+        let trace = headers::introduce(
+            &mut parts.headers,
+            &self.steering,
+            ledger.connection().caller(),
+            &mut scratch.random,
+        );
+        ledger.trace = trace.trace;
+
+        if let Some(fault) = &self.found.route.fault {
+            let bits = (scratch.random.next_u64(), scratch.random.next_u64());
+            let mut note =
+                |at, fault| scratch.trail.decided(at, Decision::FaultInjected { number: 1, fault });
+            let clock = ledger.connection().worker().clock();
+            if let Some((_, delay)) = fault.delay.filter(|(percent, _)| percent.includes(bits.0)) {
+                note(clock.now(), FaultKind::Delay(delay));
+                planned.tally.fault(FaultKind::Delay(delay));
+                ledger.notable = true;
+                scratch.alarm.wait(clock.now() + delay).await;
+            }
+            if let Some((_, then)) = fault.abort.filter(|(percent, _)| percent.includes(bits.1)) {
+                let (status, grpc) = aborted(then);
+                note(clock.now(), FaultKind::Abort(status));
+                planned.tally.fault(FaultKind::Abort(status));
+                ledger.scratch = Some(scratch);
+                ledger.notable = true;
+                let response = injected(status, grpc);
+                return made(ledger, response, &weighted.headers.response, Flag::FaultInjected, answering);
+            }
+        }
+        if target.endpoints.is_empty() {
+            ledger.scratch = Some(scratch);
+            return reply(ledger, &Reply::NO_HOST, &planned.name, &self.steering, answering);
+        }
+
+        let connection = ledger.connection();
+        let worker = connection.worker();
+        let body = Replay::of(incoming, &worker.shared().allowance);
+        if body.length().is_none() {
+            parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        let ask = Ask {
+            now: ledger.began,
+            deadline,
+            deadline_by: by,
+            repeatable: planned.idempotent.repeatable(&parts.method, self.steering.keyed),
+            hosts: target.endpoints.len().min(usize::from(u16::MAX)) as u16,
+            first_host: target.turn(),
+            arrived_try: self.steering.arrived_try,
+            seed: scratch.random.next_u64(),
+        };
+        let mirrored = mirror::prepare(&self.way.mirrors, &parts, scratch.random.next_u64());
+        let tries = planned.edge.policy().retry.tries;
+        let mut outgoing = Outgoing {
+            method: parts.method,
+            target: parts.uri,
+            headers: Some(parts.headers),
+            body: &body,
+            tries,
+            arrived_try: self.steering.arrived_try,
+            pending: planned.pending,
+            believed: target.believed,
+        };
+        let mut listening =
+            Listening { trail: &mut scratch.trail, tally: &planned.tally, notable: &mut ledger.notable };
+        let ended = worker
+            .client()
+            .call(
+                &planned.edge,
+                ask,
+                &target.endpoints,
+                &body,
+                &mut outgoing,
+                &mut scratch.alarm,
+                &mut scratch.random,
+                &mut listening,
+            )
+            .await;
+        ledger.scratch = Some(scratch);
+        if let Some(mirrored) = mirrored {
+            mirror::send(worker, mirrored, body);
+        }
+        // The edge's stamp bounds the wait for an answer; an answer that has begun may take its time.
+        let whole_by = if by == DeadlineSource::Edge { Instant::FAR } else { deadline.instant() };
+        self.pass_on(ledger, weighted, ended, whole_by, answering)
+    }
+
+    fn pick(&self, random: u64) -> Option<(&'s Weighted, &'s Target)> {
+        let destinations = self.found.route.destinations();
+        let picked = self.found.route.pick(random)?;
+        let index = destinations.iter().position(|weighted| std::ptr::eq(weighted, picked))?;
+        Some((picked, self.way.targets.get(index)?))
+    }
+
+    /// Rewrites the target; the authority it goes out with, where that changes.
+    fn aim(&self, weighted: &Weighted, parts: &mut request::Parts) -> Option<HeaderValue> {
+        let own = parts.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        if let Some(origin) = headers::origin_form(&parts.uri) {
+            parts.uri = origin;
+        }
+        if let Some(uri) = self.rewrite.and_then(|rewrite| rewrite.uri.as_ref()) {
+            let path = uri.apply(parts.uri.path(), self.found.condition);
+            let whole = match parts.uri.query() {
+                Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+                None => PathAndQuery::try_from(&*path),
+            };
+            if let Ok(whole) = whole {
+                parts.uri = Uri::from(whole);
+            }
+        }
+        let written = self.rewrite.and_then(|rewrite| rewrite.authority.as_ref());
+        written.or(weighted.headers.authority.as_ref()).cloned().or(own)
+    }
+
+    fn plan(&self, weighted: &Weighted, target: &'s Target, method: &Method, path: &str) -> &'s PlannedEdge {
+        let operation = self.design.service(weighted.destination.service).operation_for(method, path);
+        let last = target.calls.len() - 1;
+        &target.calls[operation.unwrap_or(last).min(last)]
+    }
+
+    /// The smallest deadline of all who speak; `None` where nothing is left of it.
+    fn deadline(&self, ledger: &Ledger<'_>, planned: &PlannedEdge) -> Option<(Deadline, DeadlineSource)> {
+        let allowance = ledger.connection().worker().shared().limits.hop_allowance;
+        let incoming = match self.steering.remaining {
+            Some(remaining) => Some((DeadlineSource::Incoming, remaining.checked_sub(allowance)?)),
+            None => None,
+        };
+        let smallest = match (incoming, planned.deadline) {
+            (Some(incoming), Some(planned)) if planned.1 < incoming.1 => Some(planned),
+            (incoming, planned) => incoming.or(planned),
+        };
+        let stamp = || planned.stamp.map(|span| (DeadlineSource::Edge, span));
+        Some(match smallest.or_else(stamp) {
+            Some((by, span)) => (Deadline::after(ledger.began, span), by),
+            None => (Deadline::NEVER, DeadlineSource::Nobody),
+        })
+    }
+
+    fn pass_on(
+        &self,
+        ledger: &mut Ledger<'_>,
+        weighted: &Weighted,
+        ended: Ended,
+        whole_by: Instant,
+        answering: Answering,
+    ) -> Response<Body> {
+        let Ended { end, answer, permit } = ended;
+        let side = &weighted.headers.response;
+        match answer {
+            None => {
+                let violation = ledger.connection().violation_status();
+                let whom = ledger.to.map_or("", |(_, planned)| &*planned.name);
+                reply(ledger, &Reply::of(&end, violation), whom, &self.steering, answering)
+            }
+            Some(Answer::Injected { status, grpc }) => {
+                drop(permit);
+                made(ledger, injected(status, grpc), side, Flag::FaultInjected, answering)
+            }
+            Some(Answer::Given { mut head, body, .. }) => {
+                headers::return_answer(&mut head.headers);
+                if !ledger.entrance.trusted {
+                    head.headers.remove(&headers::OUTCOME);
+                }
+                side.apply(&mut head.headers);
+                head.version = Version::HTTP_11;
+                let status = head.status.as_u16();
+                let exhausted =
+                    end.reason == bowline_model::decision::GiveUp::TriesExhausted && end.tries > 1;
+                let flag = if exhausted { Flag::RetriesExhausted } else { Flag::None };
+                let body = match body {
+                    AnswerBody::Whole(bytes) => {
+                        drop(permit);
+                        explained(&mut head.headers, ledger.settle(status, flag, true), ledger.explain);
+                        Body::whole(bytes, answering)
+                    }
+                    AnswerBody::Coming(relay) => {
+                        explained(&mut head.headers, ledger.settle(status, flag, false), ledger.explain);
+                        let worker = ledger.connection().worker();
+                        let clock = worker.clock();
+                        let finish = Finish {
+                            tally: std::sync::Arc::clone(ledger.tally),
+                            status,
+                            flag: Flag::DownstreamClosed,
+                            began: ledger.began,
+                            clock,
+                            _permit: permit,
+                        };
+                        let coming = Coming {
+                            relay,
+                            deadline: whole_by,
+                            pause: worker.shared().limits.answer_pause,
+                            paused_since: clock.now(),
+                            alarm: bowline_call::Alarm::new(clock),
+                            finish,
+                        };
+                        Body::coming(coming, answering)
+                    }
+                };
+                Response::from_parts(head, body)
+            }
+        }
+    }
+}
+
+/// What goes out for each try.
+struct Outgoing<'a> {
+    method: Method,
+    target: Uri,
+    /// `None` once the last try has taken them.
+    headers: Option<HeaderMap>,
+    body: &'a Replay,
+    tries: u32,
+    arrived_try: u32,
+    pending: bool,
+    believed: bool,
+}
+
+impl Asker for Outgoing<'_> {
+    fn request(&mut self, this: &Try, now: Instant) -> Option<Request<RequestBody>> {
+        let last = self.tries <= this.number;
+        let mut headers = if last { self.headers.take()? } else { self.headers.clone()? };
+        if this.until != Instant::FAR {
+            let left = bowline_policy::deadline::format_expected_ms(this.until.since(now));
+            headers.insert(&headers::EXPECTED_MS, headers::number(left));
+        }
+        if 1 < self.tries {
+            headers.insert(&headers::TRY, headers::try_number(this.number));
+        } else if 0 < self.arrived_try {
+            headers.insert(&headers::TRY, headers::try_number(self.arrived_try));
+        }
+        let mut request = Request::new(self.body.body());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = if last { std::mem::take(&mut self.target) } else { self.target.clone() };
+        *request.headers_mut() = headers;
+        Some(request)
+    }
+
+    fn pending_allowed(&self) -> bool {
+        self.pending
+    }
+
+    fn named_outcome(&self, head: &response::Parts) -> Option<Outcome> {
+        if !self.believed {
+            return None;
+        }
+        Outcome::from_word(head.headers.get(&headers::OUTCOME)?.to_str().ok()?)
+    }
+}
+
+/// The authority that a request names: in its target, or in `Host`.
+fn authority_of<'a>(target: &'a Uri, host: Option<&'a HeaderValue>) -> &'a str {
+    match target.authority() {
+        Some(authority) => authority.as_str(),
+        None => host.and_then(|host| host.to_str().ok()).unwrap_or_default(),
+    }
+}
+
+/// The port that rules compare: a gateway's own; in the mesh the one that the authority names, or 80.
+fn port_of(connection: &Connection, target: &Uri, host: Option<&HeaderValue>) -> u16 {
+    match connection.door() {
+        crate::Door::Gateway(bind) => bind.port(),
+        crate::Door::Mesh => bowline_design::routing::host::port_of(authority_of(target, host)).unwrap_or(80),
+    }
+}
+
+/// A response that a rule makes.
+fn plain(status: u16, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
+
+fn aborted(then: Then) -> (u16, Option<u8>) {
+    match then {
+        Then::Send => (200, None),
+        Then::Abort { status } => (status, None),
+        Then::AbortGrpc { code } => (200, Some(code)),
+        Then::Drop => (503, None),
+    }
+}
+
+/// The answer of a fault.
+fn injected(status: u16, grpc: Option<u8>) -> Response<Bytes> {
+    let mut response = plain(status, Bytes::from_static(b"fault injected\n"));
+    let headers = response.headers_mut();
+    headers.insert(&headers::REASON, HeaderValue::from_static("fault injected"));
+    if let Some(code) = grpc {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-status", headers::number(u64::from(code)));
+        *response.body_mut() = Bytes::new();
+    }
+    response
+}
+
+/// Answers by ourselves, with a reason.
+fn reply(
+    ledger: &mut Ledger<'_>,
+    reply: &Reply,
+    whom: &str,
+    steering: &Steering,
+    answering: Answering,
+) -> Response<Body> {
+    let response = reply.response(whom, steering.json);
+    made(ledger, response, &HeaderSide::default(), reply.flag, answering)
+}
+
+/// Settles an answer whose body is here.
+fn made(
+    ledger: &mut Ledger<'_>,
+    mut response: Response<Bytes>,
+    side: &HeaderSide,
+    flag: Flag,
+    answering: Answering,
+) -> Response<Body> {
+    side.apply(response.headers_mut());
+    let id = ledger.settle(response.status().as_u16(), flag, true);
+    explained(response.headers_mut(), id, ledger.explain);
+    own(response, answering, false)
+}
+
+fn own(response: Response<Bytes>, answering: Answering, close: bool) -> Response<Body> {
+    let mut response = response.map(|bytes| Body::whole(bytes, answering));
+    if close {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn explained(headers: &mut HeaderMap, id: Option<u64>, asked: bool) {
+    if let (Some(id), true) = (id, asked) {
+        headers.insert(&headers::EXPLAIN_ID, headers::number(id));
+    }
+}

@@ -1,0 +1,376 @@
+//! A design made ready for the data path, and swapped whole.
+//!
+//! Nothing is looked up by name while a request runs: each route of each listener has its destinations,
+//! each destination its endpoints and edges, each edge its counters, found by position. A reload builds
+//! the next snapshot beside the running one; requests under way keep the one they began with. What an
+//! edge remembers (breaker, budget, bulkhead, rate) goes over to the next snapshot where its key and
+//! its settings stay.
+
+use crate::faults::FaultRule;
+use crate::metrics::{CallTally, Callee, DoorTally, Labels, Metrics, Tally};
+use bowline_call::{Endpoint, Endpoints};
+use bowline_design::Design;
+use bowline_design::resolved::{CallSettings, EdgeKeys, Idempotency, Service};
+use bowline_design::routing::{Action, Destination, Found, Mirror, Route, Table};
+use bowline_fault::Plan;
+use bowline_model::decision::DeadlineSource;
+use bowline_policy::{
+    CallPolicy, Counters, CrossHop, Edge, Parts, RetrySettings, SharedBreaker, SharedBudget, SharedBulkhead,
+    SharedRate,
+};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Where requests come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Door {
+    /// A gateway's listener, by the address the design binds it to.
+    Gateway(SocketAddr),
+    /// The mesh port.
+    Mesh,
+}
+
+/// A design made ready.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    design: Arc<Design>,
+    entrances: Vec<Entrance>,
+    edges: Vec<(Callee, Arc<Edge>)>,
+    kept: Kept,
+    endpoints: Vec<Arc<Endpoint>>,
+}
+
+/// One door and what is behind it.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    pub(crate) door: Door,
+    pub(crate) name: Arc<str>,
+    /// Whether headers that steer Bowline are believed from any peer.
+    pub(crate) trusted: bool,
+    pub(crate) tally: Arc<DoorTally>,
+    /// Requests without a route.
+    pub(crate) unrouted: Arc<Tally>,
+    /// The listener's index; `None`: the mesh.
+    listener: Option<usize>,
+    /// By the address of the design's route, which stays while the snapshot does.
+    routes: Vec<(usize, Way)>,
+}
+
+/// One route made ready.
+#[derive(Debug)]
+pub(crate) struct Way {
+    pub(crate) tally: Arc<Tally>,
+    /// In the order of the route's destinations.
+    pub(crate) targets: Vec<Target>,
+    pub(crate) mirrors: Vec<(Mirror, Vec<Arc<Endpoint>>)>,
+}
+
+/// One destination made ready.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) endpoints: Vec<Arc<Endpoint>>,
+    pub(crate) addresses: Arc<[Arc<str>]>,
+    pub(crate) tally: Arc<Tally>,
+    /// Whether its answers may name their outcome: it belongs to the design.
+    pub(crate) believed: bool,
+    /// In the order of the destination's calls.
+    pub(crate) calls: Vec<PlannedEdge>,
+    next: AtomicU32,
+}
+
+/// One call made ready.
+#[derive(Debug)]
+pub(crate) struct PlannedEdge {
+    pub(crate) edge: Arc<Edge>,
+    /// The smallest deadline that the design sets.
+    pub(crate) deadline: Option<(DeadlineSource, Duration)>,
+    /// The edge's stamp, for callers that bring no deadline where the design sets none.
+    pub(crate) stamp: Option<Duration>,
+    pub(crate) idempotent: Idempotency,
+    pub(crate) pending: bool,
+    pub(crate) tally: Arc<CallTally>,
+    /// `service` or `service.operation`.
+    pub(crate) name: Box<str>,
+}
+
+/// What outlives a reload, by key.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    breakers: BTreeMap<Arc<str>, Arc<SharedBreaker>>,
+    budgets: BTreeMap<Arc<str>, Arc<SharedBudget>>,
+    bulkheads: BTreeMap<Arc<str>, Arc<SharedBulkhead>>,
+    rates: BTreeMap<Arc<str>, Arc<SharedRate>>,
+    /// What edges have counted, by whom they call.
+    counters: BTreeMap<Callee, Arc<Counters>>,
+}
+
+/// What a snapshot is compiled with.
+pub(crate) struct Compiler<'a> {
+    pub(crate) metrics: &'a Metrics,
+    pub(crate) endpoints: &'a Endpoints,
+    pub(crate) faults: &'a [FaultRule],
+    pub(crate) mesh_name: Arc<str>,
+}
+
+impl Snapshot {
+    /// Makes `design` ready; state goes on from `before`.
+    pub(crate) fn compile(design: Arc<Design>, before: Option<&Self>, with: &Compiler<'_>) -> Self {
+        let mut making = Making {
+            with,
+            design: &design,
+            before: before.map(|before| &before.kept),
+            kept: Kept::default(),
+            edges: BTreeMap::new(),
+        };
+        let mut entrances = Vec::with_capacity(design.listeners.len() + 1);
+        for (index, listener) in design.listeners.iter().enumerate() {
+            let door = Door::Gateway(listener.bind);
+            entrances.push(making.entrance(
+                door,
+                &listener.name,
+                listener.trusted,
+                Some(index),
+                &listener.table,
+            ));
+        }
+        entrances.push(making.entrance(Door::Mesh, &with.mesh_name, true, None, &design.mesh));
+        let (kept, edges) = (making.kept, making.edges);
+        let edges = edges.into_iter().map(|((callee, ..), edge)| (callee, edge)).collect();
+        let endpoints = design.services.iter().flat_map(|service| &service.endpoints);
+        let endpoints = endpoints.map(|endpoint| with.endpoints.at(&endpoint.address)).collect();
+        Self { entrances, edges, kept, endpoints, design }
+    }
+
+    pub(crate) const fn design(&self) -> &Arc<Design> {
+        &self.design
+    }
+
+    pub(crate) fn entrance(&self, door: Door) -> Option<&Entrance> {
+        self.entrances.iter().find(|entrance| entrance.door == door)
+    }
+
+    pub(crate) fn table(&self, entrance: &Entrance) -> &Table {
+        match entrance.listener {
+            Some(index) => &self.design.listeners[index].table,
+            None => &self.design.mesh,
+        }
+    }
+
+    /// Edges by whom they call, for `/metrics`.
+    pub(crate) fn edges(&self) -> impl Iterator<Item = (&Callee, &Arc<Edge>)> {
+        // Edges of one callee (of several routes) share their counters: each is told once.
+        let mut last: Option<&Callee> = None;
+        self.edges.iter().filter_map(move |(callee, edge)| {
+            let again = last == Some(callee);
+            last = Some(callee);
+            (!again).then_some((callee, edge))
+        })
+    }
+
+    pub(crate) fn breakers(&self) -> impl Iterator<Item = (&str, &SharedBreaker)> {
+        self.kept.breakers.iter().map(|(key, breaker)| (&**key, &**breaker))
+    }
+
+    pub(crate) fn bulkheads(&self) -> impl Iterator<Item = (&str, &SharedBulkhead)> {
+        self.kept.bulkheads.iter().map(|(key, bulkhead)| (&**key, &**bulkhead))
+    }
+
+    pub(crate) fn endpoints(&self) -> &[Arc<Endpoint>] {
+        &self.endpoints
+    }
+}
+
+impl Entrance {
+    /// What was made of the route that was found.
+    pub(crate) fn way(&self, found: &Found<'_>) -> Option<&Way> {
+        let address = Arc::as_ptr(found.route).addr();
+        let at = self.routes.binary_search_by_key(&address, |(own, _)| *own).ok()?;
+        Some(&self.routes[at].1)
+    }
+}
+
+impl Target {
+    /// The endpoint that has its turn.
+    pub(crate) fn turn(&self) -> u16 {
+        match self.endpoints.len() as u32 {
+            0 | 1 => 0,
+            hosts => (self.next.fetch_add(1, Ordering::Relaxed) % hosts) as u16,
+        }
+    }
+}
+
+/// A callee, the settings by their address, and whether an Istio fault switches retries off.
+type EdgeId = (Callee, usize, bool);
+
+struct Making<'a> {
+    with: &'a Compiler<'a>,
+    design: &'a Design,
+    before: Option<&'a Kept>,
+    kept: Kept,
+    /// One edge for each callee and policy, however many routes lead there.
+    edges: BTreeMap<EdgeId, Arc<Edge>>,
+}
+
+impl Making<'_> {
+    fn entrance(
+        &mut self,
+        door: Door,
+        name: &Arc<str>,
+        trusted: bool,
+        listener: Option<usize>,
+        table: &Table,
+    ) -> Entrance {
+        let mut routes: Vec<(usize, Way)> = Vec::with_capacity(table.routes());
+        for route in table.hosts().iter().flat_map(|host| &host.routes) {
+            routes.push((Arc::as_ptr(route).addr(), self.way(name, route)));
+        }
+        routes.sort_by_key(|(address, _)| *address);
+        routes.dedup_by_key(|(address, _)| *address);
+        let empty: Arc<str> = "".into();
+        let labels = Labels { listener: Arc::clone(name), route: Arc::clone(&empty), service: empty };
+        Entrance {
+            door,
+            name: Arc::clone(name),
+            trusted,
+            tally: self.with.metrics.door(name),
+            unrouted: self.with.metrics.tally(labels),
+            listener,
+            routes,
+        }
+    }
+
+    fn way(&mut self, listener: &Arc<str>, route: &Arc<Route>) -> Way {
+        let labels = |service: Arc<str>| Labels {
+            listener: Arc::clone(listener),
+            route: Arc::clone(&route.name),
+            service,
+        };
+        let tally = self.with.metrics.tally(labels("".into()));
+        let mut targets = Vec::with_capacity(route.destinations().len());
+        if let Action::Forward { destinations, .. } = &route.action {
+            for weighted in destinations {
+                let service = self.design.service(weighted.destination.service);
+                let endpoints = self.endpoints(&weighted.destination);
+                let calls = weighted.calls.iter().map(|planned| {
+                    let operation = planned.operation.and_then(|index| service.operations.get(index));
+                    let operation = operation.map(|operation| &operation.name);
+                    self.edge(route, service, &weighted.destination, operation, &planned.settings)
+                });
+                targets.push(Target {
+                    calls: calls.collect(),
+                    addresses: endpoints.iter().map(|endpoint| Arc::clone(endpoint.address())).collect(),
+                    endpoints,
+                    tally: self.with.metrics.tally(labels(Arc::clone(&service.name))),
+                    believed: !service.external,
+                    next: AtomicU32::new(0),
+                });
+            }
+        }
+        let mirrors =
+            route.mirrors.iter().map(|mirror| (mirror.clone(), self.endpoints(&mirror.destination)));
+        Way { tally, targets, mirrors: mirrors.collect() }
+    }
+
+    fn endpoints(&self, destination: &Destination) -> Vec<Arc<Endpoint>> {
+        let service = self.design.service(destination.service);
+        let chosen = destination.endpoints.iter().filter_map(|index| service.endpoints.get(*index));
+        chosen.map(|endpoint| self.with.endpoints.at(&endpoint.address)).collect()
+    }
+
+    fn edge(
+        &mut self,
+        route: &Route,
+        service: &Service,
+        destination: &Destination,
+        operation: Option<&Arc<str>>,
+        settings: &Arc<CallSettings>,
+    ) -> PlannedEdge {
+        let callee = Callee {
+            service: Arc::clone(&service.name),
+            subset: destination.subset.clone().unwrap_or_default(),
+            operation: operation.cloned().unwrap_or_default(),
+        };
+        let key = (callee.clone(), Arc::as_ptr(settings).addr(), route.fault.is_some());
+        let edge = match self.edges.get(&key) {
+            Some(edge) => Arc::clone(edge),
+            None => {
+                let edge = self.new_edge(&callee, route, settings);
+                self.edges.insert(key, Arc::clone(&edge));
+                edge
+            }
+        };
+        // Istio: neither timeouts nor retries where a fault is injected on the client's side.
+        let faulty = route.fault.is_some();
+        let smallest = settings.deadlines.iter().filter(|(by, _)| !(faulty && *by == DeadlineSource::Route));
+        let smallest = smallest.min_by_key(|(_, span)| span.value);
+        PlannedEdge {
+            edge,
+            deadline: smallest.map(|(by, span)| (*by, span.value)),
+            stamp: settings.edge_deadline.as_ref().map(|span| span.value),
+            idempotent: settings.idempotent.value,
+            pending: settings.pending,
+            tally: self.with.metrics.call(callee),
+            name: match operation {
+                Some(operation) => format!("{}.{operation}", service.name).into(),
+                None => (*service.name).into(),
+            },
+        }
+    }
+
+    fn new_edge(&mut self, callee: &Callee, route: &Route, settings: &CallSettings) -> Arc<Edge> {
+        let policy = settings.call_policy();
+        let mut faults = policy.faults.faults().to_vec();
+        faults.extend(self.with.faults.iter().filter(|rule| rule.concerns(callee)).map(|rule| rule.fault));
+        let policy = CallPolicy {
+            faults: Plan::new(faults),
+            // Who marks its tries tries again itself.
+            cross_hop: CrossHop::AnyTry,
+            retry: if route.fault.is_some() { RetrySettings::none() } else { policy.retry.clone() },
+            ..policy
+        };
+        let edge = Edge::with(policy, self.parts(callee, &settings.keys));
+        self.keep(callee, &settings.keys, edge.parts());
+        edge
+    }
+
+    /// What the edge goes on from: this snapshot's, where another edge shares the key, or the one before.
+    fn parts(&self, callee: &Callee, keys: &EdgeKeys) -> Parts {
+        let before = self.before;
+        let counted = |kept: &Kept| kept.counters.get(callee).cloned();
+        Parts {
+            breaker: find(&keys.breaker, &self.kept.breakers, before.map(|kept| &kept.breakers)),
+            budget: find(&keys.budget, &self.kept.budgets, before.map(|kept| &kept.budgets)),
+            bulkhead: find(&keys.bulkhead, &self.kept.bulkheads, before.map(|kept| &kept.bulkheads)),
+            rate: find(&keys.rate, &self.kept.rates, before.map(|kept| &kept.rates)),
+            counters: counted(&self.kept).or_else(|| before.and_then(counted)).unwrap_or_default(),
+        }
+    }
+
+    fn keep(&mut self, callee: &Callee, keys: &EdgeKeys, parts: &Parts) {
+        let kept = &mut self.kept;
+        if let Some(breaker) = &parts.breaker {
+            kept.breakers.entry(Arc::clone(&keys.breaker)).or_insert_with(|| Arc::clone(breaker));
+        }
+        if let Some(budget) = &parts.budget {
+            kept.budgets.entry(Arc::clone(&keys.budget)).or_insert_with(|| Arc::clone(budget));
+        }
+        if let Some(bulkhead) = &parts.bulkhead {
+            kept.bulkheads.entry(Arc::clone(&keys.bulkhead)).or_insert_with(|| Arc::clone(bulkhead));
+        }
+        if let Some(rate) = &parts.rate {
+            kept.rates.entry(Arc::clone(&keys.rate)).or_insert_with(|| Arc::clone(rate));
+        }
+        kept.counters.entry(callee.clone()).or_insert_with(|| Arc::clone(&parts.counters));
+    }
+}
+
+fn find<T>(
+    key: &Arc<str>,
+    now: &BTreeMap<Arc<str>, Arc<T>>,
+    before: Option<&BTreeMap<Arc<str>, Arc<T>>>,
+) -> Option<Arc<T>> {
+    now.get(key).or_else(|| before?.get(key)).cloned()
+}

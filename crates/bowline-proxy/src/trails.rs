@@ -1,0 +1,189 @@
+//! The last decisions worth looking at: what `bowline explain last` reads.
+//!
+//! Every request is recorded while it runs, into memory that is used again. Only what somebody may ask
+//! about is kept: what failed, what was tried more than once, what met a fault, and what asked for it.
+
+use bowline_model::{Trail, WallTime};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// One request and everything that was decided about it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its number, from one, of this process.
+    pub id: u64,
+    /// When it began.
+    pub at: WallTime,
+    /// When it began, on the clock of its decisions.
+    pub began: bowline_model::Instant,
+    /// Its method.
+    pub method: http::Method,
+    /// Its path and query, as they came.
+    pub target: Box<str>,
+    /// Its authority.
+    pub authority: Box<str>,
+    /// The answer's status; 499 where the caller went away first.
+    pub status: u16,
+    /// How long until the answer's head.
+    pub took: Duration,
+    /// What went wrong, in Envoy's letters.
+    pub flag: crate::Flag,
+    /// The listener it came in by.
+    pub listener: Arc<str>,
+    /// The route it took.
+    pub route: Option<RouteTaken>,
+    /// Where it went: the service's name, and `service.operation` where it asked for a declared one.
+    pub destination: Option<Box<str>>,
+    /// The endpoints, in the order of the indexes that the decisions name.
+    pub hosts: Arc<[Arc<str>]>,
+    /// Its trace.
+    pub trace: u128,
+    /// What was decided, in order.
+    pub trail: Trail,
+}
+
+/// The route a request took.
+#[derive(Clone, Debug)]
+pub struct RouteTaken {
+    /// What it is called.
+    pub name: Arc<str>,
+    /// Where it is written.
+    pub place: bowline_design::Place,
+}
+
+/// Which records are wanted. The default wants all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this one.
+    pub id: Option<u64>,
+    /// Only answers with this status.
+    pub status: Option<u16>,
+    /// Only what went to this service (or `service.operation`).
+    pub destination: Option<String>,
+    /// Only this trace.
+    pub trace: Option<u128>,
+    /// Only paths that start so.
+    pub path: Option<String>,
+}
+
+impl Filter {
+    /// Whether `record` is wanted.
+    #[must_use]
+    pub fn wants(&self, record: &Record) -> bool {
+        let destination = |wanted: &String| {
+            record.destination.as_deref().is_some_and(|own| {
+                own == wanted || own.split_once('.').is_some_and(|(service, _)| service == wanted)
+            })
+        };
+        self.id.is_none_or(|id| id == record.id)
+            && self.status.is_none_or(|status| status == record.status)
+            && self.trace.is_none_or(|trace| trace == record.trace)
+            && self.path.as_ref().is_none_or(|path| record.target.starts_with(path.as_str()))
+            && self.destination.as_ref().is_none_or(destination)
+    }
+}
+
+/// The last records of a process, oldest dropped first.
+#[derive(Debug)]
+pub struct Trails {
+    max: usize,
+    kept: AtomicU64,
+    records: Mutex<VecDeque<Arc<Record>>>,
+}
+
+impl Trails {
+    /// Keeps `max` records.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Self { max: max.max(1), kept: AtomicU64::new(0), records: Mutex::default() }
+    }
+
+    /// The latest record that `filter` wants.
+    #[must_use]
+    pub fn last(&self, filter: &Filter) -> Option<Arc<Record>> {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.iter().rev().find(|record| filter.wants(record)).cloned()
+    }
+
+    /// Up to `max` records that `filter` wants, the latest first.
+    #[must_use]
+    pub fn list(&self, filter: &Filter, max: usize) -> Vec<Arc<Record>> {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.iter().rev().filter(|record| filter.wants(record)).take(max).cloned().collect()
+    }
+
+    /// How many were ever kept.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Keeps `record` under a new number, which is returned.
+    pub(crate) fn keep(&self, mut record: Record) -> u64 {
+        let id = self.kept.fetch_add(1, Ordering::Relaxed) + 1;
+        record.id = id;
+        let record = Arc::new(record);
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = if records.len() == self.max { records.pop_front() } else { None };
+        records.push_back(record);
+        drop(records);
+        // Freed outside of the lock.
+        drop(oldest);
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(status: u16, destination: &str) -> Record {
+        Record {
+            id: 0,
+            at: WallTime::default(),
+            began: bowline_model::Instant::ZERO,
+            method: http::Method::GET,
+            target: "/orders/1".into(),
+            authority: "shop".into(),
+            status,
+            took: Duration::ZERO,
+            flag: crate::Flag::None,
+            listener: "shop/gate".into(),
+            route: None,
+            destination: Some(destination.into()),
+            hosts: Arc::new([]),
+            trace: 1,
+            trail: Trail::default(),
+        }
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_numbers_go_on() {
+        let trails = Trails::new(2);
+        for status in [500, 502, 504] {
+            trails.keep(record(status, "inventory.allocate"));
+        }
+        let kept: Vec<_> =
+            trails.list(&Filter::default(), 9).iter().map(|record| (record.id, record.status)).collect();
+        assert_eq!(kept, [(3, 504), (2, 502)]);
+    }
+
+    #[test]
+    fn a_filter_wants_what_all_its_parts_want() {
+        let trails = Trails::new(8);
+        trails.keep(record(504, "inventory.allocate"));
+        trails.keep(record(503, "payment"));
+        let find = |filter: Filter| trails.last(&filter).map(|record| record.status);
+        assert_eq!(find(Filter::default()), Some(503));
+        assert_eq!(find(Filter { status: Some(504), ..Filter::default() }), Some(504));
+        assert_eq!(find(Filter { destination: Some("inventory".into()), ..Filter::default() }), Some(504));
+        assert_eq!(find(Filter { destination: Some("invent".into()), ..Filter::default() }), None);
+        assert_eq!(
+            find(Filter { path: Some("/orders".into()), status: Some(404), ..Filter::default() }),
+            None
+        );
+        assert_eq!(find(Filter { id: Some(1), ..Filter::default() }), Some(504));
+    }
+}

@@ -1,0 +1,272 @@
+//! One worker: a thread, a runtime, its connections on both sides.
+//!
+//! Workers share nothing that changes with every request but counters and the machines that remember
+//! (which must mean the same with one worker or eight). Connections, pools and timers are a worker's own.
+
+use crate::connection::{self, Control, Ending};
+use crate::proxy::Shared;
+use crate::snapshot::{Door, Snapshot};
+use arc_swap::{ArcSwap, Cache};
+use bowline_call::{Client, Clock};
+use bowline_model::{Random, SplitMix64};
+use hyper::server::conn::http1;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+/// How often spare connections are looked at. Peers' time-outs are counted in seconds.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// How long accepting pauses when the process has no more file descriptors: long enough for some
+/// connection to end, short enough not to be noticed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a worker is told.
+pub(crate) enum Command {
+    /// Accept on these.
+    Listen(Door, Arc<Semaphore>, Vec<TcpListener>),
+    /// Accept no more at this door; what waits in the queue is taken first.
+    StopListening(Door),
+    /// Come to an end within this time; then tell how many connections had to be cut.
+    Drain(Duration, oneshot::Sender<usize>),
+    /// End now.
+    Stop,
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    client: Client,
+    http: http1::Builder,
+    latest: RefCell<Latest>,
+    seeds: RefCell<SplitMix64>,
+    draining: Cell<bool>,
+    connections: RefCell<Vec<Rc<Control>>>,
+    listening: RefCell<Vec<(Door, AbortHandle)>>,
+    mirrors: Rc<Cell<u32>>,
+}
+
+/// The latest snapshot as this worker knows it. Requests share it without touching the count that all
+/// workers share.
+struct Latest {
+    cache: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+    snapshot: Rc<Arc<Snapshot>>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("connections", &self.connections.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A copy of a request that is under way.
+#[derive(Debug)]
+pub(crate) struct MirrorPlace(Rc<Cell<u32>>);
+
+impl Drop for MirrorPlace {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>, seed: u64) -> Rc<Self> {
+        let mut cache = Cache::new(Arc::clone(&shared.snapshot));
+        let snapshot = Rc::new(Arc::clone(cache.load()));
+        Rc::new(Self {
+            client: Client::new(shared.limits.pool, shared.clock, seed),
+            http: connection::http(&shared.limits),
+            latest: RefCell::new(Latest { cache, snapshot }),
+            seeds: RefCell::new(SplitMix64::new(seed)),
+            draining: Cell::new(false),
+            connections: RefCell::default(),
+            listening: RefCell::default(),
+            mirrors: Rc::default(),
+            shared,
+        })
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) const fn http(&self) -> &http1::Builder {
+        &self.http
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    pub(crate) fn next_seed(&self) -> u64 {
+        self.seeds.borrow_mut().next_u64()
+    }
+
+    /// The latest snapshot.
+    pub(crate) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+        let latest = &mut *self.latest.borrow_mut();
+        let newest = latest.cache.load();
+        if !Arc::ptr_eq(newest, &latest.snapshot) {
+            latest.snapshot = Rc::new(Arc::clone(newest));
+        }
+        Rc::clone(&latest.snapshot)
+    }
+
+    /// A place for one more copy of a request.
+    pub(crate) fn mirror_place(&self) -> Option<MirrorPlace> {
+        if self.mirrors.get() >= crate::mirror::UNDER_WAY_MAX {
+            return None;
+        }
+        self.mirrors.set(self.mirrors.get() + 1);
+        Some(MirrorPlace(Rc::clone(&self.mirrors)))
+    }
+
+    pub(crate) fn register(&self) -> Rc<Control> {
+        let control = Rc::new(Control::default());
+        self.connections.borrow_mut().push(Rc::clone(&control));
+        control
+    }
+
+    pub(crate) fn unregister(&self, control: &Rc<Control>) {
+        let mut connections = self.connections.borrow_mut();
+        if let Some(index) = connections.iter().position(|own| Rc::ptr_eq(own, control)) {
+            connections.swap_remove(index);
+        }
+    }
+
+    fn listen(self: &Rc<Self>, door: Door, places: &Arc<Semaphore>, listeners: Vec<TcpListener>) {
+        for listener in listeners {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let accepting =
+                        tokio::task::spawn_local(accept(Rc::clone(self), door, Arc::clone(places), listener));
+                    self.listening.borrow_mut().push((door, accepting.abort_handle()));
+                }
+                Err(error) => tracing::error!(?door, %error, "cannot listen"),
+            }
+        }
+    }
+
+    fn stop_listening(&self, which: impl Fn(Door) -> bool) {
+        self.listening.borrow_mut().retain(|(door, accepting)| {
+            let stops = which(*door);
+            if stops {
+                accepting.abort();
+            }
+            !stops
+        });
+    }
+
+    /// Lets every connection finish: idle ones may bring one more request for a moment, whose answer
+    /// says `Connection: close`; what is still there at the end is cut.
+    async fn drain(self: Rc<Self>, within: Duration, done: oneshot::Sender<usize>) {
+        // What the kernel has accepted for us already is taken first; a turn of the runtime does that.
+        tokio::task::yield_now().await;
+        self.stop_listening(|_| true);
+        self.draining.set(true);
+        let clock = self.clock();
+        let end = clock.now() + within;
+        let idle_end = clock.now() + self.shared.limits.drain_idle.min(within);
+        let mut idle_told = false;
+        while !self.connections.borrow().is_empty() && clock.now() < end {
+            if !idle_told && idle_end <= clock.now() {
+                idle_told = true;
+                self.tell_all(Ending::Graceful);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let cut = self.connections.borrow().len();
+        self.tell_all(Ending::Now);
+        self.client.pool().clear();
+        let _ = done.send(cut);
+    }
+
+    fn tell_all(&self, how: Ending) {
+        for control in &*self.connections.borrow() {
+            control.end(how);
+        }
+    }
+}
+
+/// Accepts until it is told to stop.
+async fn accept(worker: Rc<Worker>, door: Door, places: Arc<Semaphore>, listener: tokio::net::TcpListener) {
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let snapshot = worker.snapshot();
+                let Some(entrance) = snapshot.entrance(door) else { continue };
+                let tally = Arc::clone(&entrance.tally);
+                tally.accepted();
+                tokio::task::spawn_local(connection::serve(
+                    Rc::clone(&worker),
+                    door,
+                    stream,
+                    peer,
+                    tally,
+                    place,
+                ));
+            }
+            Err(error) if is_the_callers(&error) => (),
+            Err(error) => {
+                tracing::warn!(?door, %error, "cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Errors of one connection that ended before it was accepted.
+fn is_the_callers(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+/// The thread of one worker, until it is told to stop.
+pub(crate) fn run(
+    shared: Arc<Shared>,
+    seed: u64,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) -> io::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
+    runtime.block_on(async move {
+        let worker = Worker::new(shared, seed);
+        let sweeping = Rc::clone(&worker);
+        tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(SWEEP_EVERY).await;
+                sweeping.client.pool().sweep();
+            }
+        });
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Listen(door, places, listeners) => worker.listen(door, &places, listeners),
+                Command::StopListening(door) => worker.stop_listening(|own| own == door),
+                Command::Drain(within, done) => {
+                    tokio::task::spawn_local(Rc::clone(&worker).drain(within, done));
+                }
+                Command::Stop => break,
+            }
+        }
+        worker.stop_listening(|_| true);
+    });
+    Ok(())
+}
