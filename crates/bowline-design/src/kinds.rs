@@ -1,11 +1,14 @@
 //! The kinds of documents a design is made of, one file a kind.
 
-use crate::mistake::Place;
+use crate::mistake::{Mistakes, Place};
+use crate::read::documents::{Door, Kind};
+use crate::read::reader::Read;
 use std::collections::BTreeMap;
 
 pub mod common;
 pub mod destination_rule;
 pub mod gateway;
+mod istio;
 pub mod policy;
 pub mod route_tests;
 pub mod service;
@@ -42,23 +45,55 @@ pub struct Doc<T> {
     pub meta: Meta,
     /// What it says.
     pub spec: T,
+    /// Where that begins.
+    pub place: Place,
 }
 
-/// Everything that was read, by kind, in the order of the texts.
-#[derive(Clone, Debug, Default)]
-pub struct Documents {
+/// Declares the kinds: where each is kept, and who reads it. A new kind is a file and a line here.
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])* $field:ident: $kind:ident),+ $(,)?) => {
+        /// Everything that was read, by kind, in the order of the texts.
+        #[derive(Clone, Debug, Default)]
+        pub struct Documents {
+            $($(#[doc = $doc])* pub $field: Vec<Doc<$kind>>,)+
+            /// Route tests.
+            pub tests: Vec<RouteTests>,
+        }
+
+        /// All kinds that are read.
+        pub(crate) fn doors() -> Vec<Door> {
+            vec![$(Door {
+                kind: <$kind as Kind>::KIND,
+                group: <$kind as Kind>::GROUP,
+                shape: <$kind as Read>::shape,
+                read: |meta, node, reader, documents| {
+                    if let Some(spec) = <$kind as Read>::read(node, reader) {
+                        let place = reader.place(node.extent);
+                        <$kind as Kind>::check(&meta, &spec, &place, reader.mistakes());
+                        documents.$field.push(Doc { meta, spec, place });
+                    }
+                },
+            }),+]
+        }
+    };
+}
+
+kinds! {
     /// Istio's VirtualService.
-    pub virtual_services: Vec<Doc<VirtualService>>,
+    virtual_services: VirtualService,
     /// Istio's DestinationRule.
-    pub destination_rules: Vec<Doc<DestinationRule>>,
+    destination_rules: DestinationRule,
     /// Istio's ServiceEntry.
-    pub service_entries: Vec<Doc<ServiceEntry>>,
+    service_entries: ServiceEntry,
     /// Istio's Gateway.
-    pub gateways: Vec<Doc<Gateway>>,
+    gateways: Gateway,
     /// Our Service.
-    pub services: Vec<Doc<Service>>,
+    services: Service,
     /// Our Policy.
-    pub policies: Vec<Doc<Policy>>,
-    /// Route tests.
-    pub tests: Vec<RouteTests>,
+    policies: Policy,
+}
+
+/// What has to hold between documents.
+pub(crate) fn check_together(documents: &Documents, mistakes: &mut Mistakes) {
+    virtual_service::check_delegates(documents, mistakes);
 }

@@ -1,5 +1,8 @@
 //! Where something stands in the texts, and what is wrong there.
 
+mod render;
+
+use crate::read::limits::MISTAKES_MAX;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -25,7 +28,7 @@ pub struct Place {
     pub end: (u32, u32),
     /// The resource it belongs to, `Policy shop/payments`; empty outside one.
     pub resource: Arc<str>,
-    /// The field's path inside the document, `spec.retry.tries`; empty outside one.
+    /// The field's path inside the resource, `spec.retry.tries`; empty outside one.
     pub path: Arc<str>,
 }
 
@@ -61,6 +64,75 @@ pub struct Mistake {
     pub expected: String,
     /// What to do about it, where that is known.
     pub hint: Option<String>,
+}
+
+impl Mistake {
+    /// A mistake at `place`: what was found, as a sentence's first half, and what was expected.
+    #[must_use]
+    pub fn new(
+        code: &'static str,
+        place: &Place,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        let (found, expected) = (found.into(), expected.into());
+        Self { code, place: place.clone(), also: Vec::new(), found, expected, hint: None }
+    }
+
+    /// Says what to do about it.
+    pub fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names another place that has a part in it.
+    pub fn also(&mut self, place: Place) -> &mut Self {
+        self.also.push(place);
+        self
+    }
+}
+
+/// The mistakes of a reading, up to a limit.
+#[derive(Debug, Default)]
+pub(crate) struct Mistakes {
+    list: Vec<Mistake>,
+    dropped: usize,
+    /// What is handed out, and forgotten, once the list is full.
+    last: Option<Mistake>,
+}
+
+impl Mistakes {
+    /// Notes a mistake.
+    pub(crate) fn add(
+        &mut self,
+        code: &'static str,
+        place: &Place,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> &mut Mistake {
+        let mistake = Mistake::new(code, place, found, expected);
+        if self.list.len() < MISTAKES_MAX {
+            let index = self.list.len();
+            self.list.push(mistake);
+            return &mut self.list[index];
+        }
+        self.dropped += 1;
+        self.last.insert(mistake)
+    }
+
+    /// Whether there is one like this.
+    pub(crate) fn any(&self, like: impl Fn(&Mistake) -> bool) -> bool {
+        self.list.iter().any(like)
+    }
+
+    /// All of them, and one more that counts what the limit cut off.
+    pub(crate) fn into_list(mut self) -> Vec<Mistake> {
+        if let Some(last) = self.last {
+            let found = format!("{} more mistakes", self.dropped);
+            self.list.push(Mistake::new("too-many", &last.place, found, "fewer; mend those above first"));
+        }
+        self.list
+    }
 }
 
 /// Something worth saying that keeps nothing from being used.

@@ -1,3 +1,31 @@
-//! Text to documents.
+//! Text to documents, past every mistake.
+//!
+//! In reading order: [`tree`] makes values with places of a text, [`reader`] makes typed values of them,
+//! [`record`] declares what can be read, [`documents`] finds each document's kind.
 
+pub(crate) mod documents;
+pub(crate) mod limits;
+pub(crate) mod names;
+pub(crate) mod reader;
 pub(crate) mod record;
+pub(crate) mod shape;
+pub(crate) mod suggest;
+pub(crate) mod tree;
+
+use crate::mistake::{Mistakes, Text};
+use crate::{Reading, kinds};
+
+/// Reads all documents of `texts` and finds all mistakes in them, never just the first.
+///
+/// It never panics and costs what the size of the texts suggests, whatever they say.
+#[must_use]
+pub fn read(texts: &[Text]) -> Reading {
+    let mut mistakes = Mistakes::default();
+    let mut library = documents::Library::new();
+    for text in texts {
+        library.read(text, &mut mistakes);
+    }
+    kinds::check_together(&library.documents, &mut mistakes);
+    let (documents, notes) = library.into_parts();
+    Reading { documents, mistakes: mistakes.into_list(), notes }
+}

@@ -1,8 +1,9 @@
 //! What several of Istio's kinds share.
 
-use crate::mistake::Spot;
+use crate::kinds::istio::{self, REFUSED};
+use crate::mistake::{Mistakes, Place, Spot};
+use crate::read::names::quoted;
 use crate::read::record::{either, record};
-use std::collections::BTreeMap;
 
 either! {
     /// How a string is matched. All are case-sensitive.
@@ -21,7 +22,7 @@ record! {
     pub struct PortSelector {
         /// The number.
         pub number: Option<Spot<u16>>,
-    }
+    } checked by check_port
 }
 
 record! {
@@ -33,7 +34,7 @@ record! {
         pub subset: Option<Spot<String>>,
         /// Which of the host's ports, when it has more than one.
         pub port: Option<PortSelector>,
-    }
+    } checked by check_destination
 }
 
 record! {
@@ -44,12 +45,22 @@ record! {
     }
 }
 
-record! {
-    /// Which workloads a document is for.
-    pub struct WorkloadSelector {
-        /// All of these labels, as DestinationRule spells it.
-        pub match_labels: BTreeMap<String, String>,
-        /// All of these labels, as ServiceEntry spells it.
-        pub labels: BTreeMap<String, String>,
+fn check_port(selector: &PortSelector, place: &Place, mistakes: &mut Mistakes) {
+    match &selector.number {
+        Some(number) => istio::port(number, mistakes),
+        None => {
+            mistakes.add(REFUSED, place, "a port without a `number`", "its number, 1 to 65535");
+        }
+    }
+}
+
+fn check_destination(destination: &Destination, _: &Place, mistakes: &mut Mistakes) {
+    let host = &destination.host;
+    if host.value == "*" || !istio::is_wildcard_host(host) {
+        let found = format!("the destination host {}", quoted(host));
+        mistakes.add(REFUSED, &host.place, found, "one host's name: letters, digits and `-` between dots");
+    }
+    if let Some(subset) = &destination.subset {
+        istio::subset_name(subset, mistakes);
     }
 }

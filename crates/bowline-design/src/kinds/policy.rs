@@ -1,6 +1,11 @@
 //! Our Policy: everything Istio lacks, for calls, topics and saga steps alike.
 
-use crate::mistake::Spot;
+use crate::kinds::Meta;
+use crate::kinds::istio::GRPC_STATUS;
+use crate::kinds::service::Idempotent;
+use crate::mistake::{Mistakes, Place, Spot};
+use crate::read::documents::{Group, Kind, OURS};
+use crate::read::names::quoted;
 use crate::read::record::{either, record, words};
 use std::time::Duration;
 
@@ -22,7 +27,7 @@ record! {
         /// Faults to put into tries.
         pub faults: Vec<Spot<Fault>>,
         /// Whether asking twice is as good as asking once, where no operation says.
-        pub idempotent: Option<Spot<crate::kinds::service::Idempotent>>,
+        pub idempotent: Option<Spot<Idempotent>>,
     }
 }
 
@@ -37,7 +42,7 @@ either! {
         Route(Spot<String>) = "route",
         /// Calls to a destination host.
         Host(Spot<String>) = "host",
-    }
+    } checked by check_target
 }
 
 record! {
@@ -51,7 +56,7 @@ record! {
         pub backoff: Option<Spot<Backoff>>,
         /// How many retries there may be relative to all calls.
         pub budget: Option<Spot<Budget>>,
-    }
+    } checked by check_retry
 }
 
 record! {
@@ -63,7 +68,7 @@ record! {
         pub max: Option<Spot<Duration>>,
         /// How chance spreads it; full when absent.
         pub jitter: Option<Spot<Jitter>>,
-    }
+    } checked by check_backoff
 }
 
 words! {
@@ -89,7 +94,7 @@ record! {
         pub min_per_second: Option<Spot<u32>>,
         /// How many may be under way at once.
         pub concurrent: Option<Spot<ConcurrentBudget>>,
-    }
+    } checked by check_budget
 }
 
 record! {
@@ -99,7 +104,7 @@ record! {
         pub ratio: Option<Spot<f64>>,
         /// Always allowed.
         pub min: Option<Spot<u32>>,
-    }
+    } checked by check_concurrent
 }
 
 record! {
@@ -127,7 +132,7 @@ record! {
         pub ramp: Option<Spot<Duration>>,
         /// How far chance spreads the open time.
         pub jitter: Option<Spot<f64>>,
-    }
+    } checked by check_breaker
 }
 
 record! {
@@ -137,7 +142,7 @@ record! {
         pub over: Spot<Duration>,
         /// The share that opens the breaker.
         pub ratio: Option<Spot<f64>>,
-    }
+    } checked by check_slow
 }
 
 record! {
@@ -149,7 +154,7 @@ record! {
         pub queue: Option<Spot<u32>>,
         /// For how long.
         pub wait: Option<Spot<Duration>>,
-    }
+    } checked by check_bulkhead
 }
 
 record! {
@@ -159,7 +164,7 @@ record! {
         pub per_second: Spot<u32>,
         /// How many at once after a silence.
         pub burst: Option<Spot<u32>>,
-    }
+    } checked by check_rate
 }
 
 record! {
@@ -177,5 +182,172 @@ record! {
         pub drop: Option<Spot<bool>>,
         /// The share of tries, from 0 to 100; all when absent.
         pub percent: Option<Spot<f64>>,
+    } checked by check_fault
+}
+
+impl Kind for Policy {
+    const KIND: &'static str = "Policy";
+    const GROUP: Group = OURS;
+
+    fn check(_: &Meta, spec: &Self, place: &Place, mistakes: &mut Mistakes) {
+        let Self { targets, deadline, retry, breaker, bulkhead, rate_limit, faults, idempotent } = spec;
+        if targets.is_empty() {
+            let place = Place { path: "spec.targets".into(), ..place.clone() };
+            mistakes.add(
+                "missing-field",
+                &place,
+                "no `targets`",
+                "at least one service, operation, route or host",
+            );
+        }
+        let any = deadline.is_some() || retry.is_some() || breaker.is_some() || bulkhead.is_some();
+        if !any && rate_limit.is_none() && faults.is_empty() && idempotent.is_none() {
+            mistakes.add("missing-field", place, "a policy that says nothing", "a deadline, for a start");
+        }
+        longer_than_zero(deadline.as_ref(), mistakes);
+    }
+}
+
+fn longer_than_zero(span: Option<&Spot<Duration>>, mistakes: &mut Mistakes) {
+    if let Some(span) = span.filter(|span| span.value.is_zero()) {
+        mistakes
+            .add("bad-value", &span.place, "no time at all", "more than 0s")
+            .hint("to have none, leave the field out");
+    }
+}
+
+fn at_least_one(count: Option<&Spot<u32>>, mistakes: &mut Mistakes) {
+    if let Some(count) = count.filter(|count| count.value == 0) {
+        mistakes.add("bad-value", &count.place, "0", "at least 1");
+    }
+}
+
+/// A share as a number from 0 to 1, as our kinds write it.
+fn ratio(ratio: Option<&Spot<f64>>, may_be_zero: bool, mistakes: &mut Mistakes) {
+    let Some(ratio) = ratio else { return };
+    let fits = (0.0..=1.0).contains(&ratio.value) && (may_be_zero || ratio.value > 0.0);
+    if !fits {
+        let expected = if may_be_zero { "0 to 1" } else { "more than 0, at most 1" };
+        let mistake =
+            mistakes.add("bad-value", &ratio.place, format!("a ratio of {}", ratio.value), expected);
+        if (1.0..=100.0).contains(&ratio.value) {
+            mistake.hint(format!("if you mean percent, write {}", ratio.value / 100.0));
+        }
+    }
+}
+
+fn check_target(target: &Target, _: &Place, mistakes: &mut Mistakes) {
+    let (Target::Service(name) | Target::Operation(name) | Target::Route(name) | Target::Host(name)) = target;
+    if name.is_empty() {
+        mistakes.add("bad-value", &name.place, "an empty name", "what the policy is for");
+    } else if matches!(target, Target::Operation(_)) {
+        let fits = name
+            .rsplit_once('.')
+            .is_some_and(|(service, operation)| !service.is_empty() && !operation.is_empty());
+        if !fits {
+            mistakes.add("bad-value", &name.place, quoted(name), "`service.operation`");
+        }
+    }
+}
+
+fn check_retry(retry: &Retry, place: &Place, mistakes: &mut Mistakes) {
+    let Retry { tries, per_try, backoff, budget } = retry;
+    if tries.is_none() && per_try.is_none() && backoff.is_none() && budget.is_none() {
+        mistakes.add("missing-field", place, "a retry that says nothing", "`tries`, for a start");
+    }
+    if let Some(tries) = tries.as_ref().filter(|tries| tries.value == 0) {
+        let mistake = mistakes.add("bad-value", &tries.place, "0 tries", "at least 1, which is no retry");
+        mistake.hint("`tries` counts the first one too");
+    }
+    longer_than_zero(per_try.as_ref(), mistakes);
+}
+
+fn check_backoff(backoff: &Backoff, _: &Place, mistakes: &mut Mistakes) {
+    longer_than_zero(backoff.base.as_ref(), mistakes);
+    if let (Some(base), Some(max)) = (&backoff.base, &backoff.max)
+        && base.value > max.value
+    {
+        let found = "a longest wait below the first one";
+        mistakes.add("bad-value", &max.place, found, "at least the base").also(base.place.clone());
+    }
+}
+
+fn check_budget(budget: &Budget, _: &Place, mistakes: &mut Mistakes) {
+    ratio(budget.ratio.as_ref(), true, mistakes);
+}
+
+fn check_concurrent(budget: &ConcurrentBudget, _: &Place, mistakes: &mut Mistakes) {
+    ratio(budget.ratio.as_ref(), true, mistakes);
+}
+
+fn check_breaker(breaker: &Breaker, _: &Place, mistakes: &mut Mistakes) {
+    for span in [&breaker.window, &breaker.open, &breaker.open_max, &breaker.probe_lease] {
+        longer_than_zero(span.as_ref(), mistakes);
+    }
+    for count in [&breaker.min_calls, &breaker.consecutive, &breaker.probes] {
+        at_least_one(count.as_ref(), mistakes);
+    }
+    ratio(breaker.failure_ratio.as_ref(), false, mistakes);
+    ratio(breaker.jitter.as_ref(), true, mistakes);
+    if let (Some(open), Some(max)) = (&breaker.open, &breaker.open_max)
+        && open.value > max.value
+    {
+        let found = "a longest open time below the first one";
+        mistakes.add("bad-value", &max.place, found, "at least `open`").also(open.place.clone());
+    }
+}
+
+fn check_slow(slow: &SlowCall, _: &Place, mistakes: &mut Mistakes) {
+    longer_than_zero(Some(&slow.over), mistakes);
+    ratio(slow.ratio.as_ref(), false, mistakes);
+}
+
+fn check_bulkhead(bulkhead: &Bulkhead, _: &Place, mistakes: &mut Mistakes) {
+    at_least_one(Some(&bulkhead.concurrent), mistakes);
+    if let Some(wait) =
+        bulkhead.wait.as_ref().filter(|_| bulkhead.queue.as_ref().is_some_and(|q| q.value == 0))
+    {
+        mistakes.add("conflict", &wait.place, "a wait in a queue of 0", "a queue, or no wait");
+    }
+}
+
+fn check_rate(rate: &RateLimit, _: &Place, mistakes: &mut Mistakes) {
+    at_least_one(Some(&rate.per_second), mistakes);
+    at_least_one(rate.burst.as_ref(), mistakes);
+}
+
+fn check_fault(fault: &Fault, place: &Place, mistakes: &mut Mistakes) {
+    let Fault { drop_first, delay, abort, abort_grpc, drop, percent } = fault;
+    let kinds = [
+        drop_first.is_some(),
+        delay.is_some(),
+        abort.is_some(),
+        abort_grpc.is_some(),
+        drop.as_ref().is_some_and(|drop| drop.value),
+    ];
+    let expected = "one of `dropFirst`, `delay`, `abort`, `abortGrpc` and `drop: true`";
+    match kinds.into_iter().filter(|set| *set).count() {
+        0 => {
+            mistakes.add("missing-field", place, "a fault that does nothing", expected);
+        }
+        1 => {}
+        _ => {
+            let found = "more than one fault in one entry";
+            mistakes.add("conflict", place, found, expected).hint("give each an entry of its own");
+        }
+    }
+    if let Some(status) = abort.as_ref().filter(|status| !(200..=599).contains(&status.value)) {
+        mistakes.add("bad-value", &status.place, format!("the status {}", status.value), "200 to 599");
+    }
+    if let Some(status) = abort_grpc.as_ref().filter(|status| !GRPC_STATUS.contains(&status.as_str())) {
+        let found = format!("the gRPC status {}", quoted(status));
+        mistakes.add("bad-value", &status.place, found, format!("one of {}", GRPC_STATUS.join(", ")));
+    }
+    if let Some(percent) = percent.as_ref().filter(|percent| !(0.0..=100.0).contains(&percent.value)) {
+        mistakes.add("bad-value", &percent.place, format!("{} percent", percent.value), "0 to 100");
+    }
+    if let (Some(_), Some(percent)) = (drop_first, percent) {
+        let expected = "none: the first tries of every call are dropped";
+        mistakes.add("conflict", &percent.place, "`percent` beside `dropFirst`", expected);
     }
 }

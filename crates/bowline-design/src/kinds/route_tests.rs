@@ -5,7 +5,7 @@ use crate::kinds::virtual_service::{
     Delegate, Headers, HttpDirectResponse, HttpFault, HttpMirror, HttpRedirect, HttpRetry, HttpRewrite,
     HttpRouteDestination,
 };
-use crate::mistake::Spot;
+use crate::mistake::{Mistakes, Place, Spot};
 use crate::read::record::record;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,7 +49,7 @@ record! {
         pub mirror: Option<Spot<Destination>>,
         /// The mirrors they have to get.
         pub mirrors: Vec<Spot<HttpMirror>>,
-    }
+    } checked by check_test
 }
 
 record! {
@@ -69,5 +69,26 @@ record! {
         pub port: Option<Spot<u16>>,
         /// The gateway it arrives at, `namespace/name`; all of them and the mesh when absent.
         pub gateway: Option<Spot<String>>,
+    } checked by check_request
+}
+
+fn check_test(test: &RouteTest, place: &Place, mistakes: &mut Mistakes) {
+    let RouteTest { route, redirect, direct_response, rewrite, fault, headers, delegate, .. } = test;
+    let RouteTest { timeout, retries, mirror, mirrors, .. } = test;
+    let any = !route.is_empty() || redirect.is_some() || direct_response.is_some() || rewrite.is_some();
+    let any = any || fault.is_some() || headers.is_some() || delegate.is_some() || timeout.is_some();
+    if !any && retries.is_none() && mirror.is_none() && mirrors.is_empty() {
+        let expected = "what has to come of the request: `route`, `redirect`, `directResponse`, ..";
+        mistakes.add("missing-field", place, "a test that wants nothing", expected);
+    }
+}
+
+fn check_request(request: &TestRequest, place: &Place, mistakes: &mut Mistakes) {
+    if request.authority.is_empty() {
+        mistakes.add("missing-field", place, "no `authority`", "at least one host to ask");
+    }
+    for uri in request.uri.iter().filter(|uri| !uri.starts_with('/')) {
+        let found = crate::read::names::quoted(uri);
+        mistakes.add("bad-value", &uri.place, found, "a path that begins with `/`");
     }
 }

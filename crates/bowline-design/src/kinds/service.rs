@@ -1,7 +1,13 @@
 //! Our Service: a named program and what it can be asked.
 
-use crate::mistake::Spot;
+use crate::kinds::Meta;
+use crate::mistake::{Mistakes, Place, Spot};
+use crate::read::documents::{Group, Kind, OURS};
+use crate::read::names::{is_label, quoted};
+use crate::read::reader::{Read, Reader, word};
 use crate::read::record::{either, record, words};
+use crate::read::shape::Shape;
+use crate::read::tree::{Node, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -46,7 +52,7 @@ record! {
         pub address: Spot<String>,
         /// Its labels; they make subsets.
         pub labels: BTreeMap<String, String>,
-    }
+    } checked by check_endpoint
 }
 
 record! {
@@ -60,7 +66,7 @@ record! {
         pub args: Vec<Spot<String>>,
         /// Environment variables.
         pub env: BTreeMap<String, Spot<String>>,
-    }
+    } checked by check_run
 }
 
 record! {
@@ -82,7 +88,7 @@ record! {
         pub needs: Option<Spot<Needs>>,
         /// What it does, in order.
         pub does: Vec<Spot<Work>>,
-    }
+    } checked by check_operation
 }
 
 record! {
@@ -92,7 +98,7 @@ record! {
         pub method: Spot<String>,
         /// The path; `{name}` stands for one segment.
         pub path: Spot<String>,
-    }
+    } checked by check_http
 }
 
 /// Whether asking twice is as good as asking once.
@@ -106,6 +112,22 @@ pub enum Idempotent {
     ByKey,
 }
 
+/// Written `true`, `false` or `by-key`.
+impl Read for Idempotent {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Scalar(scalar) = &node.value
+            && let Some(truth) = scalar.truth()
+        {
+            return Some(if truth { Self::Yes } else { Self::No });
+        }
+        word(node, reader, &[("true", Self::Yes), ("by-key", Self::ByKey), ("false", Self::No)])
+    }
+
+    fn shape() -> Shape {
+        Shape::WordsOrTruth(&["by-key"])
+    }
+}
+
 record! {
     /// How long an operation takes when nothing else runs.
     pub struct Takes {
@@ -115,7 +137,7 @@ record! {
         pub p99: Option<Spot<Duration>>,
         /// How many were measured.
         pub samples: Option<Spot<u64>>,
-    }
+    } checked by check_takes
 }
 
 record! {
@@ -175,5 +197,111 @@ record! {
         pub weight: Option<Spot<f64>>,
         /// What it does.
         pub does: Vec<Spot<Work>>,
+    } checked by check_branch
+}
+
+impl Kind for Service {
+    const KIND: &'static str = "Service";
+    const GROUP: Group = OURS;
+
+    fn check(_: &Meta, spec: &Self, _: &Place, mistakes: &mut Mistakes) {
+        for (count, what) in [(&spec.replicas, "replicas"), (&spec.concurrency, "requests at once")] {
+            if let Some(count) = count.as_ref().filter(|count| count.value == 0) {
+                mistakes.add("bad-value", &count.place, format!("0 {what}"), "at least 1");
+            }
+        }
+        if let Some(health) = spec.health.as_ref().filter(|health| !health.starts_with('/')) {
+            mistakes.add("bad-value", &health.place, quoted(health), "a path that begins with `/`");
+        }
+        for (index, second) in spec.operations.iter().enumerate() {
+            let earlier = spec.operations[..index].iter().map(|operation| &operation.name);
+            if let Some(first) = earlier.into_iter().find(|first| first.value == second.name.value) {
+                let found = format!("a second operation {}", quoted(&second.name));
+                let mistake = mistakes.add("duplicate-name", &second.name.place, found, "one of each name");
+                mistake.also(first.place.clone());
+            }
+        }
+    }
+}
+
+fn check_endpoint(endpoint: &Endpoint, _: &Place, mistakes: &mut Mistakes) {
+    let address = &endpoint.address;
+    let parts = address.rsplit_once(':');
+    let fits = parts.is_some_and(|(host, port)| {
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if !fits {
+        mistakes.add("bad-value", &address.place, quoted(address), "host and port, such as 127.0.0.1:7102");
+    }
+}
+
+fn check_run(run: &Run, place: &Place, mistakes: &mut Mistakes) {
+    match (&run.cargo, run.command.first()) {
+        (None, None) => {
+            mistakes.add("missing-field", place, "nothing to run", "`cargo` or `command`");
+        }
+        (Some(cargo), Some(command)) => {
+            let found = "`cargo` and `command` together";
+            mistakes.add("conflict", &command.place, found, "one of them").also(cargo.place.clone());
+        }
+        _ => {}
+    }
+}
+
+fn check_operation(operation: &Operation, _: &Place, mistakes: &mut Mistakes) {
+    if !is_label(&operation.name) {
+        let found = format!("the operation name {}", quoted(&operation.name));
+        mistakes.add("bad-name", &operation.name.place, found, "letters, digits and `-`, at most 63");
+    }
+    if let (Some(http), Some(grpc)) = (&operation.http, &operation.grpc) {
+        let found = "`http` and `grpc` together";
+        mistakes.add("conflict", &grpc.place, found, "one of them").also(http.place.clone());
+    }
+    if let Some(grpc) = &operation.grpc {
+        let parts = grpc.split_once('/');
+        let fits = parts.is_some_and(|(service, method)| {
+            !service.is_empty() && !method.is_empty() && !method.contains('/')
+        });
+        if !fits {
+            mistakes.add("bad-value", &grpc.place, quoted(grpc), "`package.Service/Method`");
+        }
+    }
+}
+
+fn check_http(http: &HttpOperation, _: &Place, mistakes: &mut Mistakes) {
+    let method = &http.method;
+    if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
+        let mistake =
+            mistakes.add("bad-value", &method.place, quoted(method), "a method such as GET or POST");
+        if !method.is_empty() && method.bytes().all(|b| b.is_ascii_alphabetic()) {
+            mistake.hint(format!("methods are written in capitals: {}", method.to_ascii_uppercase()));
+        }
+    }
+    let path = &http.path;
+    let segment = |part: &str| match part.strip_prefix('{') {
+        Some(name) => {
+            name.strip_suffix('}').is_some_and(|name| !name.is_empty() && !name.contains(['{', '}']))
+        }
+        None => !part.contains(['{', '}']),
+    };
+    if !path.starts_with('/') || path.contains(['?', '#']) || !path.split('/').all(segment) {
+        let expected = "a path such as /orders/{id}, where `{..}` is one whole part";
+        mistakes.add("bad-value", &path.place, quoted(path), expected);
+    }
+}
+
+fn check_takes(takes: &Takes, _: &Place, mistakes: &mut Mistakes) {
+    if let (Some(p50), Some(p99)) = (&takes.p50, &takes.p99)
+        && p50.value > p99.value
+    {
+        let found = "a p50 above the p99";
+        mistakes.add("bad-value", &p50.place, found, "at most the p99").also(p99.place.clone());
+    }
+}
+
+fn check_branch(branch: &Branch, _: &Place, mistakes: &mut Mistakes) {
+    if let Some(weight) = branch.weight.as_ref().filter(|weight| weight.value <= 0.0) {
+        mistakes.add("bad-value", &weight.place, format!("a weight of {}", weight.value), "more than 0");
     }
 }

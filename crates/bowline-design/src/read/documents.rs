@@ -1,0 +1,313 @@
+//! From a text's trees to the documents of each kind.
+
+use crate::kinds::{Documents, Meta, RouteTests};
+use crate::mistake::{Mistakes, Note, Place, Text};
+use crate::read::limits::DOCUMENTS_MAX;
+use crate::read::reader::{Fields, Ignored, Read, Reader};
+use crate::read::shape::{Field, Shape};
+use crate::read::tree::{Extent, Node, Value, parse};
+use crate::read::{names, suggest};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A group of kinds and the versions of it that are read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    pub(crate) versions: &'static [&'static str],
+    /// Whether `apiVersion` may be left out: our own kinds have one version so far.
+    pub(crate) implied: bool,
+}
+
+/// Istio's traffic management. The three versions have the same fields.
+pub(crate) const ISTIO: Group =
+    Group { name: "networking.istio.io", versions: &["v1alpha3", "v1beta1", "v1"], implied: false };
+
+/// Our own.
+pub(crate) const OURS: Group = Group { name: "bowline.dev", versions: &["v1alpha1"], implied: true };
+
+/// Our kinds that a later version will read.
+const LATER: [&str; 9] =
+    ["Broker", "Topic", "Subscription", "Saga", "Intake", "Contract", "Access", "Scenario", "Overlay"];
+
+/// A kind of document.
+pub(crate) trait Kind: Read {
+    /// Its name.
+    const KIND: &'static str;
+    /// Its group.
+    const GROUP: Group;
+
+    /// What has to hold between the document's name and what it says.
+    fn check(_meta: &Meta, _spec: &Self, _place: &Place, _mistakes: &mut Mistakes) {}
+}
+
+/// Whom a document goes to once its kind is known.
+pub(crate) struct Door {
+    pub(crate) kind: &'static str,
+    pub(crate) group: Group,
+    pub(crate) shape: fn() -> Shape,
+    /// Reads the document's spec and puts it where it belongs.
+    pub(crate) read: fn(Meta, &Node, &mut Reader<'_>, &mut Documents),
+}
+
+pub(crate) use metadata::Metadata;
+
+#[expect(dead_code, reason = "what only a server writes is taken so that it is known, and read by nobody")]
+mod metadata {
+    use crate::mistake::Spot;
+    use crate::read::reader::Ignored;
+    use crate::read::record::record;
+    use std::collections::BTreeMap;
+
+    record! {
+        /// What every document has.
+        pub(crate) struct Metadata {
+            pub(crate) name: Spot<String>,
+            pub(crate) namespace: Option<Spot<String>>,
+            pub(crate) labels: BTreeMap<String, String>,
+            pub(crate) annotations: BTreeMap<String, String>,
+            // What follows is a server's.
+            uid: Option<Ignored>,
+            resource_version: Option<Ignored>,
+            generation: Option<Ignored>,
+            generate_name: Option<Ignored>,
+            creation_timestamp: Option<Ignored>,
+            deletion_timestamp: Option<Ignored>,
+            deletion_grace_period_seconds: Option<Ignored>,
+            owner_references: Option<Ignored>,
+            finalizers: Option<Ignored>,
+            managed_fields: Option<Ignored>,
+            self_link: Option<Ignored>,
+        }
+    }
+}
+
+/// The fields of a document.
+fn document_fields() -> Vec<Field> {
+    let field = |name: &'static str, shape: fn() -> Shape| Field {
+        name: name.into(),
+        about: &[],
+        required: true,
+        shape,
+    };
+    vec![
+        field("apiVersion", String::shape),
+        field("kind", String::shape),
+        field("metadata", Metadata::shape),
+        field("spec", || Shape::Text),
+        field("status", Ignored::shape),
+    ]
+}
+
+/// What reading the documents needs beside the reader.
+pub(crate) struct Library {
+    pub(crate) documents: Documents,
+    notes: BTreeMap<String, Note>,
+    /// Where each kind, namespace and name was met first.
+    met: BTreeMap<(&'static str, String, String), Place>,
+}
+
+impl Library {
+    pub(crate) fn new() -> Self {
+        Self { documents: Documents::default(), notes: BTreeMap::new(), met: BTreeMap::new() }
+    }
+
+    /// Reads all documents of a text.
+    pub(crate) fn read(&mut self, text: &Text, mistakes: &mut Mistakes) {
+        let mut reader = Reader::new(Arc::clone(&text.name), mistakes);
+        let (documents, broken) = parse(text.text.strip_prefix('\u{feff}').unwrap_or(&text.text));
+        for broken in broken {
+            let place = reader.place(broken.extent);
+            reader.mistakes().add(broken.code, &place, broken.found, broken.expected);
+        }
+        let mut left = DOCUMENTS_MAX;
+        for document in &documents {
+            self.document(document, &mut reader, &mut left);
+        }
+    }
+
+    pub(crate) fn into_parts(self) -> (Documents, Vec<Note>) {
+        (self.documents, self.notes.into_values().collect())
+    }
+
+    fn document(&mut self, node: &Node, reader: &mut Reader<'_>, left: &mut usize) {
+        if node.is_null() {
+            return;
+        }
+        if *left == 0 {
+            // Said once, by the parser or by the list that holds too many.
+            return;
+        }
+        *left -= 1;
+        if !matches!(node.value, Value::Map(_)) {
+            reader.wrong(node, "a document with `apiVersion`, `kind`, `metadata` and `spec`");
+            return;
+        }
+        let kind = node.field("kind").and_then(Node::text).filter(|kind| !kind.is_empty());
+        let version = node.field("apiVersion").and_then(Node::text);
+        match (kind, version) {
+            (None, None) if node.field("testCases").is_some() => self.route_tests(node, reader),
+            (None, _) => missing(node, "kind", reader),
+            (Some(kind), _) if kind.ends_with("List") && node.field("items").is_some() => {
+                self.list(node, reader, left);
+            }
+            (Some(kind), Some(version)) => self.resource(node, kind, version, reader),
+            (Some(kind), None) => match doors().iter().find(|door| door.kind == kind && door.group.implied) {
+                Some(door) => self.enter(door, node, reader),
+                None if LATER.contains(&kind) => self.later(node, kind, reader),
+                None => missing(node, "apiVersion", reader),
+            },
+        }
+    }
+
+    /// What `kubectl get -o yaml` prints: its items are documents.
+    fn list(&mut self, node: &Node, reader: &mut Reader<'_>, left: &mut usize) {
+        let Some(Value::List(items)) = node.field("items").map(|items| &items.value) else {
+            if let Some(items) = node.field("items").filter(|items| !items.is_null()) {
+                reader.field("items", |reader| reader.wrong(items, "a list"));
+            }
+            return;
+        };
+        if items.len() > *left {
+            let place = reader.place(node.extent);
+            let found = format!("{} documents in one list", items.len());
+            reader.mistakes().add(
+                "too-large",
+                &place,
+                found,
+                format!("at most {DOCUMENTS_MAX} in one text; split it"),
+            );
+        }
+        for item in items.iter() {
+            self.document(item, reader, left);
+        }
+    }
+
+    fn resource(&mut self, node: &Node, kind: &str, version: &str, reader: &mut Reader<'_>) {
+        let (group, version) = version.split_once('/').unwrap_or(("", version));
+        let doors = doors();
+        let known: Vec<&Door> = doors.iter().filter(|door| door.group.name == group).collect();
+        match known.iter().find(|door| door.kind == kind) {
+            Some(door) if door.group.versions.contains(&version) => self.enter(door, node, reader),
+            Some(door) => {
+                let expected = door.group.versions.iter().map(|version| format!("{group}/{version}"));
+                let expected = expected.collect::<Vec<_>>().join(" or ");
+                let Some(written) = node.field("apiVersion") else { return };
+                let place = reader.field("apiVersion", |reader| reader.place(written.extent));
+                let found = format!("the unknown version `{version}` of {group}");
+                reader.mistakes().add("unknown-version", &place, found, expected);
+            }
+            None if group == OURS.name && LATER.contains(&kind) => self.later(node, kind, reader),
+            None if group == OURS.name => {
+                let Some(written) = node.field("kind") else { return };
+                let place = reader.field("kind", |reader| reader.place(written.extent));
+                let names: Vec<&str> = known.iter().map(|door| door.kind).collect();
+                let found = format!("the unknown kind `{kind}` of {group}");
+                let mistake = reader.mistakes().add(
+                    "unknown-kind",
+                    &place,
+                    found,
+                    format!("one of {}", names.join(", ")),
+                );
+                if let Some(meant) = suggest::nearest(kind, names) {
+                    mistake.hint(format!("did you mean {meant}?"));
+                }
+            }
+            None => {
+                let name = if group.is_empty() { kind.to_owned() } else { format!("{kind} ({group})") };
+                self.note(name, "not read: a kind of another system", reader.place(node.extent));
+            }
+        }
+    }
+
+    fn later(&mut self, node: &Node, kind: &str, reader: &Reader<'_>) {
+        self.note(kind.to_owned(), "not read by this version", reader.place(node.extent));
+    }
+
+    fn note(&mut self, subject: String, text: &str, place: Place) {
+        // The subject comes from a stranger's text; a thousand different ones are no kinds any more.
+        const SUBJECTS_MAX: usize = 1_000;
+        if self.notes.len() >= SUBJECTS_MAX && !self.notes.contains_key(&subject) {
+            return;
+        }
+        let note = Note { subject: subject.clone(), text: text.to_owned(), count: 0, place };
+        self.notes.entry(subject).or_insert(note).count += 1;
+    }
+
+    /// Reads a document of a known kind.
+    fn enter(&mut self, door: &Door, node: &Node, outer: &mut Reader<'_>) {
+        let named =
+            |field: &str| node.field("metadata").and_then(|meta| meta.field(field)).and_then(Node::text);
+        let namespace =
+            named("namespace").filter(|namespace| !namespace.is_empty()).unwrap_or(DEFAULT_NAMESPACE);
+        let resource = format!("{} {namespace}/{}", door.kind, named("name").unwrap_or("(no name)"));
+        let mut reader = outer.inside(crate::read::reader::shorten(&resource).into(), Some(door.shape));
+        let reader = &mut reader;
+        let Some(mut fields) = Fields::of(node, reader) else { return };
+        // They were looked at to come here.
+        let _: Option<Option<Ignored>> = fields.take("apiVersion", reader);
+        let _: Option<Option<Ignored>> = fields.take("kind", reader);
+        let _: Option<Option<Ignored>> = fields.take("status", reader);
+        let meta = match node.field("metadata").filter(|meta| !meta.is_null()) {
+            Some(_) => fields.take::<Metadata>("metadata", reader),
+            None => {
+                let _: Option<Option<Ignored>> = fields.take("metadata", reader);
+                let place = reader.place(node.extent);
+                let place = Place { path: "metadata.name".into(), ..place };
+                reader.mistakes().add("missing-field", &place, "no `metadata.name`", "it has to be there");
+                None
+            }
+        };
+        let spec = node.field("spec").filter(|spec| !spec.is_null());
+        let _: Option<Option<Ignored>> = fields.take("spec", reader);
+        fields.finish(document_fields, reader);
+        let meta = self.meta(door, meta, node.extent, reader);
+        match spec {
+            Some(spec) => reader.field("spec", |reader| (door.read)(meta, spec, reader, &mut self.documents)),
+            None => missing(node, "spec", reader),
+        }
+    }
+
+    /// The document's name, and whether another one has it.
+    fn meta(&mut self, door: &Door, read: Option<Metadata>, extent: Extent, reader: &mut Reader<'_>) -> Meta {
+        let Some(Metadata { name, namespace, labels, annotations, .. }) = read else {
+            // The document is kept for what it says; with a mistake noted nobody will use it.
+            let (name, namespace) = (String::new(), DEFAULT_NAMESPACE.to_owned());
+            let (labels, annotations) = (BTreeMap::new(), BTreeMap::new());
+            return Meta { name, namespace, labels, annotations, place: reader.place(extent) };
+        };
+        names::check_name(&name, reader.mistakes());
+        if let Some(namespace) = &namespace {
+            names::check_namespace(namespace, reader.mistakes());
+        }
+        let namespace = namespace.map(|namespace| namespace.value).filter(|namespace| !namespace.is_empty());
+        let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        let key = (door.kind, namespace.clone(), name.value.clone());
+        if let Some(first) = self.met.get(&key) {
+            let found = format!("a second {} {namespace}/{}", door.kind, name.value);
+            let mistake =
+                reader.mistakes().add("duplicate-name", &name.place, found, "one document of each name");
+            mistake.also(first.clone()).hint("rename one of them, or put it into another namespace");
+        } else {
+            self.met.insert(key, name.place.clone());
+        }
+        Meta { name: name.value, namespace, labels, annotations, place: name.place }
+    }
+
+    fn route_tests(&mut self, node: &Node, outer: &mut Reader<'_>) {
+        let mut reader = outer.inside("route tests".into(), Some(RouteTests::shape));
+        self.documents.tests.extend(RouteTests::read(node, &mut reader));
+    }
+}
+
+/// The namespace of a document that names none.
+const DEFAULT_NAMESPACE: &str = "default";
+
+fn missing(node: &Node, field: &str, reader: &mut Reader<'_>) {
+    let place = reader.field(field, |reader| reader.place(node.extent));
+    reader.mistakes().add("missing-field", &place, format!("no `{field}`"), "it has to be there");
+}
+
+fn doors() -> Vec<Door> {
+    crate::kinds::doors()
+}

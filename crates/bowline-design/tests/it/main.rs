@@ -1,0 +1,10 @@
+//! What the loader takes, and what it says about the rest.
+
+mod support;
+
+mod foreign;
+mod istio;
+mod limits;
+mod ours;
+mod rendering;
+mod schema;
