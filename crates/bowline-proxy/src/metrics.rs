@@ -252,7 +252,6 @@ impl DoorTally {
         let accepted = read(&self.accepted);
         (accepted, accepted.saturating_sub(closed))
     }
-
 }
 
 #[cfg(test)]

@@ -15,8 +15,7 @@ use bowline_design::routing::{Action, Destination, Found, Mirror, Route, Table};
 use bowline_fault::Plan;
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::{
-    CallPolicy, Counters, CrossHop, Edge, Parts, RetrySettings, SharedBreaker, SharedBudget, SharedBulkhead,
-    SharedRate,
+    CallPolicy, Counters, CrossHop, Edge, Parts, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -138,7 +137,7 @@ impl Snapshot {
         }
         entrances.push(making.entrance(Door::Mesh, &with.mesh_name, true, None, &design.mesh));
         let (kept, edges) = (making.kept, making.edges);
-        let edges = edges.into_iter().map(|((callee, ..), edge)| (callee, edge)).collect();
+        let edges = edges.into_iter().map(|((callee, _), edge)| (callee, edge)).collect();
         let endpoints = design.services.iter().flat_map(|service| &service.endpoints);
         let endpoints = endpoints.map(|endpoint| with.endpoints.at(&endpoint.address)).collect();
         Self { entrances, edges, kept, endpoints, design }
@@ -202,8 +201,8 @@ impl Target {
     }
 }
 
-/// A callee, the settings by their address, and whether an Istio fault switches retries off.
-type EdgeId = (Callee, usize, bool);
+/// A callee, and its settings by their address.
+type EdgeId = (Callee, usize);
 
 struct Making<'a> {
     with: &'a Compiler<'a>,
@@ -257,7 +256,7 @@ impl Making<'_> {
                 let calls = weighted.calls.iter().map(|planned| {
                     let operation = planned.operation.and_then(|index| service.operations.get(index));
                     let operation = operation.map(|operation| &operation.name);
-                    self.edge(route, service, &weighted.destination, operation, &planned.settings)
+                    self.edge(service, &weighted.destination, operation, &planned.settings)
                 });
                 targets.push(Target {
                     calls: calls.collect(),
@@ -282,7 +281,6 @@ impl Making<'_> {
 
     fn edge(
         &mut self,
-        route: &Route,
         service: &Service,
         destination: &Destination,
         operation: Option<&Arc<str>>,
@@ -293,19 +291,16 @@ impl Making<'_> {
             subset: destination.subset.clone().unwrap_or_default(),
             operation: operation.cloned().unwrap_or_default(),
         };
-        let key = (callee.clone(), Arc::as_ptr(settings).addr(), route.fault.is_some());
+        let key = (callee.clone(), Arc::as_ptr(settings).addr());
         let edge = match self.edges.get(&key) {
             Some(edge) => Arc::clone(edge),
             None => {
-                let edge = self.new_edge(&callee, route, settings);
+                let edge = self.new_edge(&callee, settings);
                 self.edges.insert(key, Arc::clone(&edge));
                 edge
             }
         };
-        // Istio: neither timeouts nor retries where a fault is injected on the client's side.
-        let faulty = route.fault.is_some();
-        let smallest = settings.deadlines.iter().filter(|(by, _)| !(faulty && *by == DeadlineSource::Route));
-        let smallest = smallest.min_by_key(|(_, span)| span.value);
+        let smallest = settings.deadlines.iter().min_by_key(|(_, span)| span.value);
         PlannedEdge {
             edge,
             deadline: smallest.map(|(by, span)| (*by, span.value)),
@@ -320,7 +315,7 @@ impl Making<'_> {
         }
     }
 
-    fn new_edge(&mut self, callee: &Callee, route: &Route, settings: &CallSettings) -> Arc<Edge> {
+    fn new_edge(&mut self, callee: &Callee, settings: &CallSettings) -> Arc<Edge> {
         let policy = settings.call_policy();
         let mut faults = policy.faults.faults().to_vec();
         faults.extend(self.with.faults.iter().filter(|rule| rule.concerns(callee)).map(|rule| rule.fault));
@@ -328,7 +323,6 @@ impl Making<'_> {
             faults: Plan::new(faults),
             // Who marks its tries tries again itself.
             cross_hop: CrossHop::AnyTry,
-            retry: if route.fault.is_some() { RetrySettings::none() } else { policy.retry.clone() },
             ..policy
         };
         let edge = Edge::with(policy, self.parts(callee, &settings.keys));
