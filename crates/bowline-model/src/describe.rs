@@ -136,24 +136,20 @@ impl fmt::Display for Span {
         let micros = self.0.as_micros();
         let millis = self.0.as_millis();
         let seconds = self.0.as_secs();
+        let tenth = micros / 100 % 10;
         match micros {
             0 => f.write_str("0 ms"),
             1..1_000 => write!(f, "{micros} us"),
             // Below ten milliseconds a tenth still tells something.
-            1_000..10_000 if !micros.is_multiple_of(1_000) && micros / 100 % 10 != 0 => {
-                write!(f, "{millis}.{} ms", micros / 100 % 10)
-            }
+            1_000..10_000 if tenth != 0 => write!(f, "{millis}.{tenth} ms"),
             1_000..1_000_000 => write!(f, "{millis} ms"),
             // Below ten seconds milliseconds still tell something, as in a sum of back-offs.
-            1_000_000..10_000_000 => {
-                let rest = millis % 1_000;
-                match rest {
-                    0 => write!(f, "{seconds} s"),
-                    _ if rest % 100 == 0 => write!(f, "{seconds}.{} s", rest / 100),
-                    _ if rest % 10 == 0 => write!(f, "{seconds}.{:02} s", rest / 10),
-                    _ => write!(f, "{seconds}.{rest:03} s"),
-                }
-            }
+            1_000_000..10_000_000 => match millis % 1_000 {
+                0 => write!(f, "{seconds} s"),
+                rest if rest.is_multiple_of(100) => write!(f, "{seconds}.{} s", rest / 100),
+                rest if rest.is_multiple_of(10) => write!(f, "{seconds}.{:02} s", rest / 10),
+                rest => write!(f, "{seconds}.{rest:03} s"),
+            },
             // Two minutes is where people stop counting seconds.
             10_000_000..120_000_000 => write!(f, "{seconds} s"),
             _ if seconds < 2 * 3_600 => write!(f, "{} min", seconds / 60),

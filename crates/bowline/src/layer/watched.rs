@@ -134,7 +134,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.body.as_ref().is_none_or(|body| body.is_end_stream())
+        self.first.is_none() && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {

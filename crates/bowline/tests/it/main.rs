@@ -1,6 +1,7 @@
 //! The library as its users meet it. One binary, because each one links everything again.
 
 mod calls;
+mod format;
 mod grpc;
 mod layers;
 mod link;

@@ -3,8 +3,9 @@
 use super::json::{Fields, FormatError, Object, message};
 use bowline_model::Instant;
 use bowline_model::decision::{Decision, FaultKind, TryEnd};
-use bowline_model::describe::{describe, word};
+use bowline_model::describe::{describe, span, word};
 use serde_json::Value;
+use std::fmt;
 use std::time::Duration;
 
 /// What one process tells: counters of all its guards, and the trails since the report before.
@@ -172,6 +173,50 @@ impl TrailReport {
             .with("dropped", self.dropped)
             .with_list("lines", self.lines.iter().map(Line::write).collect())
             .into()
+    }
+}
+
+/// As `bowline explain` prints it: what came of the call, then each decision with its time.
+///
+/// ```
+/// use bowline::link::format::{Line, TrailReport};
+///
+/// let trail = TrailReport {
+///     name: "inventory".into(),
+///     end: "not safe to repeat".into(),
+///     outcome: "unknown".into(),
+///     took_us: 80_400,
+///     tries: 1,
+///     values: "design/policies.yaml:8".into(),
+///     lines: vec![
+///         Line { text: "deadline 300 ms (policy)".into(), ..Line::default() },
+///         Line { at_us: 300, text: "try 1 -> inventory, 80 ms at most".into(), ..Line::default() },
+///         Line { at_us: 80_400, text: "try 1 timed out after 80 ms: outcome unknown".into(), ..Line::default() },
+///         Line { at_us: 80_400, text: "no retry: not safe to repeat".into(), ..Line::default() },
+///     ],
+///     ..TrailReport::default()
+/// };
+/// assert_eq!(trail.to_string(), "\
+/// inventory   not safe to repeat after 80 ms   1 try, outcome unknown   values from design/policies.yaml:8
+///      0.0 ms  deadline 300 ms (policy)
+///      0.3     try 1 -> inventory, 80 ms at most
+///     80.4     try 1 timed out after 80 ms: outcome unknown
+///     80.4     no retry: not safe to repeat");
+/// ```
+impl fmt::Display for TrailReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, end, outcome, tries, values, .. } = self;
+        let took = span(Duration::from_micros(self.took_us));
+        let noun = if *tries == 1 { "try" } else { "tries" };
+        write!(f, "{name}   {end} after {took}   {tries} {noun}, outcome {outcome}   values from {values}")?;
+        for (index, line) in self.lines.iter().enumerate() {
+            let unit = if index == 0 { "ms" } else { "  " };
+            write!(f, "\n  {:>6}.{} {unit}  {}", line.at_us / 1_000, line.at_us / 100 % 10, line.text)?;
+        }
+        if self.dropped > 0 {
+            write!(f, "\n  and {} decisions more than a trail keeps", self.dropped)?;
+        }
+        Ok(())
     }
 }
 
