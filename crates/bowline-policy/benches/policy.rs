@@ -9,7 +9,8 @@ use bowline_policy::{
     Ask, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, Call, CallPolicy, Edge, RateSettings,
     Report, RetrySettings, Step,
 };
-use criterion::{Criterion, black_box};
+use criterion::Criterion;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -97,12 +97,20 @@ pub enum Admission {
 #[must_use = "a lease that is not settled or given back keeps its place until it expires"]
 pub struct Lease {
     /// Answers of another cycle than the breaker's own count for nothing.
-    cycle: u64,
+    cycle: u32,
     /// Which probe of the cycle, if it is one.
     probe: Option<u64>,
 }
 
 impl Lease {
+    /// Cycles are counted in 31 bits and begin again after two thousand million, which no answer outlives.
+    pub(crate) const CYCLE_MAX: u32 = u32::MAX >> 1;
+
+    /// The lease of a try that is no probe.
+    pub(crate) const fn of(cycle: u32) -> Self {
+        Self { cycle, probe: None }
+    }
+
     /// Whether this is a probe.
     #[must_use]
     pub const fn is_probe(&self) -> bool {
@@ -143,7 +151,7 @@ pub struct Breaker {
     settings: BreakerSettings,
     phase: Phase,
     /// Counts the changes of state after which older answers mean nothing.
-    cycle: u64,
+    cycle: u32,
     /// How often it opened since it was last whole.
     openings: u32,
     /// Failures since the last success.
@@ -333,6 +341,32 @@ impl Breaker {
     }
 }
 
+/// What is true of a breaker that is closed and has nothing bad in its window: a success changes nothing but
+/// the count, and no rule can open it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quiet {
+    pub(crate) cycle: u32,
+    /// Tries in the window.
+    pub(crate) calls: u32,
+    /// The end of the window's newest bucket.
+    pub(crate) until: Instant,
+}
+
+// === what a shared breaker may do beside its lock ===
+
+impl Breaker {
+    pub(crate) fn quiet(&self) -> Option<Quiet> {
+        let Counts { calls, failures, slow } = self.window.sum();
+        let quiet = self.phase == Phase::Closed && failures == 0 && slow == 0 && self.in_a_row == 0;
+        quiet.then(|| Quiet { cycle: self.cycle, calls, until: self.window.ends() })
+    }
+
+    /// Counts successes that came while it was quiet.
+    pub(crate) fn count_good(&mut self, calls: u32) {
+        self.window.add(Counts { calls, failures: 0, slow: 0 });
+    }
+}
+
 // === inside ===
 
 impl Breaker {
@@ -392,7 +426,7 @@ impl Breaker {
 
     /// A new cycle: what is still under way belongs to the old one.
     fn forget(&mut self) {
-        self.cycle += 1;
+        self.cycle = self.cycle.wrapping_add(1) & Lease::CYCLE_MAX;
         self.in_a_row = 0;
         self.window.clear();
         self.probes.out.clear();
@@ -553,7 +587,7 @@ mod tests {
         /// Opens it and waits until it may be probed.
         fn half_open(settings: BreakerSettings) -> Self {
             let mut bench = bench(settings);
-            bench.calls(&[Health::Bad; 3]);
+            bench.calls(&[Bad; 3]);
             bench.pass(SECOND);
             assert_eq!(bench.state(), BreakerState::HalfOpen);
             bench

@@ -101,8 +101,6 @@ pub struct Call {
     held: Held,
     ask: Ask,
     phase: Phase,
-    /// Tries sent.
-    tries: u32,
     /// The wait before the last try.
     previous: Duration,
     last: Option<TryEnd>,
@@ -136,13 +134,11 @@ impl Call {
         rng: &mut impl Random,
         seen: &mut impl Observer,
     ) -> (Self, Step) {
-        edge.counters().call_begun();
         let mut call = Self {
             held: Held::nothing(Arc::clone(edge)),
             ask,
             // Until the first step is known: as if it had slept and could be sent.
             phase: Phase::Sleeping { until: ask.now },
-            tries: 0,
             previous: Duration::ZERO,
             last: None,
             unknown: false,
@@ -200,7 +196,7 @@ impl Call {
             Verdict::Again { after, why } => {
                 self.held.retrying = true;
                 self.held.edge.counters().retry_allowed(why);
-                seen.decided(now, Decision::RetryScheduled { number: self.tries + 1, after, why });
+                seen.decided(now, Decision::RetryScheduled { number: self.held.tries + 1, after, why });
                 self.previous = after;
                 let until = now + after;
                 self.phase = Phase::Sleeping { until };
@@ -231,7 +227,7 @@ impl Call {
     /// Tries sent so far.
     #[must_use]
     pub const fn tries(&self) -> u32 {
-        self.tries
+        self.held.tries
     }
 
     /// What it began with.
@@ -326,12 +322,11 @@ impl Call {
                 }
             }
         }
-        self.tries += 1;
-        let number = self.tries;
+        self.held.tries += 1;
+        let number = self.held.tries;
         if number == 1 {
             self.held.begin_counting(now);
         }
-        self.held.edge.counters().try_sent();
         let injection = self.held.edge.policy().faults.decide(self.ask.seed, number);
         let host = self.host_of(number);
         injected(now, number, &injection, seen);
@@ -344,10 +339,10 @@ impl Call {
     fn judge(&self, now: Instant, report: Report, rng: &mut impl Random) -> Verdict {
         let policy = self.held.edge.policy();
         let finished = Finished {
-            number: self.tries,
+            number: self.held.tries,
             report,
             repeatable: self.ask.repeatable,
-            untried_host: self.tries < u32::from(self.ask.hosts),
+            untried_host: self.held.tries < u32::from(self.ask.hosts),
             forbidden: self.forbidden,
             retried_elsewhere: policy.cross_hop.retried_elsewhere(self.ask.arrived_try),
             remaining: self.ask.deadline.remaining(now),
@@ -392,7 +387,7 @@ impl Call {
             seen.decided(now, Decision::GaveUp { reason, remaining: self.ask.deadline.remaining(now) });
         }
         self.held.end(reason);
-        let end = End { reason, outcome, tries: self.tries, last: self.last, retry_after };
+        let end = End { reason, outcome, tries: self.held.tries, last: self.last, retry_after };
         self.phase = Phase::Over(end);
         Step::End(end)
     }
@@ -418,6 +413,8 @@ struct Held {
     counted: bool,
     /// Whether it counts among the budget's retries.
     retrying: bool,
+    /// Tries sent.
+    tries: u32,
     /// Whether its end was counted.
     ended: bool,
 }
@@ -431,7 +428,15 @@ enum Place {
 
 impl Held {
     const fn nothing(edge: Arc<Edge>) -> Self {
-        Self { edge, place: Place::Outside, lease: None, counted: false, retrying: false, ended: false }
+        Self {
+            edge,
+            place: Place::Outside,
+            lease: None,
+            counted: false,
+            retrying: false,
+            tries: 0,
+            ended: false,
+        }
     }
 
     fn begin_counting(&mut self, now: Instant) {
@@ -459,7 +464,7 @@ impl Held {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.edge.counters().call_ended(reason);
+        self.edge.counters().call_ended(reason, self.tries);
         if let Some((breaker, lease)) = self.take_lease() {
             breaker.give_back(lease);
         }

@@ -4,16 +4,19 @@ use crate::conditions::ALL as CONDITIONS;
 use bowline_model::decision::{GiveUp, RetryWhy};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What one edge's calls have done so far. Each number only ever grows.
+/// What one edge's calls have done so far. Each number only ever grows. A call is counted when it ends.
 ///
 /// They are counts for people and dashboards and decide nothing, so they are read and written in no
 /// particular order with each other.
 #[derive(Debug)]
 pub struct Counters {
-    calls: AtomicU64,
+    /// Calls that were done with their first try. Nearly all are, and all there is to count of them is one.
+    at_once: AtomicU64,
+    /// Tries of all other calls.
     tries: AtomicU64,
     /// Two reasons of our own, then one for each condition.
     retries: [AtomicU64; 2 + CONDITIONS.len()],
+    /// All other calls.
     ends: [AtomicU64; ENDS.len()],
 }
 
@@ -39,53 +42,61 @@ const ENDS: [GiveUp; 17] = [
 ];
 
 impl Counters {
-    /// Calls begun.
+    /// Calls.
     #[must_use]
     pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+        let others: u64 = self.ends.iter().map(get).sum();
+        get(&self.at_once) + others
     }
 
     /// Tries sent.
     #[must_use]
     pub fn tries(&self) -> u64 {
-        self.tries.load(Ordering::Relaxed)
+        get(&self.at_once) + get(&self.tries)
     }
 
     /// Retries allowed, by the reason that allowed them; reasons that never did are left out.
     pub fn retries(&self) -> impl Iterator<Item = (RetryWhy, u64)> + '_ {
         let own = [RetryWhy::Refused, RetryWhy::Idempotent];
         let reasons = own.into_iter().chain(CONDITIONS.into_iter().map(RetryWhy::RetryOn));
-        happened(reasons, &self.retries)
+        reasons.zip(&self.retries).map(|(why, count)| (why, get(count))).filter(|(_, count)| 0 < *count)
     }
 
-    /// Calls ended, by the reason that ended them; reasons that never did are left out. A call that was
-    /// dropped before its end counts as cancelled.
+    /// Calls, by the reason that ended them; reasons that never did are left out. A call that was dropped
+    /// before its end counts as cancelled.
     pub fn ends(&self) -> impl Iterator<Item = (GiveUp, u64)> + '_ {
-        happened(ENDS.into_iter(), &self.ends)
-    }
-
-    #[inline]
-    pub(crate) fn call_begun(&self) {
-        add(&self.calls);
-    }
-
-    #[inline]
-    pub(crate) fn try_sent(&self) {
-        add(&self.tries);
+        let counts = ENDS.into_iter().zip(&self.ends).map(|(reason, count)| match reason {
+            GiveUp::Done => (reason, get(count) + get(&self.at_once)),
+            _ => (reason, get(count)),
+        });
+        counts.filter(|(_, count)| 0 < *count)
     }
 
     pub(crate) fn retry_allowed(&self, why: RetryWhy) {
-        add(&self.retries[match why {
-            RetryWhy::Refused => 0,
-            RetryWhy::Idempotent => 1,
-            RetryWhy::RetryOn(condition) => 2 + condition as usize,
-        }]);
+        add(
+            &self.retries[match why {
+                RetryWhy::Refused => 0,
+                RetryWhy::Idempotent => 1,
+                RetryWhy::RetryOn(condition) => 2 + condition as usize,
+            }],
+            1,
+        );
     }
 
+    /// A call ended for this reason after so many tries.
     #[inline]
-    pub(crate) fn call_ended(&self, reason: GiveUp) {
+    pub(crate) fn call_ended(&self, reason: GiveUp, tries: u32) {
+        if reason == GiveUp::Done && tries == 1 {
+            add(&self.at_once, 1);
+        } else {
+            self.call_ended_otherwise(reason, tries);
+        }
+    }
+
+    fn call_ended_otherwise(&self, reason: GiveUp, tries: u32) {
+        add(&self.tries, tries.into());
         if let Some(count) = self.ends.get(reason as usize) {
-            add(count);
+            add(count, 1);
         }
     }
 }
@@ -93,7 +104,7 @@ impl Counters {
 impl Default for Counters {
     fn default() -> Self {
         Self {
-            calls: AtomicU64::new(0),
+            at_once: AtomicU64::new(0),
             tries: AtomicU64::new(0),
             retries: [const { AtomicU64::new(0) }; 2 + CONDITIONS.len()],
             ends: [const { AtomicU64::new(0) }; ENDS.len()],
@@ -102,12 +113,12 @@ impl Default for Counters {
 }
 
 #[inline]
-fn add(count: &AtomicU64) {
-    count.fetch_add(1, Ordering::Relaxed);
+fn add(count: &AtomicU64, n: u64) {
+    count.fetch_add(n, Ordering::Relaxed);
 }
 
-fn happened<R>(reasons: impl Iterator<Item = R>, counts: &[AtomicU64]) -> impl Iterator<Item = (R, u64)> {
-    reasons.zip(counts).map(|(reason, count)| (reason, count.load(Ordering::Relaxed))).filter(|(_, n)| 0 < *n)
+fn get(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
 }
 
 #[cfg(test)]
@@ -118,7 +129,7 @@ mod tests {
     fn every_reason_is_counted_under_its_own_name() {
         let counters = Counters::default();
         for (index, reason) in ENDS.into_iter().enumerate() {
-            (0..=index).for_each(|_| counters.call_ended(reason));
+            (0..=index).for_each(|tries| counters.call_ended(reason, tries as u32));
         }
         assert!(counters.ends().eq(ENDS.into_iter().zip(1..)));
         for condition in CONDITIONS {
