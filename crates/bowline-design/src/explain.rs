@@ -303,6 +303,43 @@ fn repeatable(idempotent: &Sourced<Idempotency>, asked: &Asked<'_>) -> Line {
     Line::new("repeatable", value.to_owned(), idempotent)
 }
 
+impl Design {
+    /// What a route does, in one line.
+    #[must_use]
+    pub fn describe(&self, route: &Route) -> String {
+        match &route.action {
+            Action::Redirect(redirect) => {
+                let mut text = format!("redirect {}", redirect.status);
+                if let Some(authority) = &redirect.authority {
+                    let _ = write!(text, " to authority {authority}");
+                }
+                if let Some(uri) = &redirect.uri {
+                    let _ = write!(text, " to {uri}");
+                }
+                text
+            }
+            Action::Respond { status, .. } => format!("answer {status}"),
+            Action::Forward { destinations, .. } => {
+                let each = destinations.iter().map(|each| {
+                    let destination = &each.destination;
+                    let mut text = self.service(destination.service).host().to_owned();
+                    if let Some(subset) = &destination.subset {
+                        let _ = write!(text, " subset {subset}");
+                    }
+                    if let Some(port) = destination.port {
+                        let _ = write!(text, " port {port}");
+                    }
+                    if destinations.len() > 1 {
+                        let _ = write!(text, " weight {}", each.weight);
+                    }
+                    text
+                });
+                format!("to {}", each.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
 impl Explanation {
     /// The explanation for a person.
     #[must_use]

@@ -5,13 +5,11 @@
 
 mod compare;
 
-use crate::explain::Door;
 use crate::kinds::route_tests::RouteTest as Written;
 use crate::mistake::{Place, Spot};
 use crate::resolved::Design;
-use crate::routing::{Action, Asked, Found, Route, Table, host};
+use crate::routing::{Asked, Found, Table, host};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use std::fmt::Write;
 
 /// One route test of a design.
 #[derive(Clone, Debug)]
@@ -110,7 +108,7 @@ fn run_request(design: &Design, test: &Spot<Written>, authority: &str, method: &
     let gateway = written.gateway.as_ref().map(|gateway| gateway.value.as_str());
     let found = find(design, &asked, gateway, written.port.is_some());
     ran.route = found.map(|found| (found.route.name.to_string(), found.route.place.clone()));
-    ran.got = found.map_or_else(|| "no route: 404".to_owned(), |found| describe(design, found.route));
+    ran.got = found.map_or_else(|| "no route: 404".to_owned(), |found| design.describe(found.route));
     let wants = test.want_match.as_ref().is_none_or(|wants| wants.value);
     let differs = match found {
         None => vec!["no route is met".to_owned()],
@@ -150,47 +148,5 @@ fn find<'d>(
     match gateway {
         Some(_) => found,
         None => found.or_else(|| at(&design.mesh, asked.port)),
-    }
-}
-
-impl Door<'_> {
-    /// What a route does, in one line.
-    #[must_use]
-    pub fn describe(design: &Design, route: &Route) -> String {
-        describe(design, route)
-    }
-}
-
-/// What a route does, in one line.
-fn describe(design: &Design, route: &Route) -> String {
-    match &route.action {
-        Action::Redirect(redirect) => {
-            let mut text = format!("redirect {}", redirect.status);
-            if let Some(authority) = &redirect.authority {
-                let _ = write!(text, " to authority {authority}");
-            }
-            if let Some(uri) = &redirect.uri {
-                let _ = write!(text, " to {uri}");
-            }
-            text
-        }
-        Action::Respond { status, .. } => format!("answer {status}"),
-        Action::Forward { destinations, .. } => {
-            let each = destinations.iter().map(|each| {
-                let destination = &each.destination;
-                let mut text = design.service(destination.service).host().to_owned();
-                if let Some(subset) = &destination.subset {
-                    let _ = write!(text, " subset {subset}");
-                }
-                if let Some(port) = destination.port {
-                    let _ = write!(text, " port {port}");
-                }
-                if destinations.len() > 1 {
-                    let _ = write!(text, " weight {}", each.weight);
-                }
-                text
-            });
-            format!("to {}", each.collect::<Vec<_>>().join(", "))
-        }
     }
 }

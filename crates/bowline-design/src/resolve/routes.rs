@@ -10,7 +10,7 @@ use crate::kinds::virtual_service::{
 };
 use crate::kinds::{Doc, VirtualService};
 use crate::mistake::{Place, Spot};
-use crate::resolved::{PlannedCall, Service, ServiceId};
+use crate::resolved::{Operation, PlannedCall, Service, ServiceId};
 use crate::routing::headers::{HeaderPut, HeaderSide};
 use crate::routing::redirect::RedirectPort;
 use crate::routing::{
@@ -80,15 +80,16 @@ fn route(
         abort: settings::abort(fault, findings),
         place: fault.place.clone(),
     });
+    let conditions: Vec<_> = rule
+        .matches
+        .iter()
+        .map(|written| conditions::condition(written, namespace, seen.proxies, findings))
+        .collect();
     Route {
         name: name.into(),
         place: rule.place.clone(),
-        conditions: rule
-            .matches
-            .iter()
-            .map(|written| conditions::condition(written, namespace, seen.proxies, findings))
-            .collect(),
-        action: action(seen, rule, index, &own, faults_inside, voices, findings),
+        action: action(seen, (rule, index, &conditions), &own, faults_inside, voices, findings),
+        conditions,
         timeout: settings::timeout(rule, faults_inside),
         headers: own,
         fault,
@@ -100,8 +101,7 @@ fn route(
 
 fn action(
     seen: Seen<'_>,
-    rule: &Spot<HttpRoute>,
-    index: usize,
+    (rule, index, conditions): (&Spot<HttpRoute>, usize, &[Condition]),
     own: &HeaderOps,
     faults_inside: bool,
     voices: Voices<'_>,
@@ -150,7 +150,7 @@ fn action(
             route_names: &names,
             faults_inside,
         };
-        let calls = planned(voices, destination.service, caller, findings);
+        let calls = planned(voices, destination.service, conditions, caller, findings);
         let weight = if several { weight } else { 1 };
         destinations.push(Weighted { weight, destination, headers, calls });
     }
@@ -158,21 +158,37 @@ fn action(
     Action::Forward { destinations, rewrite }
 }
 
-/// The calls that a destination can become.
+/// The calls that a destination can become. An operation that the route's conditions keep out is planned
+/// like a request that is none: what a policy says of it is not said of this route.
 fn planned<'c>(
     voices: Voices<'_>,
     service: ServiceId,
+    conditions: &[Condition],
     caller: impl Fn(Option<usize>) -> Caller<'c>,
     findings: &mut Findings,
 ) -> Vec<PlannedCall> {
-    let operations = (0..voices.services.get(service).operations.len()).map(Some);
+    let undeclared = Arc::new(voices.settings(&caller(None), findings));
+    let operations = voices.services.get(service).operations.iter().enumerate();
     operations
-        .chain([None])
-        .map(|operation| {
-            let settings = Arc::new(voices.settings(&caller(operation), findings));
-            PlannedCall { operation, settings }
+        .map(|(index, operation)| {
+            let settings = match may_carry(conditions, operation) {
+                true => Arc::new(voices.settings(&caller(Some(index)), findings)),
+                false => Arc::clone(&undeclared),
+            };
+            PlannedCall { operation: Some(index), settings }
         })
+        .chain([PlannedCall { operation: None, settings: Arc::clone(&undeclared) }])
         .collect()
+}
+
+/// Whether a request that meets one of `conditions` may be `operation`. Only the method is asked: the path
+/// of an operation is its service's, which a rewrite may have made from any other.
+fn may_carry(conditions: &[Condition], operation: &Operation) -> bool {
+    let Some((method, _)) = &operation.http else { return true };
+    let lets_in = |condition: &Condition| {
+        condition.method.as_ref().is_none_or(|wanted| wanted.matches(method.as_str()))
+    };
+    conditions.is_empty() || conditions.iter().any(lets_in)
 }
 
 /// The route that Istio makes for a service that no rule speaks for.
@@ -188,7 +204,7 @@ pub(super) fn default_route(service: ServiceId, voices: Voices<'_>, findings: &m
         route_names: &[],
         faults_inside: false,
     };
-    let calls = planned(voices, service, caller, findings);
+    let calls = planned(voices, service, &[], caller, findings);
     let place = voices.services.get(service).place.clone();
     let weighted = Weighted { weight: 1, destination, headers: HeaderOps::default(), calls };
     Route {
@@ -529,5 +545,43 @@ mod tests {
         }
         assert_eq!(base64("Zg=$"), None);
         assert_eq!(base64("Z"), None);
+    }
+
+    #[test]
+    fn a_policy_of_an_operation_is_not_said_of_a_route_that_keeps_it_out() {
+        let design = |method: &str| {
+            let yaml = format!(
+                r#"
+apiVersion: bowline.dev/v1alpha1
+kind: Service
+metadata: {{ name: inventory }}
+spec:
+  endpoints: [ {{ address: "127.0.0.1:7103" }} ]
+  operations:
+  - {{ name: allocate, http: {{ method: POST, path: /allocations }} }}
+  - {{ name: stock, http: {{ method: GET, path: /stock }} }}
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Policy
+metadata: {{ name: allocations }}
+spec:
+  targets: [ {{ operation: inventory.allocate }} ]
+  retry: {{ tries: 3 }}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{ name: stock }}
+spec:
+  hosts: [ shop.example ]
+  http:
+  - match: [ {{ method: {{ exact: {method} }} }} ]
+    route: [ {{ destination: {{ host: inventory }} }} ]
+    retries: {{ attempts: 3 }}
+"#
+            );
+            crate::load(&[crate::Text { name: "design.yaml".into(), text: yaml }])
+        };
+        assert!(design("GET").is_ok());
+        assert_eq!(design("POST").unwrap_err()[0].code, "said-twice");
     }
 }

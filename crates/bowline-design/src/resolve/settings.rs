@@ -12,7 +12,7 @@ use super::rules::{Rules, Traffic};
 use super::services::Services;
 use crate::kinds::virtual_service::{HttpFault, HttpRetry, HttpRoute};
 use crate::mistake::Spot;
-use crate::resolved::{CallSettings, EdgeKeys, Idempotency, ServiceId, Source, Sourced, TryPlan};
+use crate::resolved::{CallSettings, EdgeKeys, Idempotency, ServiceId, Sourced, TryPlan};
 use bowline_fault::{Fault, Kind, Percent};
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::{Backoff, BudgetSettings, Conditions, RetryRule};
@@ -124,9 +124,7 @@ impl Voices<'_> {
                 Some(operation) if operation.idempotent.from.place().is_some() => {
                     operation.idempotent.clone()
                 }
-                _ => {
-                    idempotency(caller, &policies, operation.map(|operation| &operation.idempotent), findings)
-                }
+                _ => idempotency(&policies, operation.map(|operation| &operation.idempotent), findings),
             },
             pending: operation.is_some_and(|operation| operation.pending),
             outlier: traffic.ejection(),
@@ -145,9 +143,9 @@ impl Voices<'_> {
     }
 }
 
-/// A route's timeout. Istio has none where none is written or zero is, and none beside a fault.
+/// A route's timeout. Istio has none where none is written, and none beside a fault.
 pub(super) fn timeout(route: &HttpRoute, faults_inside: bool) -> Option<Sourced<Duration>> {
-    let timeout = route.timeout.as_ref().filter(|timeout| !timeout.value.is_zero())?;
+    let timeout = route.timeout.as_ref()?;
     let switched_off = route.fault.is_some() && !faults_inside;
     (!switched_off).then(|| Sourced::written(timeout.value, timeout.place.clone()))
 }
@@ -156,11 +154,8 @@ fn edge_deadline(
     caller: &Caller<'_>,
     deadlines: &[(DeadlineSource, Sourced<Duration>)],
 ) -> Option<Sourced<Duration>> {
-    let switched_off = caller
-        .route
-        .is_some_and(|route| route.timeout.as_ref().is_some_and(|timeout| timeout.value.is_zero()));
-    let stamps = caller.layer == Layer::Edge && deadlines.is_empty() && !switched_off;
     let why = "the edge gives a call that nobody gave a deadline 30 s";
+    let stamps = caller.layer == Layer::Edge && deadlines.is_empty();
     stamps.then(|| Sourced::default(EDGE_DEADLINE, why))
 }
 
@@ -283,12 +278,10 @@ fn named(retries: &Spot<HttpRetry>, findings: &mut Findings) -> Sourced<RetryRul
 
 /// Whether the call may be repeated, where its operation does not say.
 fn idempotency(
-    caller: &Caller<'_>,
     policies: &[(Rank, &Policy)],
     unsaid: Option<&Sourced<Idempotency>>,
     findings: &mut Findings,
 ) -> Sourced<Idempotency> {
-    let _ = caller;
     match choose(policies, "whether it may be repeated", |policy| policy.idempotent.as_ref(), None, findings)
     {
         Some(word) => word.value.clone(),
@@ -395,5 +388,4 @@ pub(super) fn settle(
             operation.settings = settings;
         }
     }
-    let _ = Source::Default("");
 }

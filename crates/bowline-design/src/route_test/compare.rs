@@ -1,6 +1,5 @@
 //! What a test expects, beside what a route does. Only what a test names is compared.
 
-use crate::explain::Door;
 use crate::format::format_duration;
 use crate::kinds::route_tests::RouteTest;
 use crate::kinds::virtual_service::{HeaderOperations, HttpRouteDestination};
@@ -54,7 +53,7 @@ fn destinations(design: &Design, test: &RouteTest, route: &Route, differs: &mut 
         let wanted = test.route.iter().any(|expected| is(design, expected, each, found.len()));
         unless(
             wanted || !differs.is_empty(),
-            || format!("{}, which is not expected", Door::describe(design, route)),
+            || format!("{}, which is not expected", design.describe(route)),
             differs,
         );
     }
