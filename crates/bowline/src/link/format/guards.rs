@@ -3,7 +3,6 @@
 use super::json::{Fields, FormatError, Object, message, ms, number};
 use crate::settings::{Idempotency, Settings};
 use bowline_fault::{Fault, Kind, Percent, Plan};
-use bowline_model::decision::RetryOn;
 use bowline_policy::{
     Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, ConcurrentBudget, Conditions,
     CrossHop, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
@@ -219,30 +218,10 @@ fn write_backoff(backoff: Backoff) -> Option<Object> {
 
 /// Istio's own spelling: conditions and status codes, with commas between.
 fn write_conditions(conditions: &Conditions) -> String {
-    let named = CONDITIONS.into_iter().filter(|condition| conditions.contains(*condition));
-    let words = named.map(|condition| condition.as_str().to_owned());
+    let words = conditions.iter().map(|condition| condition.as_str().to_owned());
     let codes = conditions.codes().iter().map(u16::to_string);
     words.chain(codes).collect::<Vec<_>>().join(",")
 }
-
-const CONDITIONS: [RetryOn; 16] = [
-    RetryOn::FiveXx,
-    RetryOn::GatewayError,
-    RetryOn::Reset,
-    RetryOn::ResetBeforeRequest,
-    RetryOn::ConnectFailure,
-    RetryOn::Retriable4xx,
-    RetryOn::RefusedStream,
-    RetryOn::RetriableStatusCodes,
-    RetryOn::RetriableHeaders,
-    RetryOn::EnvoyRatelimited,
-    RetryOn::Http3PostConnectFailure,
-    RetryOn::Cancelled,
-    RetryOn::DeadlineExceeded,
-    RetryOn::Internal,
-    RetryOn::ResourceExhausted,
-    RetryOn::Unavailable,
-];
 
 fn read_cross_hop(word: &str) -> Option<CrossHop> {
     [CrossHop::SecondTries, CrossHop::AnyTry, CrossHop::Ignored]
