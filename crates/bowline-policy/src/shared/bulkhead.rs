@@ -89,12 +89,15 @@ impl SharedBulkhead {
         if queue.take_grant(ticket) {
             return true;
         }
-        if let Some(waiter) = queue.waiter(ticket) {
-            match &mut waiter.waker {
-                Some(known) if known.will_wake(waker) => (),
-                unknown => *unknown = Some(waker.clone()),
-            }
-        }
+        let replaced = match queue.waiter(ticket).map(|waiter| &mut waiter.waker) {
+            Some(Some(known)) if known.will_wake(waker) => None,
+            Some(known) => known.replace(waker.clone()),
+            None => None,
+        };
+        drop(queue);
+        // A waker may be the last that holds its task, and the task may hold a call of this bulkhead:
+        // dropping it under the lock could ask for the lock again.
+        drop(replaced);
         false
     }
 
@@ -109,12 +112,18 @@ impl SharedBulkhead {
         if queue.take_grant(ticket) {
             drop(queue);
             self.leave();
-        } else if queue.remove(ticket) {
+            return;
+        }
+        let gone = queue.remove(ticket);
+        if gone.is_some() {
             self.change(|bulkhead| {
                 bulkhead.give_up();
                 Some(())
             });
         }
+        // As in `poll`: not under the lock.
+        drop(queue);
+        drop(gone);
     }
 
     /// A call that was under way leaves.
@@ -203,9 +212,9 @@ impl Queue {
         self.waiting.get_mut(place)
     }
 
-    fn remove(&mut self, ticket: u64) -> bool {
+    fn remove(&mut self, ticket: u64) -> Option<Waiter> {
         let place = self.waiting.binary_search_by_key(&ticket, |waiter| waiter.ticket);
-        place.ok().and_then(|place| self.waiting.remove(place)).is_some()
+        self.waiting.remove(place.ok()?)
     }
 }
 
@@ -266,6 +275,29 @@ mod tests {
         assert!(bulkhead.is_granted(second));
         bulkhead.leave();
         assert_eq!((bulkhead.running(), bulkhead.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn a_waker_that_holds_a_call_may_be_dropped_at_any_time() {
+        /// Gives its ticket up when nobody holds it any more, as a task that holds a call does.
+        struct Task(std::sync::Arc<SharedBulkhead>, u64);
+        impl std::task::Wake for Task {
+            fn wake(self: std::sync::Arc<Self>) {}
+        }
+        impl Drop for Task {
+            fn drop(&mut self) {
+                self.0.give_up(self.1);
+            }
+        }
+        let bulkhead = std::sync::Arc::new(bulkhead(1, 3));
+        bulkhead.arrive();
+        let (first, second) = (waits(&bulkhead), waits(&bulkhead));
+        let task = |ticket| Waker::from(std::sync::Arc::new(Task(std::sync::Arc::clone(&bulkhead), ticket)));
+        bulkhead.poll(first, &task(second));
+        bulkhead.poll(first, &task(u64::MAX));
+        assert_eq!(bulkhead.waiting(), 1, "replacing the first waker dropped the task of the second");
+        bulkhead.give_up(first);
+        assert_eq!(bulkhead.waiting(), 0);
     }
 
     #[test]

@@ -74,3 +74,11 @@ fn the_counters_tell_calls_tries_retries_and_ends_apart() {
     let ends: Vec<_> = counters.ends().collect();
     assert_eq!(ends, [(GiveUp::Done, 1), (GiveUp::NotSafe, 1), (GiveUp::Cancelled, 1)]);
 }
+
+#[test]
+fn calls_and_edges_go_between_threads() {
+    fn goes<T: Send + Sync>() {}
+    goes::<bowline_policy::Call>();
+    goes::<bowline_policy::Permit>();
+    goes::<Edge>();
+}
