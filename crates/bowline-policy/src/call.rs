@@ -370,7 +370,7 @@ impl Call {
         retry_after: Option<Duration>,
         seen: &mut impl Observer,
     ) -> Step {
-        // Whatever was tried before was refused, or this try would not have followed; unless unknown.
+        // This try surely had no effect; one before it may have had.
         let outcome = self.outcome_with(Outcome::Refused);
         self.end(now, reason, outcome, retry_after, seen)
     }
