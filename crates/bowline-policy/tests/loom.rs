@@ -247,7 +247,7 @@ fn a_place_granted_to_who_goes_away_is_not_lost() {
         match stays.join().unwrap() {
             Arrived::Enters { .. } => (),
             Arrived::Waits { ticket, .. } => {
-                assert!(bulkhead.is_granted(ticket), "it waits beside a free place")
+                assert!(bulkhead.is_granted(ticket), "it waits beside a free place");
             }
             Arrived::Refused => panic!("there was room"),
         }
