@@ -18,6 +18,8 @@ const PROPTEST_CASES: &str = "20480";
 /// Each loom test may look at interleavings for so many seconds; without a bound on preemptions some
 /// have more of them than a night has seconds.
 const LOOM_SECONDS: &str = "600";
+/// More preemptions than any of the models has places for.
+const LOOM_PREEMPTIONS: &str = "1000";
 
 const STEPS: &[Step] = &[
     Step { name: "properties", about: "every property, 20,480 random cases", run: properties },
@@ -56,6 +58,7 @@ fn properties(root: &Path) -> Result<String, Stop> {
 
 fn loom(root: &Path) -> Result<String, Stop> {
     let args = ["test", "-p", "bowline-policy", "--features", "loom", "--test", "loom"];
-    run::run(run::cargo(root, &args).env("LOOM_MAX_DURATION", LOOM_SECONDS))?;
+    let mut command = run::cargo(root, &args);
+    run::run(command.env("LOOM_MAX_PREEMPTIONS", LOOM_PREEMPTIONS).env("LOOM_MAX_DURATION", LOOM_SECONDS))?;
     Ok(format!("no bound on preemptions, at most {LOOM_SECONDS} s a test"))
 }

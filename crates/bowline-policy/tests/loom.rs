@@ -1,7 +1,8 @@
 //! The shared machines under every interleaving of a few threads.
 //!
 //! `cargo test -p bowline-policy --features loom --test loom`. Each model bounds how often a thread may be
-//! preempted; loom's own finding is that most mistakes show with two or three.
+//! preempted; loom's own finding is that most mistakes show with two or three. `LOOM_MAX_PREEMPTIONS` sets
+//! another bound.
 
 use bowline_model::decision::BreakerState;
 use bowline_model::{Instant, SplitMix64};
@@ -23,7 +24,7 @@ const PREEMPTIONS_MAX: usize = 3;
 
 fn model(check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(PREEMPTIONS_MAX);
+    builder.preemption_bound.get_or_insert(PREEMPTIONS_MAX);
     builder.check(check);
 }
 

@@ -35,7 +35,7 @@ pub(super) fn decisions(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Every name in the first column of a table headed `bench` is a name in some benchmark's source.
+/// Every name in the first column of a table headed `bench` is one in some benchmark's source.
 pub(super) fn benches(tree: &Tree) -> Vec<Finding> {
     let Some(file) = tree.files.iter().find(|file| file.path == BENCHMARKS) else {
         return vec![Finding::new(BENCHMARKS, "is missing", "write down what is measured, and how")];
@@ -65,7 +65,9 @@ fn named_benches(text: &str) -> Vec<(usize, &str)> {
         match first {
             None => inside = false,
             Some("bench") => inside = true,
-            Some(cell) if inside => names.extend(cell.split('`').nth(1).map(|name| (n + 1, name))),
+            Some(cell) if inside => {
+                names.extend(cell.split('`').skip(1).step_by(2).map(|name| (n + 1, name)));
+            }
             Some(_) => (),
         }
     }
