@@ -7,9 +7,10 @@ use std::time::Duration;
 /// When a destination is left alone, and how it is taken back.
 ///
 /// It opens at a share of failures, a share of slow calls or a number of failures in a row, whichever
-/// comes first of those that are asked for. Failures are tries with an unknown outcome; an answer that
-/// says no, and one that asks to slow down, are signs of health. Open it lets nothing through; then a
-/// few probes, each with a lease; then a growing share, until all is as before.
+/// comes first of those that are asked for. Failures are tries with an unknown outcome and connections
+/// that could not be made; an answer that says no is a sign of health, and one that asks to slow down
+/// says nothing. Open it lets nothing through; then a few probes, each with a lease; then a growing
+/// share, until all is as before.
 ///
 /// ```
 /// use bowline::{Breaker, Spans};

@@ -2,7 +2,7 @@
 //!
 //! A service that answers a request within 300 ms gains nothing by asking others for longer. Put the
 //! work of one request into [`scope`], and every guard in it takes the smaller of its own deadline and
-//! what is left here. [`Incoming`](crate::Incoming) does the same with all that a request brings along.
+//! what is left here. [`Incoming`] does the same with all that a request brings along.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]

@@ -312,11 +312,11 @@ impl Drop for Drive {
         let now = clock::now();
         let (reason, remaining) = (GiveUp::Cancelled, self.deadline.remaining(now));
         self.watch.decided(now, Decision::GaveUp { reason, remaining });
-        let tries = if let Step::Send(send) = self.step { send.number } else { 0 };
-        if tries > 0 {
+        if matches!(self.step, Step::Send(_)) {
+            // It was under way: nobody saw how it ended.
             self.last_outcome = Outcome::Unknown;
         }
-        self.record(now, reason, tries);
+        self.record(now, reason, self.call.as_ref().map_or(0, Call::tries));
     }
 }
 

@@ -160,7 +160,8 @@ impl<C> Guard<C> {
     /// Makes a call: `work` makes one try each time it is asked.
     ///
     /// A try is dropped when its time is over, so `work` must stand being dropped at any await. It gets
-    /// the [`Try`], which knows the time left and the headers to send.
+    /// the [`Try`], which knows the time left and the headers to send. Deadlines and back-off want a tokio
+    /// runtime with its timers on.
     ///
     /// What comes back:
     ///
@@ -396,7 +397,6 @@ impl Shared {
     }
 }
 
-/// The bits that a generator needs from a seed it was given.
 #[cfg(test)]
 mod tests {
     use super::*;

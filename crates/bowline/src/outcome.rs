@@ -130,7 +130,20 @@ impl<T, E> Classify<T, E> for Plain {
 /// Classifies HTTP answers by their status; see [`of_http`].
 #[cfg(feature = "http")]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OfHttp;
+pub struct OfHttp {
+    believes: bool,
+}
+
+#[cfg(feature = "http")]
+impl OfHttp {
+    /// Believes `x-bowline-outcome` where an answer has it. For calls through the mesh or a gateway, which
+    /// know better than their 503 can say: that a breaker is open, and nothing was sent.
+    #[must_use]
+    pub const fn through_bowline(mut self) -> Self {
+        self.believes = true;
+        self
+    }
+}
 
 /// Classifies HTTP answers by their status, and errors by what is known of them.
 ///
@@ -141,17 +154,28 @@ pub struct OfHttp;
 /// Works with `http::Response<B>` and, with the feature `reqwest`, `reqwest::Response`.
 #[cfg(feature = "http")]
 #[expect(non_upper_case_globals, reason = "it is handed over where a function could be, and reads like one")]
-pub const of_http: OfHttp = OfHttp;
+pub const of_http: OfHttp = OfHttp { believes: false };
 
 #[cfg(feature = "http")]
 impl<R: HttpAnswer, E: StdError + 'static> Classify<R, E> for OfHttp {
     fn classify(&self, result: &Result<R, E>) -> Seen {
         match result {
-            Ok(answer) => of_head(answer.status_code(), answer.header_map()),
+            Ok(answer) => {
+                let seen = of_head(answer.status_code(), answer.header_map());
+                let said = answer.header_map().get(OUTCOME).filter(|_| self.believes);
+                match said.and_then(|value| Outcome::from_word(value.to_str().ok()?)) {
+                    Some(outcome) => Seen { outcome, ..seen },
+                    None => seen,
+                }
+            }
             Err(error) => of_error(error),
         }
     }
 }
+
+/// What a trusted hop says a call did to the world.
+#[cfg(feature = "http")]
+const OUTCOME: &str = "x-bowline-outcome";
 
 /// An answer that has a status and headers.
 #[cfg(feature = "http")]
@@ -234,11 +258,11 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for OfGrpc {
 }
 
 /// What a gRPC server says about being asked again (gRFC A6).
-#[cfg(feature = "http")]
+#[cfg(any(feature = "tonic", feature = "tower"))]
 pub(crate) const GRPC_PUSHBACK_MS: &str = "grpc-retry-pushback-ms";
 
 /// gRFC A6: milliseconds; a value that is negative or no number means not at all.
-#[cfg(feature = "http")]
+#[cfg(any(feature = "tonic", feature = "tower"))]
 pub(crate) fn grpc_pushback(seen: Seen, value: &str) -> Seen {
     match value.parse() {
         Ok(millis) => seen.retry_after(Duration::from_millis(millis)),
@@ -260,7 +284,7 @@ pub fn of_error(error: &(dyn StdError + 'static)) -> Seen {
     crate::cause::surely_not_sent(error).unwrap_or_else(|| Seen::ended(crate::cause::end_of(error)))
 }
 
-#[cfg(all(test, feature = "http"))]
+#[cfg(all(test, feature = "tower"))]
 mod tests {
     use super::*;
 
@@ -278,6 +302,14 @@ mod tests {
         check(429, Outcome::Refused);
         check(500, Outcome::Unknown);
         check(503, Outcome::Unknown);
+    }
+
+    #[test]
+    fn a_hop_is_believed_only_where_somebody_said_so() {
+        let answer = http::Response::builder().status(503).header("x-bowline-outcome", "refused");
+        let result: Result<_, std::io::Error> = Ok(answer.body(()).unwrap());
+        assert_eq!(of_http.classify(&result).outcome(), Outcome::Unknown);
+        assert_eq!(of_http.through_bowline().classify(&result).outcome(), Outcome::Refused);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::time::Duration;
 ///
 /// Another try follows only where it cannot do harm: after a refusal, which surely had no effect, or,
 /// for a guard that is [idempotent](crate::Guard::idempotent), after an unknown outcome. It must fit
-/// into the deadline, and into the budget that all calls of the guard share.
+/// into the deadline, and into the budget that all calls of the guard share. A callee that asks to slow
+/// down (429) is asked again only if it names a time, and then after that time.
 ///
 /// ```
 /// use bowline::{Backoff, Retry, Spans};

@@ -4,6 +4,7 @@ use bowline_model::decision::{BreakerState, Decision};
 use bowline_model::describe::{describe, word};
 use bowline_model::{Instant, Observer, Trail};
 use std::sync::Arc;
+use tracing::{debug, warn};
 
 /// Who listens to one call.
 #[derive(Debug)]
@@ -30,9 +31,12 @@ impl Observer for Watch {
         }
         // A breaker that opens is news; everything else is for whoever looks closely.
         if matches!(decision, Decision::BreakerMoved { to: BreakerState::Open, .. }) {
-            tracing::warn!(guard = %self.guard, decision = word(&decision), "{}", describe(&decision));
+            warn!(target: TARGET, guard = %self.guard, decision = word(&decision), "{}", describe(&decision));
         } else {
-            tracing::debug!(guard = %self.guard, decision = word(&decision), "{}", describe(&decision));
+            debug!(target: TARGET, guard = %self.guard, decision = word(&decision), "{}", describe(&decision));
         }
     }
 }
+
+/// What a filter names to see decisions, whatever module they come from.
+const TARGET: &str = "bowline";

@@ -322,3 +322,79 @@ fn a_call_may_move_between_threads() {
     moves(&call(&stock, &callee));
     moves(&stock);
 }
+
+/// Ten thousand calls, each against a script of its own: whatever the callee does, an effect is not
+/// repeated unless somebody said that it may be.
+#[tokio::test(start_paused = true)]
+async fn no_script_makes_a_guard_repeat_an_effect() {
+    use bowline_model::Random as _;
+    let mut random = bowline_model::SplitMix64::new(42);
+    let retry =
+        Retry::tries(4).per_try(50.ms()).backoff(Backoff::full_jitter(5.ms(), 20.ms())).without_budget();
+    let (stock, repeatable) =
+        (stock().deadline(300.ms()).retry(retry.clone()), stock().idempotent().retry(retry));
+    let (mut repeated, mut tries) = (0, 0);
+    for number in 0..10_000 {
+        let replies: Vec<_> = (0..5)
+            .map(|_| match random.below(6) {
+                0 => Reply::Status(200, random.below(70)),
+                1 => Reply::Status(503, random.below(70)),
+                2 => Reply::Reset,
+                3 => Reply::Hang,
+                _ => Reply::Refuse,
+            })
+            .collect();
+        let callee = Callee::new(replies.clone());
+        let _ = call(&stock, &callee).await;
+        assert!(callee.effects() <= 1, "call {number}: {replies:?}");
+        assert_eq!(callee.under_way(), 0, "call {number} left a try behind: {replies:?}");
+        tries += callee.asked();
+
+        let callee = Callee::new(replies);
+        let _ = call(&repeatable, &callee).await;
+        repeated += usize::from(1 < callee.effects());
+    }
+    assert!(
+        12_000 < tries && 1_000 < repeated,
+        "too quiet to prove anything: {tries} tries, {repeated} repeated"
+    );
+}
+
+/// What a person reads in the log, as a dashboard would find it.
+#[tokio::test(start_paused = true)]
+async fn decisions_show_as_tracing_events() {
+    #[derive(Clone, Default)]
+    struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .without_time()
+        .with_writer(move || writer.clone())
+        .finish();
+    let listening = tracing::subscriber::set_default(subscriber);
+    let stock = stock().deadline(300.ms()).breaker(Breaker::consecutive(1).reset(10.s()));
+    let callee = Callee::new([Reply::Status(503, 80)]);
+    call(&stock, &callee).await.unwrap_err();
+    call(&stock, &callee).await.unwrap_err();
+    drop(listening);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for expected in [
+        r#"DEBUG bowline: deadline 300 ms (policy) guard=inventory decision="deadline-set""#,
+        "try 1 answered 503 after 80 ms: outcome unknown",
+        r#"WARN bowline: breaker closed -> open: consecutive failures guard=inventory decision="breaker-moved""#,
+        "no retry: not safe to repeat",
+        "no try: breaker open",
+    ] {
+        assert!(log.contains(expected), "{expected:?} is not in\n{log}");
+    }
+}

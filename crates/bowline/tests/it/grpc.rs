@@ -199,7 +199,10 @@ impl HttpBody for Steps {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         loop {
             if let Some(sleep) = &mut self.sleep {
                 std::task::ready!(sleep.as_mut().poll(cx));
@@ -320,7 +323,10 @@ async fn each_try_tells_the_server_its_time_and_its_number() {
     callee.ask(&stock, "A47").await.unwrap();
     let asked = callee.asked.lock().unwrap().clone();
     let header = |of: &Asked, name: &str| of.headers[name].to_str().unwrap().to_owned();
-    assert_eq!((header(&asked[0], "x-bowline-try"), header(&asked[1], "x-bowline-try")), ("1".into(), "2".into()));
+    assert_eq!(
+        (header(&asked[0], "x-bowline-try"), header(&asked[1], "x-bowline-try")),
+        ("1".into(), "2".into())
+    );
     let timeout = bowline_policy::deadline::parse_grpc_timeout(&header(&asked[0], "grpc-timeout")).unwrap();
     assert!(400.ms() < timeout && timeout <= 500.ms(), "{timeout:?}");
     let trace = |of: &Asked| header(of, "traceparent")[3..35].to_owned();

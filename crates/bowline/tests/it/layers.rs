@@ -1,7 +1,9 @@
 //! The layers around HTTP services, and reqwest through the guard.
 
 use bowline::layer::Replay;
-use bowline::{Backoff, Breaker, BreakerState, Bulkhead, GiveUp, Guard, Incoming, Outcome, Retry, Spans, guard, outcome};
+use bowline::{
+    Backoff, Breaker, BreakerState, Bulkhead, GiveUp, Guard, Incoming, Outcome, Retry, Spans, guard, outcome,
+};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -18,7 +20,12 @@ fn client<C>(
     guard: &Guard<C>,
     statuses: &'static [u16],
     seen: &Seen,
-) -> impl Service<Request<Full<Bytes>>, Response = Response<bowline::layer::Watched<Full<Bytes>>>, Error = bowline::Error> + Clone + use<C>
+) -> impl Service<
+    Request<Full<Bytes>>,
+    Response = Response<bowline::layer::Watched<Full<Bytes>>>,
+    Error = bowline::Error,
+> + Clone
++ use<C>
 where
     C: bowline::Classify<Response<()>, Infallible> + Clone + Send + Sync + 'static,
 {
@@ -39,7 +46,11 @@ where
 }
 
 fn request(method: Method, body: &'static str) -> Request<Full<Bytes>> {
-    Request::builder().method(method).uri("http://inventory/stock").body(Full::new(Bytes::from(body))).unwrap()
+    Request::builder()
+        .method(method)
+        .uri("http://inventory/stock")
+        .body(Full::new(Bytes::from(body)))
+        .unwrap()
 }
 
 fn thrice() -> Retry {
@@ -51,7 +62,8 @@ async fn a_get_is_repeated_and_a_post_is_not() {
     let stock = guard("inventory").retry(thrice());
     let check = async |method: Method, tries: usize, status: u16| {
         let seen = Seen::default();
-        let answer = client(&stock, &[503, 200], &seen).oneshot(request(method.clone(), "two")).await.unwrap();
+        let answer =
+            client(&stock, &[503, 200], &seen).oneshot(request(method.clone(), "two")).await.unwrap();
         assert_eq!((answer.status().as_u16(), seen.lock().unwrap().len()), (status, tries), "{method}");
         assert!(seen.lock().unwrap().iter().all(|(_, body)| body == "two"), "the body comes whole each time");
     };
@@ -113,13 +125,37 @@ async fn an_open_breaker_is_an_error_that_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn the_guards_own_classifier_sees_the_head() {
-    let stock = guard("inventory").retry(thrice()).classify(|head: &Result<Response<()>, Infallible>| match head {
-        Ok(head) if head.status() == 409 => Outcome::Refused,
-        _ => Outcome::Succeeded,
-    });
+    let stock =
+        guard("inventory").retry(thrice()).classify(|head: &Result<Response<()>, Infallible>| match head {
+            Ok(head) if head.status() == 409 => Outcome::Unknown,
+            _ => Outcome::Succeeded,
+        });
     let seen = Seen::default();
-    let answer = client(&stock, &[409, 500], &seen).oneshot(request(Method::POST, "")).await.unwrap();
+    let answer = client(&stock, &[409, 500], &seen).oneshot(request(Method::GET, "")).await.unwrap();
     assert_eq!((answer.status().as_u16(), seen.lock().unwrap().len()), (500, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_to_slow_down_is_left_alone_for_as_long_as_it_says() {
+    let slow_down = |retry_after: Option<&'static str>| {
+        let asked = Arc::new(Mutex::new(0));
+        let service = service_fn(move |_: Request<Full<Bytes>>| {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            let status = if *asked == 1 { 429 } else { 200 };
+            let mut answer = Response::builder().status(status).body(Full::new(Bytes::new())).unwrap();
+            if let Some(after) = retry_after {
+                answer.headers_mut().insert("retry-after", after.parse().unwrap());
+            }
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        ServiceBuilder::new().layer(guard("inventory").retry(thrice()).layer()).service(service)
+    };
+    let began = tokio::time::Instant::now();
+    let answer = slow_down(Some("2")).oneshot(request(Method::POST, "")).await.unwrap();
+    assert_eq!((answer.status().as_u16(), began.elapsed()), (200, 2.s()));
+    let answer = slow_down(None).oneshot(request(Method::POST, "")).await.unwrap();
+    assert_eq!(answer.status(), 429, "it named no time, and from here there is no other to ask");
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +263,8 @@ async fn reqwest_is_guarded_as_written_in_the_front_page() {
 async fn reqwest_that_cannot_connect_is_refused_and_repeated_whatever_it_was() {
     let address = serve(&[]);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let stock = guard("inventory").classify(outcome::of_http).retry(thrice()).breaker(Breaker::consecutive(100));
+    let stock =
+        guard("inventory").classify(outcome::of_http).retry(thrice()).breaker(Breaker::consecutive(100));
     // The listener goes away with its thread; until then a connection would be accepted and closed.
     while std::net::TcpStream::connect(address).is_ok() {
         tokio::task::yield_now().await;

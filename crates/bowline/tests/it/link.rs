@@ -280,6 +280,19 @@ async fn what_could_not_be_told_is_counted_and_the_count_told() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_given_up_by_its_caller_is_told_as_cancelled() {
+    let api = Api::start("127.0.0.1:0", said("1", Said::named("inventory")));
+    let link = Link::connect(&api.url()).unwrap();
+    let stock = stock(&link);
+    let callee = Callee::new([Reply::Hang]);
+    tokio::time::timeout(10.ms(), call(&stock, &callee)).await.unwrap_err();
+    eventually("the trail", || !api.trails().is_empty()).await;
+    let trail = api.trails().remove(0);
+    assert_eq!((trail.end.as_str(), trail.outcome.as_str(), trail.tries), ("cancelled", "unknown", 1));
+    assert!(trail.to_string().ends_with("given up: cancelled"), "{trail}");
+}
+
+#[tokio::test]
 async fn a_link_ends_with_its_last_guard() {
     let api = Api::start("127.0.0.1:0", said("1", Said::named("inventory")));
     let link = Link::connect(&api.url()).unwrap();

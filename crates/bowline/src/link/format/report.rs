@@ -211,7 +211,7 @@ impl fmt::Display for TrailReport {
         write!(f, "{name}   {end} after {took}   {tries} {noun}, outcome {outcome}   values from {values}")?;
         for (index, line) in self.lines.iter().enumerate() {
             let unit = if index == 0 { "ms" } else { "  " };
-            write!(f, "\n  {:>6}.{} {unit}  {}", line.at_us / 1_000, line.at_us / 100 % 10, line.text)?;
+            write!(f, "\n  {:>4}.{} {unit}  {}", line.at_us / 1_000, line.at_us / 100 % 10, line.text)?;
         }
         if self.dropped > 0 {
             write!(f, "\n  and {} decisions more than a trail keeps", self.dropped)?;
