@@ -69,7 +69,9 @@ macro_rules! kinds {
                 read: |meta, node, reader, documents| {
                     if let Some(spec) = <$kind as Read>::read(node, reader) {
                         let place = reader.place(node.extent);
-                        <$kind as Kind>::check(&meta, &spec, &place, reader.mistakes());
+                        if reader.is_sound() {
+                            <$kind as Kind>::check(&meta, &spec, &place, reader.mistakes());
+                        }
                         documents.$field.push(Doc { meta, spec, place });
                     }
                 },

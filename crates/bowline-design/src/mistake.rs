@@ -120,13 +120,22 @@ impl Mistakes {
         self.last.insert(mistake)
     }
 
+    /// Whether nothing more is kept: then the details need not be worked out.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MISTAKES_MAX
+    }
+
     /// Whether there is one like this.
     pub(crate) fn any(&self, like: impl Fn(&Mistake) -> bool) -> bool {
         self.list.iter().any(like)
     }
 
-    /// All of them, and one more that counts what the limit cut off.
-    pub(crate) fn into_list(mut self) -> Vec<Mistake> {
+    /// All of them as they stand in the texts, and one more that counts what the limit cut off.
+    pub(crate) fn into_list(mut self, order: impl Fn(&str) -> Option<usize>) -> Vec<Mistake> {
+        self.list.sort_by_cached_key(|mistake| {
+            let Place { file, line, column, .. } = &mistake.place;
+            (order(file), *line, *column)
+        });
         if let Some(last) = self.last {
             let found = format!("{} more mistakes", self.dropped);
             self.list.push(Mistake::new("too-many", &last.place, found, "fewer; mend those above first"));

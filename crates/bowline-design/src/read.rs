@@ -27,5 +27,6 @@ pub fn read(texts: &[Text]) -> Reading {
     }
     kinds::check_together(&library.documents, &mut mistakes);
     let (documents, notes) = library.into_parts();
-    Reading { documents, mistakes: mistakes.into_list(), notes }
+    let order = |name: &str| texts.iter().position(|text| *text.name == *name);
+    Reading { documents, mistakes: mistakes.into_list(order), notes }
 }

@@ -224,7 +224,7 @@ fn check_tls_fits(server: &Server, port: &Port, place: &Place, mistakes: &mut Mi
 fn check_host(host: &Spot<String>, mistakes: &mut Mistakes) {
     let (namespace, name) = host.split_once('/').unwrap_or((".", host));
     let fits = (matches!(namespace, "*" | ".") || is_label(namespace)) && istio::is_wildcard_host(name);
-    if !fits && !(!host.contains('/') && istio::is_address(host)) {
+    if !fits && (host.contains('/') || !istio::is_address(host)) {
         let expected = "a host's name, `*` or `*.name`, with `namespace/` before it at most";
         mistakes.add(REFUSED, &host.place, quoted(host), expected);
     }

@@ -213,6 +213,13 @@ impl Kind for Service {
         if let Some(health) = spec.health.as_ref().filter(|health| !health.starts_with('/')) {
             mistakes.add("bad-value", &health.place, quoted(health), "a path that begins with `/`");
         }
+        let grpc = spec.protocol.as_ref().is_some_and(|protocol| protocol.value == Protocol::Grpc);
+        if let Some(method) =
+            spec.operations.iter().find_map(|operation| operation.grpc.as_ref()).filter(|_| !grpc)
+        {
+            let found = "a gRPC operation of a service that speaks http";
+            mistakes.add("conflict", &method.place, found, "`protocol: grpc` for the service");
+        }
         for (index, second) in spec.operations.iter().enumerate() {
             let earlier = spec.operations[..index].iter().map(|operation| &operation.name);
             if let Some(first) = earlier.into_iter().find(|first| first.value == second.name.value) {

@@ -7,6 +7,9 @@ use std::fmt::Write;
 /// Letters of a source line that are shown; of a longer one, what is around the place.
 const LINE_MAX: usize = 120;
 
+/// Letters that fit beside a caret.
+const LABEL_MAX: usize = 90;
+
 /// The colours of a terminal, or none.
 struct Paint {
     error: &'static str,
@@ -29,15 +32,25 @@ impl Mistake {
         let paint = if colour { Paint::ANSI } else { Paint::NONE };
         let Paint { error, frame, strong, end } = paint;
         let mut out = String::new();
-        let _ = writeln!(out, "{error}error[{}]{end}{strong}: {}{end}", self.code, clean(&self.found));
+        let _ = writeln!(out, "{error}error[{}]{end}{strong}: found {}{end}", self.code, clean(&self.found));
         let lines = || std::iter::once(&self.place).chain(&self.also).map(|place| place.line);
         let width = lines().max().unwrap_or(0).to_string().len();
-        place(&mut out, &self.place, texts, width, &format!("expected {}", clean(&self.expected)), &paint);
+        let expected = format!("expected {}", clean(&self.expected));
+        let hint = self.hint.as_deref().map(clean);
+        // The shorter text stands at the caret, the longer one below it.
+        let long = expected.chars().count() > LABEL_MAX;
+        let (label, note) = match (&hint, long) {
+            (Some(hint), true) => (hint.as_str(), Some(expected.as_str())),
+            (None, true) => ("", Some(expected.as_str())),
+            (_, false) => (expected.as_str(), hint.as_deref()),
+        };
+        place(&mut out, &self.place, texts, width, label, &paint);
         for also in &self.also {
             place(&mut out, also, texts, width, "the other place", &paint);
         }
-        if let Some(hint) = &self.hint {
-            let _ = writeln!(out, "{:width$} {frame}={end} {}", "", clean(hint));
+        for (index, line) in note.map(wrap).unwrap_or_default().iter().enumerate() {
+            let sign = if index == 0 { '=' } else { ' ' };
+            let _ = writeln!(out, "{:width$} {frame}{sign}{end} {line}", "");
         }
         out
     }
@@ -101,7 +114,26 @@ fn place(out: &mut String, place: &Place, texts: &[Text], width: usize, label: &
     let _ = writeln!(out, "{:width$} {frame}|{end}", "");
     let _ = writeln!(out, "{frame}{line:width$} |{end} {shown}");
     let (blank, marks) = (" ".repeat(before), "^".repeat(carets));
-    let _ = writeln!(out, "{:width$} {frame}|{end} {blank}{error}{marks} {label}{end}", "");
+    let pointed = format!("{marks} {label}");
+    let _ = writeln!(out, "{:width$} {frame}|{end} {blank}{error}{}{end}", "", pointed.trim_end());
+}
+
+/// Words in lines that fit a terminal.
+fn wrap(text: &str) -> Vec<String> {
+    const LETTERS_MAX: usize = 100;
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().filter(|line| line.chars().count() + word.chars().count() < LETTERS_MAX);
+        match line {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn source_line<'t>(place: &Place, texts: &'t [Text]) -> Option<&'t str> {

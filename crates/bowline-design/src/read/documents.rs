@@ -3,7 +3,7 @@
 use crate::kinds::{Documents, Meta, RouteTests};
 use crate::mistake::{Mistakes, Note, Place, Text};
 use crate::read::limits::DOCUMENTS_MAX;
-use crate::read::reader::{Fields, Ignored, Read, Reader};
+use crate::read::reader::{Fields, Ignored, Read, Reader, Root, shorten};
 use crate::read::shape::{Field, Shape};
 use crate::read::tree::{Extent, Node, Value, parse};
 use crate::read::{names, suggest};
@@ -194,7 +194,7 @@ impl Library {
                 let expected = expected.collect::<Vec<_>>().join(" or ");
                 let Some(written) = node.field("apiVersion") else { return };
                 let place = reader.field("apiVersion", |reader| reader.place(written.extent));
-                let found = format!("the unknown version `{version}` of {group}");
+                let found = format!("unknown version `{version}` of {group}");
                 reader.mistakes().add("unknown-version", &place, found, expected);
             }
             None if group == OURS.name && LATER.contains(&kind) => self.later(node, kind, reader),
@@ -202,7 +202,7 @@ impl Library {
                 let Some(written) = node.field("kind") else { return };
                 let place = reader.field("kind", |reader| reader.place(written.extent));
                 let names: Vec<&str> = known.iter().map(|door| door.kind).collect();
-                let found = format!("the unknown kind `{kind}` of {group}");
+                let found = format!("unknown kind `{kind}` of {group}");
                 let mistake = reader.mistakes().add(
                     "unknown-kind",
                     &place,
@@ -214,8 +214,11 @@ impl Library {
                 }
             }
             None => {
-                let name = if group.is_empty() { kind.to_owned() } else { format!("{kind} ({group})") };
-                self.note(name, "not read: a kind of another system", reader.place(node.extent));
+                // A name that one of our kinds has too needs its group to be told apart.
+                let alike = doors.iter().any(|door| door.kind == kind);
+                let group = if group.is_empty() { version } else { group };
+                let name = if alike { format!("{kind} ({group})") } else { kind.to_owned() };
+                self.note(shorten(&name), "not read: a kind of another system", reader.place(node.extent));
             }
         }
     }
@@ -241,7 +244,7 @@ impl Library {
         let namespace =
             named("namespace").filter(|namespace| !namespace.is_empty()).unwrap_or(DEFAULT_NAMESPACE);
         let resource = format!("{} {namespace}/{}", door.kind, named("name").unwrap_or("(no name)"));
-        let mut reader = outer.inside(crate::read::reader::shorten(&resource).into(), Some(door.shape));
+        let mut reader = outer.inside(shorten(&resource).into(), Root { shape: door.shape, path: "spec" });
         let reader = &mut reader;
         let Some(mut fields) = Fields::of(node, reader) else { return };
         // They were looked at to come here.
@@ -254,7 +257,12 @@ impl Library {
                 let _: Option<Option<Ignored>> = fields.take("metadata", reader);
                 let place = reader.place(node.extent);
                 let place = Place { path: "metadata.name".into(), ..place };
-                reader.mistakes().add("missing-field", &place, "no `metadata.name`", "it has to be there");
+                reader.mistakes().add(
+                    "missing-field",
+                    &place,
+                    "no `metadata.name`",
+                    "`metadata.name`, which is required",
+                );
                 None
             }
         };
@@ -295,7 +303,7 @@ impl Library {
     }
 
     fn route_tests(&mut self, node: &Node, outer: &mut Reader<'_>) {
-        let mut reader = outer.inside("route tests".into(), Some(RouteTests::shape));
+        let mut reader = outer.inside("route tests".into(), Root { shape: RouteTests::shape, path: "" });
         self.documents.tests.extend(RouteTests::read(node, &mut reader));
     }
 }
@@ -305,7 +313,12 @@ const DEFAULT_NAMESPACE: &str = "default";
 
 fn missing(node: &Node, field: &str, reader: &mut Reader<'_>) {
     let place = reader.field(field, |reader| reader.place(node.extent));
-    reader.mistakes().add("missing-field", &place, format!("no `{field}`"), "it has to be there");
+    reader.mistakes().add(
+        "missing-field",
+        &place,
+        format!("no `{field}`"),
+        format!("`{field}`, which is required"),
+    );
 }
 
 fn doors() -> Vec<Door> {

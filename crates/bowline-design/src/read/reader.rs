@@ -39,18 +39,33 @@ pub(crate) struct Reader<'r> {
     resource: Arc<str>,
     path: String,
     /// What is read: where a misplaced field is looked for.
-    root: Option<fn() -> Shape>,
+    root: Option<Root>,
+    /// Whether the mapping read last was well: only then may its fields be compared.
+    sound: bool,
     mistakes: &'r mut Mistakes,
+}
+
+/// What is read, and under which field of its document.
+#[derive(Clone, Copy)]
+pub(crate) struct Root {
+    pub(crate) shape: fn() -> Shape,
+    pub(crate) path: &'static str,
 }
 
 impl<'r> Reader<'r> {
     pub(crate) fn new(file: Arc<str>, mistakes: &'r mut Mistakes) -> Self {
-        Self { file, resource: "".into(), path: String::new(), root: None, mistakes }
+        Self { file, resource: "".into(), path: String::new(), root: None, sound: true, mistakes }
     }
 
     /// The same reader inside a resource.
-    pub(crate) fn inside(&mut self, resource: Arc<str>, root: Option<fn() -> Shape>) -> Reader<'_> {
-        Reader { file: Arc::clone(&self.file), resource, path: String::new(), root, mistakes: self.mistakes }
+    pub(crate) fn inside(&mut self, resource: Arc<str>, root: Root) -> Reader<'_> {
+        let (file, root) = (Arc::clone(&self.file), Some(root));
+        Reader { file, resource, path: String::new(), root, sound: true, mistakes: self.mistakes }
+    }
+
+    /// Whether the mapping read last was well.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.sound
     }
 
     pub(crate) fn mistakes(&mut self) -> &mut Mistakes {
@@ -87,7 +102,7 @@ impl<'r> Reader<'r> {
         if length > 0 {
             self.path.push('.');
         }
-        self.path.push_str(name);
+        self.path.push_str(&shorten(name));
         let value = read(self);
         self.path.truncate(length);
         value
@@ -167,7 +182,12 @@ impl<'n> Fields<'n> {
             }
             _ if T::REQUIRED => {
                 let place = reader.field(name, |reader| reader.place(self.extent));
-                reader.mistakes.add("missing-field", &place, format!("no `{name}`"), "it has to be there");
+                reader.mistakes.add(
+                    "missing-field",
+                    &place,
+                    format!("no `{name}`"),
+                    format!("`{name}`, which is required"),
+                );
                 None
             }
             _ => return T::absent(),
@@ -183,6 +203,7 @@ impl<'n> Fields<'n> {
                 unknown_field(key, &known(), reader);
             }
         }
+        reader.sound = self.sound;
         self.sound
     }
 }
@@ -217,6 +238,10 @@ fn twice(first: &Key, second: &Key, reader: &mut Reader<'_>) {
 
 fn unknown_field(key: &Key, known: &[Field], reader: &mut Reader<'_>) {
     let place = reader.field(&key.name, |reader| reader.place(key.extent));
+    if reader.mistakes.is_full() {
+        reader.mistakes.add("unknown-field", &place, "unknown field", "a known one");
+        return;
+    }
     let names = known.iter().filter(|field| !matches!((field.shape)(), Shape::Ignored));
     let names: Vec<&str> = names.map(|field| &*field.name).collect();
     let meant = suggest::nearest(&key.name, names.iter().copied());
@@ -226,7 +251,7 @@ fn unknown_field(key: &Key, known: &[Field], reader: &mut Reader<'_>) {
         [only] => format!("`{only}`"),
         [first @ .., last] => format!("one of `{}` or `{last}`", first.join("`, `")),
     };
-    let found = format!("the unknown field `{}`", shorten(&key.name));
+    let found = format!("unknown field `{}`", shorten(&key.name));
     let mistake = reader.mistakes.add("unknown-field", &place, found, &expected);
     match (meant, elsewhere) {
         (Some(meant), _) => {
@@ -472,7 +497,10 @@ impl Read for Duration {
                 mistake.hint("the longest duration is 292 years".to_owned());
             }
             BadDuration::Malformed => {
-                mistake.hint("the units are ns, us, ms, s, m and h".to_owned());
+                let closed = scalar.text.replace(' ', "");
+                let spaced = closed != scalar.text && parse_duration(&closed).is_ok();
+                let units = "the units are ns, us, ms, s, m and h".to_owned();
+                mistake.hint(if spaced { format!("write it without spaces: {closed}") } else { units });
             }
         }
         None

@@ -1,5 +1,6 @@
 //! What a misspelt word was meant to be.
 
+use crate::read::reader::Root;
 use crate::read::shape::Shape;
 
 /// The word among `words` that `written` was most likely meant to be.
@@ -22,9 +23,9 @@ pub(crate) fn nearest<'w>(written: &str, words: impl IntoIterator<Item = &'w str
 }
 
 /// Where below `root` a field of this name exists: the shortest path, with `[]` for list items.
-pub(crate) fn elsewhere(field: &str, root: fn() -> Shape) -> Option<String> {
+pub(crate) fn elsewhere(field: &str, root: Root) -> Option<String> {
     let mut seen = Vec::new();
-    let mut level = vec![(root as fn() -> Shape, "spec".to_owned())];
+    let mut level = vec![(root.shape as fn() -> Shape, root.path.to_owned())];
     while !level.is_empty() {
         let mut below = Vec::new();
         for (shape, path) in level {
@@ -35,7 +36,7 @@ pub(crate) fn elsewhere(field: &str, root: fn() -> Shape) -> Option<String> {
             }
             seen.push(record.name);
             for candidate in (record.fields)() {
-                let path = format!("{path}{through}.{}", candidate.name);
+                let path = format!("{path}{through}.{}", candidate.name).trim_start_matches('.').to_owned();
                 if candidate.name == field {
                     return Some(path);
                 }

@@ -3,7 +3,7 @@
 
 use crate::read::limits::{BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, NODES_MAX};
 use serde_saphyr::granit_parser::{
-    Event, Options, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag,
+    ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span, StructureStyle, Tag,
 };
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -72,6 +72,9 @@ pub(crate) fn parse(text: &str) -> (Vec<Node>, Vec<Broken>) {
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.emit_unresolved_aliases = true;
+    // The scanner looks ahead of its events; it must not find another limit first.
+    options.flow_nesting_limit = DEPTH_MAX + 1;
+    options.block_nesting_limit = DEPTH_MAX + 1;
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut nodes_left = NODES_MAX;
     loop {
@@ -123,12 +126,15 @@ const TOO_LARGE: &str = "too-large";
 fn syntax(error: &ScanError) -> Broken {
     let mark = error.marker();
     let start = (mark.line().max(1) as u32, mark.col() as u32 + 1);
-    let expected = "YAML (or JSON, which is YAML too)".to_owned();
+    let extent = Extent { start, end: (start.0, start.1 + 1) };
+    if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+        return too_deep(extent);
+    }
     Broken {
         code: "syntax",
-        extent: Extent { start, end: (start.0, start.1 + 1) },
+        extent,
         found: format!("a syntax error: {}", error.info()),
-        expected,
+        expected: "YAML (or JSON, which is YAML too)".to_owned(),
     }
 }
 
@@ -319,7 +325,12 @@ impl Builder {
                 (Value::Map(entries.into()), size, depth)
             }
         };
-        let extent = if open.block { open.extent } else { Extent { end: end.end, ..open.extent } };
+        // A block has no bracket to point at: its first word stands for it.
+        let extent = match &value {
+            _ if !open.block => Extent { end: end.end, ..open.extent },
+            Value::Map(entries) => entries.first().map_or(open.extent, |(key, _)| key.extent),
+            Value::List(_) | Value::Scalar(_) => open.extent,
+        };
         self.close(Node { value, extent, size: size + 1, depth: depth + 1 }, open.block, open.anchor, 1)
     }
 

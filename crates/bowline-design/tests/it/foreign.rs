@@ -1,1 +1,97 @@
-//! To come.
+//! What a cluster prints besides what is ours to read.
+
+use crate::support::{refused, taken};
+
+#[test]
+fn a_list_is_opened_and_what_only_servers_write_is_passed_over() {
+    let reading = taken(
+        "apiVersion: v1
+kind: List
+metadata: { resourceVersion: '' }
+items:
+- apiVersion: networking.istio.io/v1alpha3
+  kind: DestinationRule
+  metadata:
+    name: ratings
+    namespace: bookinfo
+    uid: 0b8ff9f4-3a4e-4a5e-8f0b-0d2c7e1f5d11
+    resourceVersion: '123'
+    generation: 4
+    creationTimestamp: 2026-01-01T00:00:00Z
+    selfLink: /apis/x
+    finalizers: [a]
+    ownerReferences: [ { kind: A } ]
+    managedFields: [ { manager: kubectl, fieldsV1: { 'f:spec': {} } } ]
+    annotations:
+      kubectl.kubernetes.io/last-applied-configuration: '{\"a\": 1}'
+  spec: { host: ratings }
+  status: { conditions: [] }
+- { apiVersion: apps/v1, kind: Deployment, metadata: { name: a }, spec: { replicas: 1 } }
+- { apiVersion: apps/v1, kind: Deployment, metadata: { name: b } }
+- { apiVersion: v1, kind: Service, metadata: { name: c }, spec: { ports: [] } }
+- { apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: { name: d } }
+- { apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: { name: e } }
+",
+    );
+    assert_eq!(
+        &*reading.documents.destination_rules[0].spec.host.place.resource,
+        "DestinationRule bookinfo/ratings"
+    );
+    assert_eq!(&*reading.documents.destination_rules[0].spec.host.place.path, "spec.host");
+    let notes: Vec<_> = reading.notes.iter().map(|note| (note.subject.as_str(), note.count)).collect();
+    let expected =
+        [("Deployment", 2), ("Gateway (gateway.networking.k8s.io)", 1), ("Service (v1)", 1), ("Sidecar", 1)];
+    assert_eq!(notes, expected);
+}
+
+#[test]
+fn json_is_read_too() {
+    let reading = taken(
+        "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"List\",\n\t\"items\": [\n\t\t{\"apiVersion\": \
+         \"networking.istio.io/v1\", \"kind\": \"Gateway\",\n\t\t \"metadata\": {\"name\": \"door\"},\n\t\t \
+         \"spec\": {\"servers\": [{\"port\": {\"number\": 80, \"name\": \"h\\u0074tp\", \"protocol\": \"HTTP\"},\n\
+         \t\t \"hosts\": [\"*\"]}]}}\n\t]\n}\n",
+    );
+    assert_eq!(reading.documents.gateways.len(), 1);
+}
+
+#[test]
+fn versions_and_kinds_that_nobody_knows_are_mistakes() {
+    refused(
+        "apiVersion: networking.istio.io/v2\nkind: Gateway\nmetadata: { name: a }\n",
+        &["1:13 apiVersion [unknown-version] unknown version `v2` of networking.istio.io"],
+    );
+    refused(
+        "apiVersion: bowline.dev/v1alpha1\nkind: Polcy\nmetadata: { name: a }\n",
+        &["2:7 kind [unknown-kind] unknown kind `Polcy` of bowline.dev"],
+    );
+    refused(
+        "kind: VirtualService\nmetadata: { name: a }\n",
+        &["1:1 apiVersion [missing-field] no `apiVersion`"],
+    );
+    refused("apiVersion: v1\n", &["1:1 kind [missing-field] no `kind`"]);
+    refused("- a\n- b\n", &["1:1  [wrong-type] a list"]);
+}
+
+#[test]
+fn kinds_of_later_versions_are_noted() {
+    let reading = taken("kind: Saga\nmetadata: { name: order }\nspec: { steps: [] }\n---\nkind: Topic\n");
+    let notes: Vec<_> = reading.notes.iter().map(|n| (n.subject.as_str(), n.text.as_str())).collect();
+    assert_eq!(notes, [("Saga", "not read by this version"), ("Topic", "not read by this version")]);
+}
+
+#[test]
+fn two_documents_of_one_name_are_a_mistake_that_names_both() {
+    let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: { name: a }\nspec: { host: a }\n";
+    let content = format!("{rule}---\n{}---\n{rule}", rule.replace("name: a", "name: a, namespace: other"));
+    refused(&content, &["13:19 metadata.name [duplicate-name] a second DestinationRule default/a"]);
+    let reading = crate::support::read(&content);
+    assert_eq!(reading.mistakes[0].also[0].line, 3);
+}
+
+#[test]
+fn empty_documents_are_nothing() {
+    let reading = taken("---\n---\n# only a comment\n---\n~\n...\n");
+    assert!(reading.notes.is_empty());
+    taken("");
+}

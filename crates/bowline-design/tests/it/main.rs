@@ -7,4 +7,5 @@ mod istio;
 mod limits;
 mod ours;
 mod rendering;
+mod routes;
 mod schema;
