@@ -1,0 +1,279 @@
+//! What can be typed. Every verb has an example, because an example is read first.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The communication runtime for systems made of services: checks a design, runs it, and breaks it
+/// on purpose.
+#[derive(Debug, Parser)]
+#[command(name = "bowline", version, disable_version_flag = true, propagate_version = false)]
+#[command(after_help = "Start here:\n  bowline up examples/shop        runs the order system and prints what to try\n\n\
+    Exit codes: 0 good, 1 findings or a failed test, 2 wrong use, 3 could not reach something.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+
+    /// How to print: for people, or one JSON document for programs.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs; the fields are stable.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run a design: start its services, listen, route, retry, break, explain.
+    #[command(after_help = "Example:\n  bowline up examples/shop\n  bowline up examples/shop --port 8080=18080 --workers 1\n  \
+        bowline up design/ --only gateway\n  bowline up design/ --replace        takes over without a failed request")]
+    Up(Up),
+
+    /// Find what can be seen to go wrong before anything runs.
+    #[command(after_help = "Example:\n  bowline check examples/shop\n  \
+        kubectl get virtualservices,destinationrules -A -o yaml | bowline check -\n  bowline check --explain T08")]
+    Check(Check),
+
+    /// Say which rule a request meets and which policies govern it, or why a past one went as it did.
+    #[command(after_help = "Example:\n  bowline explain examples/shop POST http://127.0.0.1:8080/orders\n  \
+        bowline explain examples/shop GET http://reviews/ -H 'end-user: jason'\n  bowline explain last --status 504\n  \
+        bowline explain last --output json")]
+    Explain(Explain),
+
+    /// Run a design's route tests (`testCases:`): request in, destination or response out.
+    #[command(after_help = "Example:\n  bowline test examples/shop")]
+    Test(Test),
+
+    /// Print the JSON Schema of Bowline's own kinds, for editors.
+    #[command(after_help = "Example:\n  bowline schema > bowline.schema.json\n  \
+        # then, at the top of a YAML file: # yaml-language-server: $schema=bowline.schema.json")]
+    Schema,
+
+    /// Put faults into the tries of a running design, and take them away.
+    #[command(after_help = "Example:\n  bowline fault add inventory --error 503 --percent 100\n  \
+        bowline fault add inventory.allocate --drop-first 2\n  bowline fault add payment --delay 2s --percent 10\n  \
+        bowline fault ls\n  bowline fault clear inventory")]
+    Fault(Fault),
+
+    /// Watch a running design: services, requests, retries, breakers.
+    #[command(after_help = "Example:\n  bowline top\n  bowline top --once --output json")]
+    Top(Top),
+
+    /// Print the version.
+    #[command(after_help = "Example:\n  bowline version --output json")]
+    Version,
+
+    /// Become a command that dies with the process that started it. For `up` itself.
+    #[command(hide = true)]
+    Child(Child),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// The design: a folder, a file, or `-` for standard input.
+    pub(crate) design: PathBuf,
+
+    /// Where to keep data, logs and the lock. Default: `.bowline` beside the design.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Run only these roles: services, gateway, mesh, console.
+    #[arg(long, value_name = "ROLES", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+
+    /// Run all roles but these.
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', conflicts_with = "only")]
+    pub(crate) except: Vec<String>,
+
+    /// Worker threads for the data path. Default: one for each core.
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+
+    /// Move a listening port of the design, for when it is taken: `--port 8080=18080`.
+    #[arg(long = "port", value_name = "DESIGN=HERE", value_parser = moved_port)]
+    pub(crate) ports: Vec<(u16, u16)>,
+
+    /// Where the local API and the metrics listen.
+    #[arg(long, value_name = "ADDR", default_value_t = bowline_runtime::API_ADDRESS)]
+    pub(crate) api: SocketAddr,
+
+    /// Where the mesh listens.
+    #[arg(long, value_name = "ADDR", default_value_t = bowline_runtime::MESH_ADDRESS)]
+    pub(crate) mesh: SocketAddr,
+
+    /// Take the place of the Bowline that runs on this data folder, without a failed request.
+    #[arg(long)]
+    pub(crate) replace: bool,
+
+    /// How long requests in flight may take when stopping.
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span)]
+    pub(crate) drain: Duration,
+
+    /// Start although `check` finds errors.
+    #[arg(long)]
+    pub(crate) despite_errors: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The design: a folder, a file, or `-` for standard input.
+    #[arg(required_unless_present = "explain")]
+    pub(crate) design: Option<PathBuf>,
+
+    /// Read and validate the documents alone.
+    #[arg(long)]
+    pub(crate) syntax: bool,
+
+    /// Tell more about one rule, `T08` for instance.
+    #[arg(long, value_name = "RULE")]
+    pub(crate) explain: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A design, or `last` for the newest recorded request of the running one.
+    pub(crate) design: PathBuf,
+
+    /// The method of a request that is not sent.
+    #[arg(requires = "url")]
+    pub(crate) method: Option<String>,
+
+    /// Its URL.
+    pub(crate) url: Option<String>,
+
+    /// A header of it, `name: value`.
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub(crate) headers: Vec<String>,
+
+    /// With `last`: the newest with this status.
+    #[arg(long)]
+    pub(crate) status: Option<u16>,
+
+    /// With `last`: the one with this id, as `x-bowline-explain-id` gave it.
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+
+    /// With `last`: where the running design's local API is.
+    #[arg(long, value_name = "ADDR", default_value_t = bowline_runtime::API_ADDRESS)]
+    pub(crate) api: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// The design: a folder, a file, or `-` for standard input.
+    pub(crate) design: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fault {
+    #[command(subcommand)]
+    pub(crate) what: FaultVerb,
+
+    /// Where the running design's local API is.
+    #[arg(long, global = true, value_name = "ADDR", default_value_t = bowline_runtime::API_ADDRESS)]
+    pub(crate) api: SocketAddr,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FaultVerb {
+    /// Put a fault into the tries of calls to a service or operation.
+    #[command(after_help = "Example:\n  bowline fault add inventory --error 503 --percent 50")]
+    Add(FaultAdd),
+    /// List the faults that are in.
+    #[command(after_help = "Example:\n  bowline fault ls --output json")]
+    Ls,
+    /// Take faults away: all, or those of one target.
+    #[command(after_help = "Example:\n  bowline fault clear\n  bowline fault clear inventory")]
+    Clear {
+        /// A service, or `service.operation`.
+        target: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("kind").required(true).args(["error", "delay", "drop_first", "drop"]))]
+pub(crate) struct FaultAdd {
+    /// A service, or `service.operation`.
+    pub(crate) target: String,
+
+    /// Answer with this status instead of sending.
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(200..=599))]
+    pub(crate) error: Option<u16>,
+
+    /// Hold each try back for this long before sending it.
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub(crate) delay: Option<Duration>,
+
+    /// Drop the first N tries of every call, as if the connection were refused.
+    #[arg(long, value_name = "N")]
+    pub(crate) drop_first: Option<u32>,
+
+    /// Drop tries, as if the connection were refused.
+    #[arg(long)]
+    pub(crate) drop: bool,
+
+    /// Of how many calls out of a hundred.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100.0)]
+    pub(crate) percent: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// Print one table and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// Where the running design's local API is.
+    #[arg(long, value_name = "ADDR", default_value_t = bowline_runtime::API_ADDRESS)]
+    pub(crate) api: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Child {
+    pub(crate) parent: u32,
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+fn moved_port(text: &str) -> Result<(u16, u16), String> {
+    let expected = || format!("`{text}` is not DESIGN=HERE, two ports such as 8080=18080");
+    let (design, here) = text.split_once('=').ok_or_else(expected)?;
+    Ok((design.parse().map_err(|_| expected())?, here.parse().map_err(|_| expected())?))
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    bowline_design::duration(text).ok_or_else(|| format!("`{text}` is not a span of time such as 250ms, 10s or 1m30s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_an_example() {
+        for verb in Arguments::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example:"), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn a_moved_port_that_is_none_says_what_was_expected() {
+        assert_eq!(moved_port("8080=18080"), Ok((8080, 18080)));
+        assert!(moved_port("8080").unwrap_err().contains("8080=18080"));
+    }
+}

@@ -1,0 +1,11 @@
+//! What the program can be asked, one file a verb.
+
+pub(crate) mod check;
+pub(crate) mod design;
+pub(crate) mod explain;
+pub(crate) mod fault;
+pub(crate) mod schema;
+pub(crate) mod test;
+pub(crate) mod top;
+pub(crate) mod up;
+pub(crate) mod version;

@@ -1,0 +1,114 @@
+//! The library's link: the design's values down, counters and trails up.
+
+use super::{Running, Shared, locked};
+use crate::faults::Injected;
+use crate::links;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bowline::link::format::Report;
+use bowline_design::format::parse_duration;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest a library may wait in one request: below what middleboxes and the library's own client
+/// take for a dead connection.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// The largest report taken: the library sends trails in batches of far less.
+const REPORT_MAX: usize = 4 << 20;
+
+/// Answers with the values of the design's guards, as soon as they are others than the asker has.
+pub(super) async fn guards(
+    State(running): Shared,
+    Query(asked): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    if identity(&running, &headers).is_none() {
+        return unknown();
+    }
+    let wait = asked.get("wait").and_then(|wait| parse_duration(wait).ok()).unwrap_or_default().min(WAIT_MAX);
+    let since = asked.get("since").cloned().unwrap_or_default();
+    let mut revision = running.revision.subscribe();
+    let newer = tokio::time::timeout(wait, revision.wait_for(|now| now.to_string() != since)).await;
+    let now = match newer {
+        Ok(Ok(now)) => *now,
+        Ok(Err(_)) | Err(_) => return StatusCode::NO_CONTENT.into_response(),
+    };
+    let guards = links::guards(&running.proxy.design(), &Injected::list(&running.proxy), now);
+    ([(header::CONTENT_TYPE, "application/json")], guards.to_json()).into_response()
+}
+
+/// Takes what a library counted and decided.
+pub(super) async fn report(State(running): Shared, headers: HeaderMap, body: axum::body::Body) -> Response {
+    let Some(service) = identity(&running, &headers) else { return unknown() };
+    let Ok(bytes) = axum::body::to_bytes(body, REPORT_MAX).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    match Report::parse(&bytes) {
+        Ok(report) => {
+            running.links.take(&service, report);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    }
+}
+
+/// The service whose token the request carries.
+fn identity(running: &Arc<Running>, headers: &HeaderMap) -> Option<String> {
+    let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+    locked(&running.tokens).get(token).cloned()
+}
+
+fn unknown() -> Response {
+    let why = "the token is not one of this process's; `bowline up` gives each service its own\n";
+    (StatusCode::UNAUTHORIZED, why).into_response()
+}
+
+/// What linked guards counted, in Prometheus' text form, beside the proxy's own.
+pub(super) fn metrics(running: &Running) -> String {
+    let reports = running.links.reports();
+    let guards = || reports.iter().flat_map(|(service, report)| report.guards.iter().map(move |guard| (service, guard)));
+    let mut text = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, samples: Vec<(String, u64)>| {
+        if !samples.is_empty() {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            samples.iter().for_each(|(labels, value)| drop(writeln!(text, "{name}{{{labels}}} {value}")));
+        }
+    };
+    let labels = |service: &str, guard: &str| format!("service=\"{}\",guard=\"{}\"", escaped(service), escaped(guard));
+    let plain = |value: fn(&bowline::link::format::GuardReport) -> u64| {
+        guards().map(|(service, guard)| (labels(service, &guard.name), value(guard))).collect::<Vec<_>>()
+    };
+    family("bowline_guard_calls_total", "counter", "Calls begun by a service's guards.", plain(|guard| guard.calls));
+    family("bowline_guard_tries_total", "counter", "Tries sent by a service's guards.", plain(|guard| guard.tries));
+    let by_reason = |counts: fn(&bowline::link::format::GuardReport) -> &Vec<(String, u64)>| {
+        guards()
+            .flat_map(|(service, guard)| {
+                counts(guard).iter().map(move |(reason, count)| (service, guard, reason, *count))
+            })
+            .map(|(service, guard, reason, count)| {
+                (format!("{},reason=\"{}\"", labels(service, &guard.name), escaped(reason)), count)
+            })
+            .collect::<Vec<_>>()
+    };
+    family("bowline_guard_retries_total", "counter", "Retries of a service's guards, by the reason that allowed them.", by_reason(|guard| &guard.retries));
+    family("bowline_guard_ends_total", "counter", "Calls of a service's guards, by the reason that ended them.", by_reason(|guard| &guard.ends));
+    let states = guards()
+        .filter_map(|(service, guard)| Some((service, guard, guard.breaker.as_ref()?)))
+        .flat_map(|(service, guard, is)| {
+            ["closed", "open", "half-open", "ramping"].map(|state| {
+                (format!("{},state=\"{state}\"", labels(service, &guard.name)), u64::from(is == state))
+            })
+        })
+        .collect();
+    family("bowline_guard_breaker_state", "gauge", "1 for the state each guard's breaker is in.", states);
+    text
+}
+
+/// A label's value as the text form wants it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,118 @@
+//! Where callers come in: bound before anything runs, opened once everything does.
+
+use super::{Event, Options, UpError, door_named};
+use crate::api::{Running, locked};
+use crate::roles::Role;
+use bowline_design::Design;
+use bowline_proxy::{Door, Limits, Sockets};
+use std::net::{SocketAddr, TcpListener};
+
+/// The doors of a running design.
+#[derive(Debug, Default)]
+pub(super) struct Doors {
+    /// Bound, and not opened yet.
+    bound: Vec<(String, Sockets)>,
+}
+
+impl Doors {
+    /// Binds every door of the design, or adopts the sockets that a predecessor handed over.
+    pub(super) fn bind(
+        options: &Options,
+        design: &Design,
+        workers: usize,
+        taken: &mut Vec<(String, TcpListener)>,
+    ) -> Result<Self, UpError> {
+        let mut doors = Self::default();
+        for (door, name, address) in wanted(options, design) {
+            let own: Vec<TcpListener> =
+                taken.extract_if(.., |(named, _)| door_named(named) == Some(door)).map(|(_, listener)| listener).collect();
+            let sockets = match own.is_empty() {
+                false => Sockets::adopt(door, own).map_err(UpError::System)?,
+                true => bind(options, door, &name, address, workers)?,
+            };
+            doors.bound.push((name, sockets));
+        }
+        Ok(doors)
+    }
+
+    /// Accepts at every door that is bound.
+    pub(super) fn open(&mut self, running: &Running, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), UpError> {
+        for (name, sockets) in self.bound.drain(..) {
+            let door = sockets.door;
+            let address = sockets.address().map_err(UpError::System)?;
+            running.proxy.listen(sockets).map_err(UpError::System)?;
+            tell(Event::Door(&name, address));
+            locked(&running.doors).push((door, name, address));
+        }
+        Ok(())
+    }
+
+    /// Opens the doors that a new design has and closes those that it has not.
+    pub(super) fn follow(
+        &mut self,
+        options: &Options,
+        design: &Design,
+        workers: usize,
+        running: &Running,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), UpError> {
+        let wanted = wanted(options, design);
+        let open: Vec<Door> = locked(&running.doors).iter().map(|(door, ..)| *door).collect();
+        for door in open.iter().filter(|door| !wanted.iter().any(|(wanted, ..)| wanted == *door)) {
+            running.proxy.stop_listening(*door);
+            locked(&running.doors).retain(|(known, ..)| known != door);
+        }
+        for (door, name, address) in wanted.into_iter().filter(|(door, ..)| !open.contains(door)) {
+            let sockets = bind(options, door, &name, address, workers)?;
+            self.bound.push((name, sockets));
+        }
+        self.open(running, tell)
+    }
+}
+
+/// A door by the word that goes over a hand-over; [`door_named`] reads it.
+pub(super) fn name(door: Door) -> String {
+    match door {
+        Door::Gateway(address) => format!("gateway {address}"),
+        Door::Mesh => "mesh".to_owned(),
+    }
+}
+
+/// The doors that these roles of the design want: which, what people call it, where.
+fn wanted(options: &Options, design: &Design) -> Vec<(Door, String, SocketAddr)> {
+    let mut wanted = Vec::new();
+    if options.roles.has(Role::Gateway) {
+        for listener in &design.listeners {
+            let moved = options.ports.iter().find(|(from, _)| *from == listener.bind.port());
+            let port = moved.map_or(listener.bind.port(), |(_, to)| *to);
+            let name = if design.listeners.len() == 1 { "gateway".to_owned() } else { format!("gateway {}", listener.name) };
+            wanted.push((Door::Gateway(listener.bind), name, SocketAddr::new(listener.bind.ip(), port)));
+        }
+    }
+    if options.roles.has(Role::Mesh) {
+        wanted.push((Door::Mesh, "mesh".to_owned(), options.mesh));
+    }
+    wanted
+}
+
+fn bind(options: &Options, door: Door, name: &str, address: SocketAddr, workers: usize) -> Result<Sockets, UpError> {
+    let flag = match door {
+        Door::Gateway(design) => format!("--port {}={}", design.port(), options.suggested_port(address.port())),
+        Door::Mesh => "--mesh ADDR".to_owned(),
+    };
+    // SO_REUSEPORT would share the port with another process of ours without a word; ask first.
+    if address.port() != 0
+        && let Err(source) = TcpListener::bind(address)
+    {
+        return Err(UpError::port(name, address, &flag, source));
+    }
+    Sockets::bind(door, address, workers, Limits::default().backlog)
+        .map_err(|source| UpError::port(name, address, &flag, source))
+}
+
+impl Options {
+    /// A port that is likely free, for the message that says how to move a door.
+    fn suggested_port(&self, taken: u16) -> u16 {
+        taken.checked_add(10_000).unwrap_or(taken - 10_000)
+    }
+}
