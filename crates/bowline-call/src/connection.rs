@@ -7,7 +7,7 @@
 
 use crate::endpoint::Opened;
 use crate::nudge::Nudged;
-use crate::replay::RequestBody;
+use crate::replay::{BodyBroken, RequestBody};
 use crate::wire::{Counts, Wire};
 use bowline_model::Instant;
 use bowline_model::decision::TryEnd;
@@ -170,7 +170,7 @@ fn drive(driver: &mut Option<http1::Connection<TokioIo<Wire>, RequestBody>>, nud
 /// What was seen of a try whose connection gave `error`. Only what surely was not sent counts as
 /// [`TryEnd::ResetBeforeRequest`]; everything in doubt counts as sent.
 fn end_of(error: &hyper::Error, nothing_sent: bool) -> TryEnd {
-    if error.is_user() || error.source().is_some_and(|cause| cause.is::<crate::replay::BodyBroken>()) {
+    if error.is_user() || error.source().is_some_and(<dyn Error>::is::<BodyBroken>) {
         return TryEnd::Cancelled;
     }
     if nothing_sent {

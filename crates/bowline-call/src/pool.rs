@@ -61,6 +61,10 @@ pub(crate) struct Spares {
     clock: Clock,
     /// The last one parked is the first one taken: the others grow old and are closed, so that the pool
     /// shrinks to what the load needs.
+    #[expect(
+        clippy::vec_box,
+        reason = "a connection changes hands with every request; it does so by its address"
+    )]
     idle: RefCell<Vec<Box<Connection>>>,
     made: Cell<u64>,
     reused: Cell<u64>,

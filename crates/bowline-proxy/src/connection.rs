@@ -13,7 +13,7 @@ use http::header::HeaderValue;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ pub(crate) struct Connection {
     caller: HeaderValue,
     gate: GateHandle,
     /// Memory that one request leaves to the next.
-    scratch: RefCell<Option<Box<Scratch>>>,
+    scratch: RefCell<Scratch>,
 }
 
 /// Memory that one request leaves to the next.
@@ -103,18 +103,9 @@ impl Connection {
         self.gate.violation().map(|violation| violation.reason.status())
     }
 
-    pub(crate) fn scratch(&self) -> Box<Scratch> {
-        self.scratch.borrow_mut().take().unwrap_or_else(|| {
-            Box::new(Scratch {
-                trail: Trail::default(),
-                alarm: Alarm::new(self.worker.clock()),
-                random: SplitMix64::new(self.worker.next_seed()),
-            })
-        })
-    }
-
-    pub(crate) fn give_back(&self, scratch: Box<Scratch>) {
-        *self.scratch.borrow_mut() = Some(scratch);
+    /// Memory for the one request that is being answered.
+    pub(crate) fn scratch(&self) -> RefMut<'_, Scratch> {
+        self.scratch.borrow_mut()
     }
 }
 
@@ -138,7 +129,11 @@ pub(crate) async fn serve(
         local: peer.ip().to_canonical().is_loopback(),
         caller: caller.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
         gate: gate.clone(),
-        scratch: RefCell::new(None),
+        scratch: RefCell::new(Scratch {
+            trail: Trail::default(),
+            alarm: Alarm::new(worker.clock()),
+            random: SplitMix64::new(worker.next_seed()),
+        }),
         worker: Rc::clone(&worker),
     });
     let control = worker.register();

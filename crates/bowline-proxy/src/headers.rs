@@ -68,7 +68,7 @@ struct HopByHop {
 }
 
 impl HopByHop {
-    fn note(&mut self, name: &str, value: &HeaderValue) -> bool {
+    fn note(&mut self, name: &str, value: &HeaderValue) {
         match name {
             "connection" => self.connection = true,
             "keep-alive"
@@ -83,9 +83,8 @@ impl HopByHop {
                 self.others = true;
                 self.trailers_accepted |= value.as_bytes().eq_ignore_ascii_case(b"trailers");
             }
-            _ => return false,
+            _ => (),
         }
-        true
     }
 
     fn remove(self, headers: &mut HeaderMap) {
@@ -137,10 +136,9 @@ pub(crate) fn receive(headers: &mut HeaderMap, trusted: bool, local: bool) -> St
         // Most fields are none of these, and their first letters tell.
         match name.as_bytes()[0] {
             b'x' => steering.note(name, value, trusted, local),
+            b't' if name == "traceparent" => steering.traced = true,
             b'c' | b'k' | b'p' | b'u' | b't' | b'h' | b'e' => {
-                if !steering.hop.note(name, value) && name == "traceparent" {
-                    steering.traced = true;
-                }
+                steering.hop.note(name, value);
             }
             b'i' => steering.keyed |= name == "idempotency-key" && !value.is_empty(),
             b'g' if trusted && name == "grpc-timeout" => {

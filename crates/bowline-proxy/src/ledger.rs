@@ -12,6 +12,7 @@ use bowline_model::decision::{Decision, GiveUp, Observer};
 use bowline_model::{Instant, Trail};
 use http::header::HeaderValue;
 use http::{Method, Uri};
+use std::cell::RefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ pub(crate) const CLIENT_GONE: u16 = 499;
 pub(crate) struct Ledger<'r> {
     connection: &'r Connection,
     pub(crate) entrance: &'r Entrance,
-    pub(crate) scratch: Option<Box<Scratch>>,
+    /// Held until the request is over: a connection answers one at a time.
+    pub(crate) scratch: RefMut<'r, Scratch>,
     pub(crate) began: Instant,
     pub(crate) method: Method,
     target: Uri,
@@ -55,7 +57,7 @@ impl<'r> Ledger<'r> {
         Self {
             connection,
             entrance,
-            scratch: Some(scratch),
+            scratch,
             began,
             method,
             target,
@@ -114,7 +116,7 @@ impl<'r> Ledger<'r> {
                 .to
                 .map_or_else(|| Arc::new([]) as Arc<[_]>, |(target, _)| Arc::clone(&target.addresses)),
             trace: self.trace,
-            trail: self.scratch.as_ref().map(|scratch| scratch.trail.clone()).unwrap_or_default(),
+            trail: self.scratch.trail.clone(),
         })
     }
 }
@@ -123,14 +125,9 @@ impl Drop for Ledger<'_> {
     fn drop(&mut self) {
         if !self.settled {
             let now = self.connection.worker().clock().now();
-            if let Some(scratch) = &mut self.scratch {
-                let gone = Decision::GaveUp { reason: GiveUp::Cancelled, remaining: Duration::ZERO };
-                scratch.trail.decided(now, gone);
-            }
+            let gone = Decision::GaveUp { reason: GiveUp::Cancelled, remaining: Duration::ZERO };
+            self.scratch.trail.decided(now, gone);
             self.settle(CLIENT_GONE, Flag::DownstreamClosed, true);
-        }
-        if let Some(scratch) = self.scratch.take() {
-            self.connection.give_back(scratch);
         }
     }
 }

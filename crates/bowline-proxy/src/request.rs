@@ -114,9 +114,7 @@ impl<'s> Forward<'s> {
     where
         's: 'l,
     {
-        let mut scratch = ledger.scratch.take().unwrap_or_else(|| ledger.connection().scratch());
-        let Some((weighted, target)) = self.pick(scratch.random.next_u64()) else {
-            ledger.scratch = Some(scratch);
+        let Some((weighted, target)) = self.pick(ledger.scratch.random.next_u64()) else {
             return reply(ledger, &Reply::NO_HOST, "", &self.steering, answering);
         };
         ledger.tally = &target.tally;
@@ -127,7 +125,6 @@ impl<'s> Forward<'s> {
         let planned = self.plan(weighted, target, &parts.method, parts.uri.path());
         ledger.to = Some((target, planned));
         let Some((deadline, by)) = self.deadline(ledger, planned) else {
-            ledger.scratch = Some(scratch);
             return reply(ledger, &Reply::DOOMED, &planned.name, &self.steering, answering);
         };
 
@@ -136,15 +133,16 @@ impl<'s> Forward<'s> {
             &mut parts.headers,
             &self.steering,
             ledger.connection().caller(),
-            &mut scratch.random,
+            &mut ledger.scratch.random,
         );
         ledger.trace = trace.trace;
 
         if let Some(fault) = &self.found.route.fault {
+            let scratch = &mut *ledger.scratch;
             let bits = (scratch.random.next_u64(), scratch.random.next_u64());
             let mut note =
                 |at, fault| scratch.trail.decided(at, Decision::FaultInjected { number: 1, fault });
-            let clock = ledger.connection().worker().clock();
+            let clock = scratch.alarm.clock();
             if let Some((_, delay)) = fault.delay.filter(|(percent, _)| percent.includes(bits.0)) {
                 note(clock.now(), FaultKind::Delay(delay));
                 planned.tally.fault(FaultKind::Delay(delay));
@@ -155,19 +153,18 @@ impl<'s> Forward<'s> {
                 let (status, grpc) = aborted(then);
                 note(clock.now(), FaultKind::Abort(status));
                 planned.tally.fault(FaultKind::Abort(status));
-                ledger.scratch = Some(scratch);
                 ledger.notable = true;
                 let response = injected(status, grpc);
                 return made(ledger, response, &weighted.headers.response, Flag::FaultInjected, answering);
             }
         }
         if target.endpoints.is_empty() {
-            ledger.scratch = Some(scratch);
             return reply(ledger, &Reply::NO_HOST, &planned.name, &self.steering, answering);
         }
 
         let connection = ledger.connection();
         let worker = connection.worker();
+        let scratch = &mut *ledger.scratch;
         let body = Replay::of(incoming, &worker.shared().allowance);
         if body.length().is_none() {
             parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -209,7 +206,6 @@ impl<'s> Forward<'s> {
                 &mut listening,
             )
             .await;
-        ledger.scratch = Some(scratch);
         if let Some(mirrored) = mirrored {
             mirror::send(worker, mirrored, body);
         }

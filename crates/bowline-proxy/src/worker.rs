@@ -55,8 +55,12 @@ pub(crate) struct Worker {
 /// workers share.
 struct Latest {
     cache: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
-    snapshot: Rc<Arc<Snapshot>>,
+    snapshot: LocalSnapshot,
 }
+
+/// A worker's hold on a snapshot, given to its requests by a count of the worker's own.
+#[expect(clippy::redundant_allocation, reason = "the outer count is not shared between cores, the inner one is")]
+pub(crate) type LocalSnapshot = Rc<Arc<Snapshot>>;
 
 impl std::fmt::Debug for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -118,7 +122,7 @@ impl Worker {
     }
 
     /// The latest snapshot.
-    pub(crate) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+    pub(crate) fn snapshot(&self) -> LocalSnapshot {
         let latest = &mut *self.latest.borrow_mut();
         let newest = latest.cache.load();
         if !Arc::ptr_eq(newest, &latest.snapshot) {

@@ -1,0 +1,97 @@
+//! Breaker, bulkhead and rate limit, seen from both sides.
+
+use crate::support::{Callee, Do, World, eventually, policy, route};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const BREAKER: &str = "  breaker: { window: 10s, minCalls: 10, failureRatio: 0.5, open: 400ms, probes: 2 }\n  retry: { tries: 1 }";
+
+/// Opens at half its calls failing, lets nothing through, then its probes, then closes.
+async fn opens_probes_and_closes(workers: usize) {
+    let sick = Arc::new(AtomicBool::new(true));
+    let script = Arc::clone(&sick);
+    let callee = Callee::start(move |_| match script.load(Ordering::Relaxed) {
+        true => Do::Answer(500, String::new()),
+        false => Do::Answer(200, String::new()),
+    })
+    .await;
+    let world = World::start_with(&(route(&[callee.address], "") + &policy(BREAKER)), workers, |_| ());
+    for _ in 0..10 {
+        assert_eq!(world.get("/stock").await.status(), 500);
+    }
+    let is = |state: &str| world.metric("bowline_breaker_state", &[&format!("state=\"{state}\"")]) == 1.0;
+    assert!(is("open"), "{}", world.proxy.metrics());
+    for _ in 0..20 {
+        let refused = world.get("/stock").await;
+        assert_eq!((refused.status(), refused.header("x-bowline-reason")), (503, Some("breaker open")));
+        assert_eq!(refused.header("x-bowline-outcome"), Some("refused"));
+        assert!(refused.header("retry-after").is_some());
+    }
+    assert_eq!(callee.count(), 10, "an open breaker lets nothing through");
+    assert_eq!(world.metric("bowline_requests_total", &["flag=\"UO\""]), 20.0);
+
+    // The open time differs by up to a quarter.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(world.get("/stock").await.status(), 500);
+    assert_eq!((callee.count(), is("open")), (11, true), "one failed probe opens it again");
+
+    sick.store(false, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    for _ in 0..2 {
+        assert_eq!(world.get("/stock").await.status(), 200);
+    }
+    assert!(is("ramping") || is("closed"), "{}", world.proxy.metrics());
+    assert!(world.metric("bowline_breaker_moves_total", &["to=\"open\""]) >= 2.0);
+}
+
+#[tokio::test]
+async fn a_breaker_opens_probes_and_closes() {
+    opens_probes_and_closes(1).await;
+}
+
+#[tokio::test]
+async fn a_breaker_means_the_same_with_two_workers() {
+    opens_probes_and_closes(2).await;
+}
+
+#[tokio::test]
+async fn a_full_bulkhead_queues_then_refuses() {
+    let callee = Callee::start(|_| Do::Late(Duration::from_millis(150), 200)).await;
+    let limits = policy("  bulkhead: { concurrent: 1, queue: 1, wait: 1s }");
+    let world = World::start(&(route(&[callee.address], "") + &limits));
+    let mut callers = Vec::new();
+    for already in 0..3 {
+        let mut caller = world.caller().await;
+        caller.send("GET /stock HTTP/1.1\r\nhost: shop.test\r\n\r\n").await;
+        callers.push(caller);
+        let inside = || {
+            let running = world.metric("bowline_bulkhead_running", &[]);
+            running + world.metric("bowline_bulkhead_waiting", &[]) >= f64::from((already + 1).min(2))
+        };
+        eventually("it is inside", inside).await;
+    }
+    let mut statuses = Vec::new();
+    for caller in &mut callers {
+        statuses.push(caller.receive("GET").await.unwrap().status());
+    }
+    assert_eq!(statuses, [200, 200, 503]);
+    assert_eq!(callee.count(), 2);
+    assert_eq!(world.metric("bowline_bulkhead_running", &[]), 0.0, "every place came back");
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_gives_its_place_back() {
+    let callee =
+        Callee::start(|hit| if hit.number == 0 { Do::Hang } else { Do::Answer(200, String::new()) }).await;
+    let limits = policy("  bulkhead: { concurrent: 1, queue: 1, wait: 5s }");
+    let world = World::start(&(route(&[callee.address], "") + &limits));
+    let mut first = world.caller().await;
+    first.send("GET /stock HTTP/1.1\r\nhost: shop.test\r\n\r\n").await;
+    eventually("it arrives", || callee.count() == 1).await;
+    let mut second = world.caller().await;
+    second.send("GET /stock HTTP/1.1\r\nhost: shop.test\r\n\r\n").await;
+    eventually("it waits", || world.metric("bowline_bulkhead_waiting", &[]) == 1.0).await;
+    drop(first);
+    assert_eq!(second.receive("GET").await.unwrap().status(), 200);
+}

@@ -1,0 +1,286 @@
+//! What goes through, and what is changed on the way.
+
+use crate::support::{Callee, Caller, Do, World, policy, route};
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_request_goes_there_and_its_answer_comes_back() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    let answer = world.get("/stock?sku=A47").await;
+    assert_eq!((answer.status(), answer.text().as_str()), (200, "hit 0"));
+    assert_eq!(callee.hits()[0].message.path(), "/stock?sku=A47");
+    assert!(
+        world.metric("bowline_requests_total", &["service=\"stock\"", "class=\"2xx\"", "flag=\"-\""]) == 1.0
+    );
+    assert!(world.metric("bowline_request_seconds_count", &["service=\"stock\""]) == 1.0);
+}
+
+#[tokio::test]
+async fn connections_to_the_callee_are_used_again() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = world.caller().await;
+    for _ in 0..5 {
+        assert_eq!(caller.ask("GET", "/stock", "", "").await.status(), 200);
+    }
+    assert_eq!(world.get("/stock").await.status(), 200);
+    assert_eq!(callee.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_callee_that_closed_while_idle_costs_no_request() {
+    let callee = Callee::start(|_| Do::AnswerThenClose(200, Duration::from_millis(20))).await;
+    let world = World::start(&route(&[callee.address], &policy("  retry: { tries: 1 }")));
+    let mut caller = world.caller().await;
+    for _ in 0..4 {
+        // Not a repeatable request, and only one try: it must not be sent on a dead connection.
+        assert_eq!(caller.ask("POST", "/charges", "", "x").await.status(), 200);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    assert_eq!((callee.count(), callee.connections()), (4, 4));
+}
+
+#[tokio::test]
+async fn headers_of_one_hop_end_here_and_the_callee_learns_who_asks() {
+    let callee = Callee::start(|_| {
+        let headers = "keep-alive: timeout=5\r\nconnection: x-inner\r\nx-inner: 1\r\nx-outer: 2\r\nx-bowline-outcome: failed\r\n";
+        Do::AnswerWith(200, headers.to_owned(), "ok".to_owned())
+    })
+    .await;
+    let world = World::start(&route(&[callee.address], "    timeout: 2s"));
+    let steering = "x-envoy-expected-rq-timeout-ms: 1\r\nx-bowline-try: 3\r\n";
+    let hop = "connection: keep-alive, x-mine\r\nx-mine: 1\r\nte: gzip\r\nproxy-connection: keep-alive\r\n";
+    let answer =
+        world.caller().await.ask("GET", "/stock", &format!("{steering}{hop}cookie: a=1\r\n"), "").await;
+
+    let seen = &callee.hits()[0].message;
+    assert_eq!(seen.header("host"), Some("shop.test"));
+    assert_eq!(seen.header("cookie"), Some("a=1"));
+    assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(seen.header("x-request-id").map(str::len), Some(36));
+    assert!(seen.header("traceparent").is_some());
+    let left: u64 = seen.header("x-envoy-expected-rq-timeout-ms").unwrap().parse().unwrap();
+    assert!((1_900..=2_000).contains(&left), "{left}: a stranger's 1 ms must not count");
+    for gone in ["connection", "x-mine", "te", "proxy-connection"] {
+        assert_eq!(seen.header(gone), None, "{gone}");
+    }
+    assert_eq!(answer.header("x-outer"), Some("2"));
+    for gone in ["keep-alive", "connection", "x-inner", "x-bowline-outcome"] {
+        assert_eq!(answer.header(gone), None, "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_go_through_in_both_directions() {
+    let callee = Callee::start(|hit| Do::Answer(200, "y".repeat(300_000 + hit.message.body.len()))).await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = world.caller().await;
+    let body = "x".repeat(200_000);
+    let answer = caller.ask("POST", "/charges", "", &body).await;
+    assert_eq!(answer.body.len(), 500_000);
+    assert_eq!(callee.hits()[0].message.body.len(), 200_000);
+
+    let chunked = "POST /charges HTTP/1.1\r\nhost: shop.test\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+    caller.send(chunked).await;
+    assert_eq!(caller.receive("POST").await.unwrap().status(), 200);
+    assert_eq!(callee.hits()[1].message.text(), "abcde");
+    assert_eq!(callee.connections(), 1, "both answers were read to their end");
+}
+
+#[tokio::test]
+async fn an_answer_to_head_keeps_its_length_and_has_no_body() {
+    let callee = Callee::start(|_| Do::Answer(200, "hello".to_owned())).await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = world.caller().await;
+    let answer = caller.ask("HEAD", "/stock", "", "").await;
+    assert_eq!((answer.status(), answer.header("content-length")), (200, Some("5")));
+    assert_eq!(caller.ask("GET", "/stock", "", "").await.text(), "hello", "the connection goes on");
+}
+
+#[tokio::test]
+async fn a_chunked_answer_of_the_callee_arrives_whole() {
+    let callee = Callee::start(|_| {
+        Do::Raw(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+                .to_vec(),
+        )
+    })
+    .await;
+    let world = World::start(&route(&[callee.address], ""));
+    assert_eq!(world.get("/stock").await.text(), "hello world");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_not_passed_off_as_whole() {
+    for head in ["content-length: 100", "transfer-encoding: chunked"] {
+        let broken = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n5\r\nhello\r\n");
+        let callee = Callee::start(move |_| Do::Raw(broken.clone().into_bytes())).await;
+        let world = World::start(&route(&[callee.address], ""));
+        let mut caller = world.caller().await;
+        caller.send("GET /stock HTTP/1.1\r\nhost: shop.test\r\n\r\n").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(callee);
+        assert!(caller.receive("GET").await.is_none(), "{head}: the connection must end");
+    }
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let callee = Callee::start(|hit| Do::Answer(200, hit.message.path().to_owned())).await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = world.caller().await;
+    let each = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: shop.test\r\n\r\n");
+    caller.send(&(each("/a") + &each("/b") + &each("/c"))).await;
+    for path in ["/a", "/b", "/c"] {
+        assert_eq!(caller.receive("GET").await.unwrap().text(), path);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_takes_its_request_along() {
+    let callee = Callee::start(|_| Do::Hang).await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = world.caller().await;
+    caller.send("GET /stock HTTP/1.1\r\nhost: shop.test\r\n\r\n").await;
+    crate::support::eventually("the request is there", || callee.count() == 1).await;
+    drop(caller);
+    crate::support::eventually("the callee is told", || callee.cancelled() == 1).await;
+    let gone = || world.metric("bowline_requests_total", &["flag=\"DC\"", "class=\"none\""]) == 1.0;
+    crate::support::eventually("it is counted", gone).await;
+    assert_eq!(world.last_words().last(), Some(&"gave-up"));
+}
+
+#[tokio::test]
+async fn what_no_rule_is_for_is_told_apart() {
+    let yaml = r#"
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: all }
+spec:
+  hosts: [ shop.test ]
+  gateways: [ gate ]
+  http:
+  - match: [ { uri: { exact: /here } } ]
+    directResponse: { status: 200, body: { string: "here" } }
+  - match: [ { uri: { exact: /old } } ]
+    redirect: { uri: /here, redirectCode: 302 }
+  - match: [ { uri: { exact: /empty } } ]
+    route: [ { destination: { host: nobody.test } } ]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: nobody }
+spec: { hosts: [ nobody.test ], ports: [ { number: 80, name: http, protocol: HTTP } ], resolution: STATIC }
+"#;
+    let world = World::start(yaml);
+    let mut caller = world.caller().await;
+    assert_eq!(caller.ask("GET", "/here", "", "").await.text(), "here");
+    let moved = caller.ask("GET", "/old", "", "").await;
+    assert_eq!((moved.status(), moved.header("location")), (302, Some("http://shop.test/here")));
+    let lost = caller.ask("GET", "/lost", "accept: application/json\r\n", "").await;
+    assert_eq!((lost.status(), lost.header("x-bowline-reason")), (404, Some("no route")));
+    assert!(lost.text().starts_with("{\"status\":404,"), "{}", lost.text());
+    let empty = caller.ask("GET", "/empty", "", "").await;
+    assert_eq!((empty.status(), empty.header("x-bowline-reason")), (503, Some("no host")));
+    assert_eq!(world.metric("bowline_requests_total", &["flag=\"UH\""]), 1.0);
+    caller.send("GET / HTTP/1.1\r\nhost: other.test\r\n\r\n").await;
+    let unknown = caller.receive("GET").await.unwrap();
+    assert_eq!((unknown.status(), unknown.header("x-bowline-reason")), (404, Some("unknown host")));
+    assert_eq!(world.metric("bowline_requests_total", &["flag=\"NR\""]), 2.0);
+}
+
+#[tokio::test]
+async fn rewrites_and_header_operations_are_done() {
+    let callee = Callee::start(|_| Do::AnswerWith(200, "x-old: 1\r\n".to_owned(), String::new())).await;
+    let rule = r#"
+    match: [ { uri: { prefix: /api/ } } ]
+    rewrite: { uri: /, authority: inner.test }
+    headers:
+      request: { set: { x-team: blue }, remove: [ x-drop ] }
+      response: { add: { x-new: "2" }, remove: [ x-old ] }
+"#;
+    let world = World::start(&route(&[callee.address], rule));
+    let answer = world.caller().await.ask("GET", "/api/stock?a=b", "x-drop: 1\r\n", "").await;
+    assert_eq!((answer.header("x-old"), answer.header("x-new")), (None, Some("2")));
+    let seen = &callee.hits()[0].message;
+    assert_eq!((seen.path(), seen.header("host")), ("/stock?a=b", Some("inner.test")));
+    assert_eq!((seen.header("x-team"), seen.header("x-drop")), (Some("blue"), None));
+}
+
+#[tokio::test]
+async fn a_cross_origin_preflight_is_answered_here() {
+    let callee = Callee::friendly().await;
+    let rule = r#"
+    corsPolicy:
+      allowOrigins: [ { exact: "https://shop.example" } ]
+      allowMethods: [ GET, POST ]
+      exposeHeaders: [ x-cost ]
+"#;
+    let world = World::start(&route(&[callee.address], rule));
+    let mut caller = world.caller().await;
+    let preflight = "origin: https://shop.example\r\naccess-control-request-method: POST\r\n";
+    let answer = caller.ask("OPTIONS", "/stock", preflight, "").await;
+    assert_eq!((answer.status(), callee.count()), (200, 0));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://shop.example"));
+    let answer = caller.ask("GET", "/stock", "origin: https://shop.example\r\n", "").await;
+    assert_eq!(answer.header("access-control-expose-headers"), Some("x-cost"));
+    let answer = caller.ask("GET", "/stock", "origin: https://evil.example\r\n", "").await;
+    assert_eq!((answer.status(), answer.header("access-control-allow-origin")), (200, None));
+}
+
+#[tokio::test]
+async fn the_mesh_routes_by_authority_and_absolute_targets() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = Caller::connect(world.mesh).await;
+    caller.send("GET http://stock/stock?x=1 HTTP/1.1\r\nhost: stock\r\n\r\n").await;
+    assert_eq!(caller.receive("GET").await.unwrap().status(), 200);
+    let seen = &callee.hits()[0].message;
+    assert_eq!((seen.path(), seen.header("host")), ("/stock?x=1", Some("stock")));
+    caller.send("GET / HTTP/1.1\r\nhost: elsewhere\r\n\r\n").await;
+    assert_eq!(caller.receive("GET").await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn a_copy_goes_to_the_mirror_and_nobody_waits_for_it() {
+    let (callee, shadow) = (Callee::friendly().await, Callee::start(|_| Do::Hang).await);
+    let mirror = format!(
+        r#"
+    mirror: {{ host: shadow.test }}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{ name: shadow }}
+spec:
+  hosts: [ shadow.test ]
+  ports: [ {{ number: {port}, name: http, protocol: HTTP }} ]
+  resolution: STATIC
+  endpoints: [ {{ address: 127.0.0.1 }} ]
+"#,
+        port = shadow.address.port()
+    );
+    let yaml = route(&[callee.address], "").replace("---", &format!("{}\n---", "#")).replacen(
+        "#\n---",
+        &format!("{mirror}\n---"),
+        1,
+    );
+    let world = World::start(&yaml);
+    let answer = world.caller().await.ask("POST", "/allocations", "", "hello").await;
+    assert_eq!(answer.status(), 200);
+    crate::support::eventually("the copy arrives", || shadow.count() == 1).await;
+    let copy = &shadow.hits()[0].message;
+    assert_eq!((copy.header("host"), copy.text().as_str()), (Some("shop.test-shadow"), "hello"));
+}
+
+#[tokio::test]
+async fn what_the_gate_refuses_is_counted() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = world.caller().await;
+    caller.send("GET / HTTP/1.1\r\n\r\n").await;
+    assert_eq!(caller.receive("GET").await.unwrap().status(), 400);
+    let refused = || world.metric("bowline_gate_refusals_total", &["reason=\"host-missing\""]) == 1.0;
+    crate::support::eventually("it is counted", refused).await;
+    assert_eq!(callee.count(), 0);
+}

@@ -1,0 +1,8 @@
+//! The proxy end to end: real sockets, a small real callee, a caller that writes bytes.
+
+mod breaker;
+mod faults;
+mod forwarding;
+mod lifecycle;
+mod retries;
+mod support;

@@ -1,0 +1,207 @@
+//! Tries, their times, and the deadline over all of them.
+
+use crate::support::{Callee, Caller, Do, World, eventually, nobody, policy, route};
+use bowline_fault::{Fault, Kind, Percent};
+use std::time::{Duration, Instant};
+
+fn no_wait(tries: u32) -> String {
+    policy(&format!("  retry: {{ tries: {tries}, backoff: {{ base: 1ms, max: 2ms }} }}"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test over real sockets measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_tried_elsewhere_even_for_a_post() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&(route(&[nobody(), callee.address], "") + &no_wait(2)));
+    let mut caller = world.caller().await;
+    for _ in 0..4 {
+        assert_eq!(caller.ask("POST", "/charges", "", "once").await.status(), 200);
+    }
+    assert_eq!(callee.count(), 4, "each order arrives once");
+    assert!(world.metric("bowline_retries_total", &["reason=\"refused\""]) >= 1.0);
+}
+
+#[tokio::test]
+async fn the_first_two_tries_are_dropped_and_the_third_gets_through() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&(route(&[callee.address], "") + &no_wait(3)));
+    world.proxy.add_fault("stock", None, Fault { kind: Kind::DropFirst(2), percent: Percent::ALWAYS });
+    let answer = world.caller().await.ask("POST", "/charges", "x-bowline-explain: 1\r\n", "order").await;
+    assert_eq!((answer.status(), callee.count()), (200, 1));
+    let words = world.last_words();
+    assert_eq!(words.iter().filter(|word| **word == "try-started").count(), 3, "{words:?}");
+    assert_eq!(words.iter().filter(|word| **word == "fault-injected").count(), 2, "{words:?}");
+    let id: u64 = answer.header("x-bowline-explain-id").unwrap().parse().unwrap();
+    assert_eq!(world.proxy.trails().last(&bowline_proxy::Filter::default()).unwrap().id, id);
+    assert_eq!(callee.hits()[0].message.header("x-bowline-try"), Some("3"));
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_repeated_only_where_that_is_safe() {
+    // (method and path, headers, times it arrives)
+    for (method, path, headers, arrivals) in [
+        ("GET", "/stock", "", 3),
+        ("PUT", "/whatever", "", 3),
+        ("POST", "/charges", "", 1),
+        ("POST", "/charges", "idempotency-key: k\r\n", 1),
+        ("POST", "/allocations", "", 1),
+        ("POST", "/allocations", "idempotency-key: k\r\n", 3),
+    ] {
+        let callee = Callee::start(|_| Do::Close).await;
+        let world = World::start(&(route(&[callee.address], "") + &no_wait(3)));
+        let answer = world.caller().await.ask(method, path, headers, "").await;
+        assert_eq!((answer.status(), callee.count()), (503, arrivals), "{method} {path} {headers}");
+    }
+}
+
+#[tokio::test]
+async fn a_try_that_takes_too_long_is_cancelled_and_another_follows() {
+    let callee =
+        Callee::start(|hit| if hit.number == 0 { Do::Hang } else { Do::Answer(200, String::new()) }).await;
+    let retry = policy("  retry: { tries: 2, perTry: 80ms, backoff: { base: 1ms, max: 2ms } }");
+    let world = World::start(&(route(&[callee.address], "") + &retry));
+    let began = now();
+    let answer = world.get("/stock").await;
+    assert_eq!((answer.status(), callee.count()), (200, 2));
+    assert!((80..200).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    eventually("the first try is cancelled at the callee", || callee.cancelled() == 1).await;
+}
+
+#[tokio::test]
+async fn the_deadline_is_met_within_twenty_milliseconds_and_nothing_follows_it() {
+    let callee = Callee::start(|_| Do::Hang).await;
+    let both = policy("  deadline: 300ms\n  retry: { tries: 5, perTry: 2s }");
+    let world = World::start(&(route(&[callee.address], "") + &both));
+    let mut caller = world.caller().await;
+    for round in 1..=3 {
+        let began = now();
+        let answer = caller.ask("GET", "/stock", "", "").await;
+        let took = began.elapsed().as_millis();
+        assert_eq!((answer.status(), answer.header("x-bowline-reason")), (504, Some("deadline exceeded")));
+        assert!((300..=320).contains(&took), "round {round}: {took} ms");
+        eventually("the try is cancelled", || callee.cancelled() == round).await;
+        assert_eq!(callee.count(), round, "no try after the deadline");
+    }
+    assert_eq!(world.metric("bowline_deadline_exhausted_total", &["service=\"stock\""]), 3.0);
+}
+
+#[tokio::test]
+async fn the_time_a_trusted_caller_leaves_counts_and_travels_on() {
+    let callee = Callee::start(|_| Do::Hang).await;
+    let world = World::start(&(route(&[callee.address], "") + &policy("  deadline: 5s")));
+    let mut caller = Caller::connect(world.mesh).await;
+    let began = now();
+    caller.send("GET /stock HTTP/1.1\r\nhost: stock\r\nx-envoy-expected-rq-timeout-ms: 100\r\n\r\n").await;
+    assert_eq!(caller.receive("GET").await.unwrap().status(), 504);
+    assert!((95..=120).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    let left: u64 =
+        callee.hits()[0].message.header("x-envoy-expected-rq-timeout-ms").unwrap().parse().unwrap();
+    assert!((80..100).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn the_edge_stamps_a_deadline_where_nobody_speaks() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    world.get("/stock").await;
+    let left: u64 =
+        callee.hits()[0].message.header("x-envoy-expected-rq-timeout-ms").unwrap().parse().unwrap();
+    assert!((29_900..=30_000).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn istio_retries_follow_retry_on_and_count_attempts_after_the_first() {
+    for (retry_on, arrivals) in [("5xx", 3), ("connect-failure", 1), ("503", 3), ("gateway-error", 3)] {
+        let callee = Callee::start(|_| Do::Answer(503, "busy".to_owned())).await;
+        let rule = format!("    retries: {{ attempts: 2, retryOn: \"{retry_on}\", backoff: 1ms }}");
+        let world = World::start(&route(&[callee.address], &rule));
+        let answer = world.get("/stock").await;
+        assert_eq!((answer.status(), answer.text().as_str()), (503, "busy"), "the callee's own answer");
+        assert_eq!(callee.count(), arrivals, "{retry_on}");
+    }
+}
+
+#[tokio::test]
+async fn the_mesh_does_not_repeat_what_the_library_repeats() {
+    let callee = Callee::start(|_| Do::Answer(503, String::new())).await;
+    let world = World::start(&(route(&[callee.address], "") + &no_wait(3)));
+    let mut caller = Caller::connect(world.mesh).await;
+    caller.send("GET /stock HTTP/1.1\r\nhost: stock\r\nx-bowline-try: 1\r\n\r\n").await;
+    assert_eq!(caller.receive("GET").await.unwrap().status(), 503);
+    assert_eq!(callee.count(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_is_kept_is_sent_again_and_a_larger_one_is_not() {
+    for (length, chunked, arrivals) in
+        [(60_000, false, 2), (60_000, true, 2), (70_000, true, 1), (300_000, false, 1), (300_000, true, 1)]
+    {
+        let callee = Callee::start(|hit| {
+            if hit.number == 0 { Do::Answer(503, String::new()) } else { Do::Answer(200, String::new()) }
+        })
+        .await;
+        let world = World::start(&(route(&[callee.address], "") + &no_wait(2)));
+        let body: String = (0..length).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+        let mut caller = world.caller().await;
+        let head = "POST /allocations HTTP/1.1\r\nhost: shop.test\r\nidempotency-key: k\r\n";
+        if chunked {
+            caller.send(&format!("{head}transfer-encoding: chunked\r\n\r\n")).await;
+            for piece in body.as_bytes().chunks(10_000) {
+                let piece = std::str::from_utf8(piece).unwrap();
+                caller.send(&format!("{:x}\r\n{piece}\r\n", piece.len())).await;
+            }
+            caller.send("0\r\n\r\n").await;
+        } else {
+            caller.send(&format!("{head}content-length: {length}\r\n\r\n{body}")).await;
+        }
+        let answer = caller.receive("POST").await.unwrap();
+        let expected = if arrivals == 2 { 200 } else { 503 };
+        assert_eq!((answer.status(), callee.count()), (expected, arrivals), "{length} chunked {chunked}");
+        for hit in callee.hits() {
+            assert!(hit.message.text() == body, "{length} chunked {chunked}: hit {}", hit.number);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_body_is_kept_beyond_the_allowance_of_the_process() {
+    let callee = Callee::start(|_| Do::Answer(503, String::new())).await;
+    let yaml = route(&[callee.address], "") + &no_wait(2);
+    let world = World::start_with(&yaml, 1, |config| config.limits.kept_bodies = 1_000);
+    let mut caller = world.caller().await;
+    let key = "idempotency-key: k\r\n";
+    caller.ask("POST", "/allocations", key, &"x".repeat(900)).await;
+    assert_eq!(callee.count(), 2);
+    caller.ask("POST", "/allocations", key, &"x".repeat(1_100)).await;
+    assert_eq!(callee.count(), 3, "not kept, so not repeated");
+    caller.ask("POST", "/allocations", key, &"x".repeat(900)).await;
+    assert_eq!(callee.count(), 5, "what was kept before was given back");
+}
+
+#[tokio::test]
+async fn a_callee_in_the_design_names_its_outcome() {
+    // A 503 that surely did nothing may be asked again elsewhere, even for a POST that is not idempotent.
+    let shedding =
+        Callee::start(|_| Do::AnswerWith(503, "x-bowline-outcome: refused\r\n".to_owned(), String::new()))
+            .await;
+    let callee = Callee::friendly().await;
+    let world = World::start(&(route(&[shedding.address, callee.address], "") + &no_wait(2)));
+    let answer = world.caller().await.ask("POST", "/charges", "", "x").await;
+    assert_eq!((answer.status(), shedding.count(), callee.count()), (200, 1, 1));
+}
+
+#[tokio::test]
+async fn a_time_to_wait_that_the_callee_names_is_waited_or_passed_on() {
+    let callee =
+        Callee::start(|_| Do::AnswerWith(429, "retry-after: 30\r\n".to_owned(), String::new())).await;
+    let world =
+        World::start(&(route(&[callee.address], "") + &policy("  deadline: 1s\n  retry: { tries: 3 }")));
+    let began = now();
+    let answer = world.get("/stock").await;
+    assert_eq!((answer.status(), answer.header("retry-after"), callee.count()), (429, Some("30"), 1));
+    assert!(began.elapsed() < Duration::from_millis(500), "30 s do not fit into 1 s");
+}
