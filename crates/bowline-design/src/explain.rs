@@ -9,6 +9,7 @@ use crate::mistake::Place;
 use crate::resolved::{CallSettings, Design, Idempotency, Listener, Source, Sourced};
 use crate::routing::{Action, Asked, Route, Table, Weighted};
 use bowline_model::decision::DeadlineSource;
+use bowline_policy::RetryRule;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -22,20 +23,19 @@ pub enum Door<'d> {
 }
 
 impl<'d> Door<'d> {
-    /// The door that a request most likely means: the gateway that listens at its port; or else the
-    /// mesh, if that knows its authority; or else the first gateway that does; or else the mesh.
+    /// The door that a request most likely means. A port that its authority names is that of a
+    /// gateway, if one listens there; otherwise whoever has just that host is meant, the mesh before
+    /// the gateways, and only then somebody with a wildcard for it.
     #[must_use]
     pub fn of(design: &'d Design, asked: &Asked<'_>) -> Self {
-        let knows = |listener: &&Listener| listener.table.host_of(asked.authority).is_some();
-        let port = crate::routing::host::port_of(asked.authority).unwrap_or(asked.port);
-        let at_port = design.listeners.iter().find(|listener| listener.bind.port() == port);
-        if let Some(listener) = at_port {
-            return Self::Gateway(listener);
-        }
-        if design.mesh.host_of(asked.authority).is_some() {
-            return Self::Mesh(&design.mesh);
-        }
-        design.listeners.iter().find(knows).map_or(Self::Mesh(&design.mesh), Self::Gateway)
+        let mesh = Self::Mesh(&design.mesh);
+        let gateways = || design.listeners.iter().map(Self::Gateway);
+        let named = crate::routing::host::port_of(asked.authority);
+        let at_port = design.listeners.iter().find(|listener| Some(listener.bind.port()) == named);
+        let exact =
+            || std::iter::once(mesh).chain(gateways()).find(|door| door.table().names(asked.authority));
+        let wild = || gateways().chain([mesh]).find(|door| door.table().host_of(asked.authority).is_some());
+        at_port.map(Self::Gateway).or_else(exact).or_else(wild).unwrap_or(mesh)
     }
 
     /// What it routes.
@@ -211,11 +211,11 @@ fn leg(design: &Design, asked: &Asked<'_>, route: &Route, each: &Weighted, path:
     let destination = &each.destination;
     let service = design.service(destination.service);
     let operation = service.operation_for(asked.method, path);
-    let total: u32 = route.destinations().iter().map(|other| other.weight).sum();
+    let total: u64 = route.destinations().iter().map(|other| u64::from(other.weight)).sum();
     Leg {
         host: service.host().to_owned(),
         subset: destination.subset.as_ref().map(ToString::to_string),
-        share: f64::from(each.weight) / f64::from(total.max(1)),
+        share: f64::from(each.weight) / total.max(1) as f64,
         operation: operation.map(|index| format!("{}.{}", service.name, service.operations[index].name)),
         endpoints: destination
             .endpoints
@@ -243,7 +243,10 @@ fn policy(settings: &CallSettings, asked: &Asked<'_>) -> Vec<Line> {
         });
         lines.push(Line::new("back-off", values::backoff(retry.backoff.value), &retry.backoff));
         lines.push(Line::new("retry on", values::rule(&retry.rule.value), &retry.rule));
-        lines.push(repeatable(&settings.idempotent, asked));
+        // Istio's conditions ask nothing else; ours ask this as well.
+        if retry.rule.value == RetryRule::Outcome {
+            lines.push(repeatable(&settings.idempotent, asked));
+        }
     } else if let Some(per_try) = &retry.per_try {
         lines.push(Line::new("per try", values::span(per_try.value), per_try));
     }
@@ -354,11 +357,13 @@ impl Explanation {
         let _ = writeln!(out, "  host {host}");
         if !self.passed_over.is_empty() {
             out.push_str("\n  passed over\n");
-            let width = self.passed_over.iter().map(|passed| passed.route.chars().count()).max().unwrap_or(0);
+            let asks_for = |passed: &PassedOver| format!("asks for {}", passed.asks_for.join(", or "));
+            let widest = |width: &dyn Fn(&PassedOver) -> usize| self.passed_over.iter().map(width).max();
+            let name = widest(&|passed| passed.route.chars().count()).unwrap_or(0);
+            let wide = widest(&|passed| asks_for(passed).chars().count()).unwrap_or(0).min(WIDE);
             for passed in &self.passed_over {
-                let asks_for = passed.asks_for.join(", or ");
-                let _ =
-                    writeln!(out, "    {:width$}  asks for {asks_for}   ({})", passed.route, passed.place);
+                let (route, asks_for) = (&passed.route, asks_for(passed));
+                let _ = writeln!(out, "    {route:name$}  {asks_for:wide$}   {}", passed.place);
             }
         }
         out.push('\n');
@@ -366,7 +371,7 @@ impl Explanation {
             let _ = writeln!(out, "  no rule is met: 404");
             return out;
         };
-        let _ = writeln!(out, "  route {}   ({})", taken.route, taken.place);
+        let _ = writeln!(out, "  route {}   {}", taken.route, taken.place);
         table(&mut out, &taken.lines);
         for leg in &taken.legs {
             out.push('\n');
@@ -425,10 +430,11 @@ fn line_json(line: &Line) -> Value {
     json!({ "what": line.what, "value": line.value, "place": place, "default": default })
 }
 
+/// A column's width at most. A value that is a sentence would push what follows off the screen.
+const WIDE: usize = 44;
+
 /// The lines, their columns aligned.
 fn table(out: &mut String, lines: &[Line]) {
-    // A value that is a sentence would push the last column off the screen; its origin just follows.
-    const WIDE: usize = 44;
     let short = |line: &Line| Some(line.value.chars().count()).filter(|width| *width <= WIDE);
     let width = lines.iter().filter_map(short).max().unwrap_or(0);
     for Line { what, value, from } in lines {

@@ -6,7 +6,7 @@
 
 use crate::mistake::Place;
 use crate::resolved::{CallSettings, Design, Listener, ServiceId, Work};
-use crate::routing::{Action, Asked, Condition, Route, TextMatch, UriRewrite, VirtualHost, Weighted};
+use crate::routing::{Asked, Condition, Route, VirtualHost, Weighted, reach};
 use http::{HeaderMap, Method};
 use std::sync::Arc;
 
@@ -108,7 +108,7 @@ impl Design {
                 }
                 Work::Parallel(works) => self.calls_in(from, works, edges),
                 Work::Choice(branches) => {
-                    branches.iter().for_each(|(_, works)| self.calls_in(from, works, edges))
+                    branches.iter().for_each(|(_, works)| self.calls_in(from, works, edges));
                 }
                 Work::Work(_) | Work::Publish { .. } => {}
             }
@@ -167,10 +167,14 @@ impl Design {
                     for each in route.destinations() {
                         let service = self.service(each.destination.service);
                         let reaches = |operation: &usize| {
-                            let Some((method, path)) = service.operations[*operation].example() else {
-                                return false;
+                            let operation = &service.operations[*operation];
+                            let rewrite = route.uri_rewrite();
+                            // A path that is rewritten is another one to the rules before.
+                            let taken = |before: &Arc<Route>| {
+                                rewrite.is_none() && reach::surely_takes(&before.conditions, operation)
                             };
-                            lets_through(&host.routes[..index], route, &method, &path)
+                            reach::may_carry(&route.conditions, rewrite, operation)
+                                && !host.routes[..index].iter().any(taken)
                         };
                         let operations: Vec<Option<usize>> = match service.operations.len() {
                             0 => vec![None],
@@ -188,9 +192,9 @@ impl Design {
 }
 
 fn leg<'d>(route: &'d Route, each: &'d Weighted, operation: Option<usize>) -> Leg<'d> {
-    let total: u32 = route.destinations().iter().map(|other| other.weight).sum();
+    let total: u64 = route.destinations().iter().map(|other| u64::from(other.weight)).sum();
     Leg {
-        share: f64::from(each.weight) / f64::from(total.max(1)),
+        share: f64::from(each.weight) / total.max(1) as f64,
         service: each.destination.service,
         subset: each.destination.subset.as_ref(),
         operation,
@@ -200,48 +204,5 @@ fn leg<'d>(route: &'d Route, each: &'d Weighted, operation: Option<usize>) -> Le
 
 /// The path that the destination sees.
 fn rewritten(route: &Route, path: &str, condition: Option<&Condition>) -> String {
-    match &route.action {
-        Action::Forward { rewrite: Some(rewrite), .. } => match &rewrite.uri {
-            Some(uri) => uri.apply(path, condition).into_owned(),
-            None => path.to_owned(),
-        },
-        _ => path.to_owned(),
-    }
-}
-
-/// Whether a route lets a request through that its destination sees with this method and path, and
-/// none of the routes before it surely takes that request.
-fn lets_through(before: &[Arc<Route>], route: &Route, method: &Method, path: &str) -> bool {
-    let conditions: Vec<Option<&Condition>> = match route.conditions.is_empty() {
-        true => vec![None],
-        false => route.conditions.iter().map(Some).collect(),
-    };
-    conditions.into_iter().any(|condition| {
-        let Some(asked) = before_rewrite(route, path, condition) else { return false };
-        let accepted = condition.is_none_or(|condition| condition.may_hold(method, &asked));
-        let taken = before.iter().any(|earlier| {
-            earlier.conditions.is_empty()
-                || earlier.conditions.iter().any(|own| own.must_hold(method, &asked))
-        });
-        accepted && !taken
-    })
-}
-
-/// A path that the rewrite turns into `path`; `None` where there is none. What a regular expression
-/// makes of a path cannot be turned round: a path that the condition names stands in for it.
-fn before_rewrite(route: &Route, path: &str, condition: Option<&Condition>) -> Option<String> {
-    let Action::Forward { rewrite: Some(rewrite), .. } = &route.action else { return Some(path.to_owned()) };
-    let uri = condition.and_then(|condition| condition.uri.as_ref());
-    match (&rewrite.uri, uri) {
-        (None, _) => Some(path.to_owned()),
-        (Some(UriRewrite::Matched(with)), Some(TextMatch::Prefix(prefix))) => {
-            Some(format!("{prefix}{}", path.strip_prefix(&**with)?))
-        }
-        (Some(UriRewrite::Matched(with)), Some(TextMatch::Exact(exact))) => {
-            (path == &**with).then(|| exact.to_string())
-        }
-        (Some(UriRewrite::Matched(with)), None) => Some(format!("/{}", path.strip_prefix(&**with)?)),
-        (Some(_), Some(TextMatch::Prefix(text) | TextMatch::Exact(text))) => Some(text.to_string()),
-        (Some(_), _) => Some(path.to_owned()),
-    }
+    route.uri_rewrite().map_or_else(|| path.to_owned(), |uri| uri.apply(path, condition).into_owned())
 }

@@ -7,7 +7,7 @@ mod compare;
 
 use crate::kinds::route_tests::RouteTest as Written;
 use crate::mistake::{Place, Spot};
-use crate::resolved::Design;
+use crate::resolved::{Design, Listener};
 use crate::routing::{Asked, Found, Table, host};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -122,31 +122,29 @@ fn run_request(design: &Design, test: &Spot<Written>, authority: &str, method: &
     ran
 }
 
-/// Asks the named gateway's tables, or all of them and then the mesh: the first that has a route.
+/// Asks the tables of the named gateway; or, where none is named, all of them and the mesh: first those
+/// that have just the asked host, then those with a wildcard for it.
 fn find<'d>(
     design: &'d Design,
     asked: &Asked<'_>,
     gateway: Option<&str>,
     port_given: bool,
 ) -> Option<Found<'d>> {
-    let at = |table: &'d Table, port: u16| table.find(&Asked { port, ..*asked });
-    if gateway == Some("mesh") {
-        return at(&design.mesh, asked.port);
-    }
-    let named = |listener: &&crate::resolved::Listener| {
-        gateway.is_none_or(|gateway| {
+    let meant = |listener: &&Listener| {
+        let named = gateway.is_none_or(|gateway| {
             // `name` alone means the gateway of any namespace.
-            listener
-                .name
-                .split(',')
-                .any(|own| own == gateway || own.split_once('/').is_some_and(|(_, own)| own == gateway))
-        })
+            let is_it = |own: &str| own == gateway || own.rsplit('/').next() == Some(gateway);
+            listener.name.split(',').any(is_it)
+        });
+        named && (!port_given || listener.bind.port() == asked.port)
     };
-    let listeners = design.listeners.iter().filter(named);
-    let by_gateway = listeners.filter(|listener| !port_given || listener.bind.port() == asked.port);
-    let found = by_gateway.into_iter().find_map(|listener| at(&listener.table, listener.bind.port()));
-    match gateway {
-        Some(_) => found,
-        None => found.or_else(|| at(&design.mesh, asked.port)),
-    }
+    let listeners =
+        design.listeners.iter().filter(meant).map(|listener| (&listener.table, listener.bind.port()));
+    let mesh = Some((&design.mesh, asked.port)).filter(|_| gateway.is_none_or(|gateway| gateway == "mesh"));
+    let tables: Vec<(&Table, u16)> = listeners.chain(mesh).collect();
+    let ask = |exact: bool| {
+        let asked_first = tables.iter().filter(|(table, _)| table.names(asked.authority) == exact);
+        asked_first.into_iter().find_map(|(table, port)| table.find(&Asked { port: *port, ..*asked }))
+    };
+    ask(true).or_else(|| ask(false))
 }

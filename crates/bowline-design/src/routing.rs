@@ -11,11 +11,13 @@
 //! - [`condition`]: one `match` block
 //! - [`route`]: what a rule does with a request
 //! - [`headers`], [`rewrite`], [`redirect`], [`cors`]: the parts of that
+//! - `reach`: which operations a rule may carry at all
 
 pub mod condition;
 pub mod cors;
 pub mod headers;
 pub mod host;
+pub(crate) mod reach;
 pub mod redirect;
 pub mod rewrite;
 pub mod route;
@@ -100,6 +102,13 @@ impl Table {
             Err(_) => self.wild.iter().find(|(pattern, _)| pattern.matches(name))?.1,
         };
         Some(&self.hosts[index])
+    }
+
+    /// Whether a virtual host has just the name that an authority gives, not a wildcard for it.
+    #[must_use]
+    pub fn names(&self, authority: &str) -> bool {
+        let name = host::without_port(authority);
+        self.exact.binary_search_by(|(own, _)| compare_lowercase(own, name)).is_ok()
     }
 
     /// The first rule that a request meets.

@@ -10,6 +10,10 @@ use crate::kinds::{Doc, Documents, VirtualService};
 use crate::mistake::Spot;
 use std::collections::BTreeMap;
 
+/// The most conditions that a rule of the root and one of the delegate may have together. They
+/// multiply; a rule that asks for more was not written by a person.
+const BLOCKS_MAX: usize = 4_096;
+
 /// The rules of a VirtualService with their index, its delegates' in the place of those that delegate.
 pub(super) fn expanded(
     root: &Doc<VirtualService>,
@@ -34,6 +38,12 @@ pub(super) fn expanded(
             continue;
         };
         for theirs in &target.spec.http {
+            if rule.matches.len().saturating_mul(theirs.matches.len()) > BLOCKS_MAX {
+                let found = format!("{} conditions times {}", rule.matches.len(), theirs.matches.len());
+                let expected = format!("at most {BLOCKS_MAX} together");
+                findings.mistake("too-many-conditions", &theirs.place, found, expected, None);
+                continue;
+            }
             match merged(rule, theirs) {
                 Some(route) => rules.push((index, route)),
                 None => {

@@ -141,7 +141,7 @@ fn aim(
         Target::Operation(name) => super::works::operation(name, namespace, services, findings)
             .map(|(service, index)| Aim::Operation(service, index)),
         Target::Route(name) => {
-            let known = routes.iter().any(|route| *route == name.value);
+            let known = routes.contains(&name.value);
             if !known {
                 let found = format!("no route is named `{}`", name.value);
                 let hint = did_you_mean(name, routes.iter().map(String::as_str));
@@ -242,7 +242,8 @@ fn breaker(it: &Spot<Breaker>, findings: &mut Findings) -> Sourced<BreakerSettin
     Sourced::written(settings, it.place.clone())
 }
 
-/// Without a queue nobody waits; who may wait without a limit waits as briefly as a person notices.
+/// Without a queue nobody waits; where no wait is named it is a tenth of a second, which people do
+/// not notice.
 fn bulkhead(it: &Spot<Bulkhead>) -> Sourced<BulkheadSettings> {
     let settings = BulkheadSettings {
         concurrent: it.concurrent.value,

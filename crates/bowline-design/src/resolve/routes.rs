@@ -15,7 +15,7 @@ use crate::routing::headers::{HeaderPut, HeaderSide};
 use crate::routing::redirect::RedirectPort;
 use crate::routing::{
     Action, Condition, Cors, Destination, HeaderOps, IstioFault, Mirror, Redirect, Rewrite, Route,
-    UriRewrite, Weighted,
+    UriRewrite, Weighted, reach,
 };
 use bowline_fault::Percent;
 use bytes::Bytes;
@@ -42,7 +42,22 @@ pub(super) fn routes(
     findings: &mut Findings,
 ) -> Vec<Arc<Route>> {
     let several = rules.len() > 1;
-    rules.iter().map(|(index, rule)| Arc::new(route(seen, rule, *index, several, voices, findings))).collect()
+    let mut routes: Vec<Arc<Route>> = Vec::with_capacity(rules.len());
+    for (index, rule) in rules {
+        let next =
+            route(seen, Rule { written: rule, index: *index, before: &routes }, several, voices, findings);
+        routes.push(Arc::new(next));
+    }
+    routes
+}
+
+/// One rule of a VirtualService.
+#[derive(Clone, Copy)]
+struct Rule<'r> {
+    written: &'r Spot<HttpRoute>,
+    index: usize,
+    /// The rules before it.
+    before: &'r [Arc<Route>],
 }
 
 /// Every name by which the rule at `index` can be targeted.
@@ -59,12 +74,12 @@ pub(super) fn names_of(document: &Doc<VirtualService>, rule: &HttpRoute, index: 
 
 fn route(
     seen: Seen<'_>,
-    rule: &Spot<HttpRoute>,
-    index: usize,
+    written: Rule<'_>,
     several: bool,
     voices: Voices<'_>,
     findings: &mut Findings,
 ) -> Route {
+    let Rule { written: rule, index, .. } = written;
     let meta = &seen.document.meta;
     let namespace = &meta.namespace;
     let faults_inside = meta.annotations.get(FAULTS_INSIDE_TRY).is_some_and(|value| value == "true");
@@ -88,7 +103,7 @@ fn route(
     Route {
         name: name.into(),
         place: rule.place.clone(),
-        action: action(seen, (rule, index, &conditions), &own, faults_inside, voices, findings),
+        action: action(seen, written, &conditions, (&own, faults_inside), voices, findings),
         conditions,
         timeout: settings::timeout(rule, faults_inside),
         headers: own,
@@ -101,9 +116,9 @@ fn route(
 
 fn action(
     seen: Seen<'_>,
-    (rule, index, conditions): (&Spot<HttpRoute>, usize, &[Condition]),
-    own: &HeaderOps,
-    faults_inside: bool,
+    Rule { written: rule, index, before }: Rule<'_>,
+    conditions: &[Condition],
+    (own, faults_inside): (&HeaderOps, bool),
     voices: Voices<'_>,
     findings: &mut Findings,
 ) -> Action {
@@ -116,6 +131,16 @@ fn action(
         return Action::Respond { status, body };
     }
     let names = names_of(seen.document, rule, index);
+    let rewrite = rule.rewrite.as_ref().and_then(|written| rewrite(written, findings));
+    let uri = rewrite.as_ref().and_then(|rewrite| rewrite.uri.as_ref());
+    let carries = |operation: &Operation| {
+        // A path that is rewritten is another one to the rules before. One that accepts everything may
+        // yet be moved behind this one.
+        let taken = |before: &Arc<Route>| {
+            uri.is_none() && !before.is_catch_all() && reach::surely_takes(&before.conditions, operation)
+        };
+        reach::may_carry(conditions, uri, operation) && !before.iter().any(taken)
+    };
     let mut destinations = Vec::new();
     // Of several, those without weight get nothing (Istio, `applyHTTPRouteDestination`); one alone gets
     // everything, whatever its weight.
@@ -150,45 +175,42 @@ fn action(
             route_names: &names,
             faults_inside,
         };
-        let calls = planned(voices, destination.service, conditions, caller, findings);
+        let calls = planned(voices, destination.service, carries, caller, findings);
         let weight = if several { weight } else { 1 };
         destinations.push(Weighted { weight, destination, headers, calls });
     }
-    let rewrite = rule.rewrite.as_ref().and_then(|written| rewrite(written, findings));
+    if destinations.is_empty() {
+        // What Istio answers where a rule leads nowhere.
+        return Action::Respond { status: 503, body: Bytes::new() };
+    }
     Action::Forward { destinations, rewrite }
 }
 
-/// The calls that a destination can become. An operation that the route's conditions keep out is planned
-/// like a request that is none: what a policy says of it is not said of this route.
+/// The calls that a destination can become. An operation that the rule cannot carry is planned like a
+/// request that is none: what a policy says of it is not said of this rule.
 fn planned<'c>(
     voices: Voices<'_>,
     service: ServiceId,
-    conditions: &[Condition],
+    carries: impl Fn(&Operation) -> bool,
     caller: impl Fn(Option<usize>) -> Caller<'c>,
     findings: &mut Findings,
 ) -> Vec<PlannedCall> {
     let undeclared = Arc::new(voices.settings(&caller(None), findings));
-    let operations = voices.services.get(service).operations.iter().enumerate();
-    operations
-        .map(|(index, operation)| {
-            let settings = match may_carry(conditions, operation) {
-                true => Arc::new(voices.settings(&caller(Some(index)), findings)),
-                false => Arc::clone(&undeclared),
+    let mut calls: Vec<PlannedCall> = Vec::new();
+    for (index, operation) in voices.services.get(service).operations.iter().enumerate() {
+        let mut settings = Arc::clone(&undeclared);
+        if carries(operation) {
+            let own = voices.settings(&caller(Some(index)), findings);
+            // Many are alike, and a design has rules times operations of them.
+            settings = match calls.last() {
+                Some(last) if *last.settings == own => Arc::clone(&last.settings),
+                _ => Arc::new(own),
             };
-            PlannedCall { operation: Some(index), settings }
-        })
-        .chain([PlannedCall { operation: None, settings: Arc::clone(&undeclared) }])
-        .collect()
-}
-
-/// Whether a request that meets one of `conditions` may be `operation`. Only the method is asked: the path
-/// of an operation is its service's, which a rewrite may have made from any other.
-fn may_carry(conditions: &[Condition], operation: &Operation) -> bool {
-    let Some((method, _)) = &operation.http else { return true };
-    let lets_in = |condition: &Condition| {
-        condition.method.as_ref().is_none_or(|wanted| wanted.matches(method.as_str()))
-    };
-    conditions.is_empty() || conditions.iter().any(lets_in)
+        }
+        calls.push(PlannedCall { operation: Some(index), settings });
+    }
+    calls.push(PlannedCall { operation: None, settings: undeclared });
+    calls
 }
 
 /// The route that Istio makes for a service that no rule speaks for.
@@ -204,7 +226,7 @@ pub(super) fn default_route(service: ServiceId, voices: Voices<'_>, findings: &m
         route_names: &[],
         faults_inside: false,
     };
-    let calls = planned(voices, service, &[], caller, findings);
+    let calls = planned(voices, service, |_| true, caller, findings);
     let place = voices.services.get(service).place.clone();
     let weighted = Weighted { weight: 1, destination, headers: HeaderOps::default(), calls };
     Route {

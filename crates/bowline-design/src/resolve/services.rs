@@ -10,7 +10,7 @@ use crate::kinds::{Doc, Documents, Service as WrittenService};
 use crate::mistake::{Place, Spot};
 use crate::resolved::{
     CallSettings, Endpoint, Idempotency, Needs, Operation, PathPattern, Program, Protocol, Run, Service,
-    ServiceId, Source, Sourced, Takes,
+    ServiceId, Sourced, Takes,
 };
 use http::Method;
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ impl Services {
             spec.hosts.iter().map(|host| Arc::from(host.value.to_ascii_lowercase())).collect();
         let claims: Vec<String> = hosts
             .iter()
-            .map(|host| host.to_string())
+            .map(ToString::to_string)
             .chain([with_namespace.clone(), with_svc.clone(), full.clone()])
             .collect();
         hosts.extend([short, with_namespace, with_svc, full].map(Arc::from));
@@ -383,25 +383,4 @@ fn port_at(endpoint: &WorkloadEntry, port: &ServicePort, number: u16) -> u16 {
 fn join(address: &str, port: u16) -> String {
     let bare_v6 = address.contains(':') && !address.starts_with('[');
     if bare_v6 { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
-}
-
-impl CallSettings {
-    /// One try and nothing else.
-    pub(crate) fn bare() -> Self {
-        let why = "nobody has spoken yet";
-        Self {
-            keys: crate::resolved::EdgeKeys::default(),
-            deadlines: Vec::new(),
-            edge_deadline: None,
-            retry: crate::resolved::TryPlan::once(Source::Default(why)),
-            budget: None,
-            breaker: None,
-            bulkhead: None,
-            rate: None,
-            faults: Vec::new(),
-            idempotent: Sourced::default(Idempotency::ByMethod, why),
-            pending: false,
-            outlier: None,
-        }
-    }
 }

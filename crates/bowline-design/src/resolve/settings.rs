@@ -199,7 +199,7 @@ fn tries(caller: &Caller<'_>, policies: &[(Rank, &Policy)], findings: &mut Findi
     let faulty = caller.route.and_then(|route| route.fault.as_ref()).filter(|_| !caller.faults_inside);
     // Istio's tries; a plain fault of Istio's switches them off.
     let istio = caller.route.and_then(|route| route.retries.as_ref()).filter(|_| faulty.is_none());
-    let attempts = istio.map(|retries| attempts(retries));
+    let attempts = istio.map(attempts);
     let per_try =
         istio.filter(|retries| retried(retries)).and_then(|retries| retries.per_try_timeout.as_ref());
     let per_try = per_try.map(|per_try| Sourced::written(per_try.value, per_try.place.clone()));

@@ -160,7 +160,7 @@ fn what_nobody_says_is_istios_default() {
     let settings = &found.route.destinations()[0].call(None).settings;
     assert_eq!(settings.retry.tries.value, 3);
     let RetryRule::Named(conditions) = &settings.retry.rule.value else { panic!("Istio's conditions") };
-    let words: Vec<&str> = conditions.iter().map(|condition| condition.as_str()).collect();
+    let words: Vec<&str> = conditions.iter().map(bowline_model::decision::RetryOn::as_str).collect();
     assert_eq!(words.len(), 5);
     assert!(words.contains(&"connect-failure"));
     assert_eq!(settings.retry.backoff.value, Backoff::ENVOY);
@@ -320,6 +320,25 @@ fn two_words_on_one_call_are_a_mistake_that_names_both() {
         assert_eq!(&*mistake.place.resource, one);
         assert_eq!(&*mistake.also[0].resource, other);
     }
+}
+
+#[test]
+fn a_rule_that_cannot_carry_an_operation_does_not_contradict_its_policy() {
+    let retried = r#"
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: pay }
+spec:
+  hosts: [ "*" ]
+  gateways: [ edge ]
+  http:
+  - match: [ { method: { exact: POST }, uri: { prefix: /authorizations } } ]
+    route: [ { destination: { host: payment } } ]
+  - route: [ { destination: { host: payment } } ]
+    retries: { attempts: 3 }
+---"#;
+    let policy = policy("a", "  targets: [ { operation: payment.authorize } ]\n  retry: { tries: 2 }");
+    assert_eq!(authorize(&shop(&(retried.to_owned() + &policy))).retry.tries.value, 2);
 }
 
 #[test]
@@ -635,9 +654,9 @@ spec:
   host *
 
   passed over
-    health  asks for uri exact "/health"   (test.yaml:28)
+    health  asks for uri exact "/health"   test.yaml:28
 
-  route pay   (test.yaml:38)
+  route pay   test.yaml:38
 
   to payment.authorize   127.0.0.1:7102
     deadline    300ms (the least; route 1s)              Policy default/payments (test.yaml:47)

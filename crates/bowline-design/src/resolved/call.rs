@@ -50,6 +50,25 @@ pub struct CallSettings {
 }
 
 impl CallSettings {
+    /// One try and nothing else.
+    pub(crate) fn bare() -> Self {
+        let why = "nobody has spoken yet";
+        Self {
+            keys: EdgeKeys::default(),
+            deadlines: Vec::new(),
+            edge_deadline: None,
+            retry: TryPlan::once(Source::Default(why)),
+            budget: None,
+            breaker: None,
+            bulkhead: None,
+            rate: None,
+            faults: Vec::new(),
+            idempotent: Sourced::default(Idempotency::ByMethod, why),
+            pending: false,
+            outlier: None,
+        }
+    }
+
     /// The deadline that holds when the caller brings none, and whose word it is. The edge's stamp is
     /// used only where nobody else speaks.
     #[must_use]
@@ -61,14 +80,13 @@ impl CallSettings {
     /// What the policy machine runs on.
     #[must_use]
     pub fn call_policy(&self) -> CallPolicy {
-        let value = |from: &Option<Sourced<BudgetSettings>>| from.as_ref().map(|budget| budget.value.clone());
         CallPolicy {
             retry: self.retry.settings(),
-            budget: value(&self.budget),
-            breaker: self.breaker.as_ref().map(|breaker| breaker.value.clone()),
-            bulkhead: self.bulkhead.as_ref().map(|bulkhead| bulkhead.value.clone()),
-            rate: self.rate.as_ref().map(|rate| rate.value.clone()),
-            faults: Plan::new(self.faults.iter().map(|fault| fault.value.clone()).collect()),
+            budget: self.budget.as_ref().map(|budget| budget.value),
+            breaker: self.breaker.as_ref().map(|breaker| breaker.value),
+            bulkhead: self.bulkhead.as_ref().map(|bulkhead| bulkhead.value),
+            rate: self.rate.as_ref().map(|rate| rate.value),
+            faults: Plan::new(self.faults.iter().map(|fault| fault.value).collect()),
             ..CallPolicy::default()
         }
     }
@@ -106,7 +124,7 @@ impl TryPlan {
         RetrySettings {
             tries: self.tries.value,
             per_try: self.per_try.as_ref().map(|per_try| per_try.value),
-            backoff: self.backoff.value.clone(),
+            backoff: self.backoff.value,
             rule: self.rule.value.clone(),
         }
     }

@@ -260,6 +260,19 @@ impl PathPattern {
         &self.segments
     }
 
+    /// The path up to the first parameter, and whether that is all of it.
+    pub(crate) fn fixed(&self) -> (String, bool) {
+        let mut path = String::new();
+        for segment in &self.segments {
+            path.push('/');
+            match segment {
+                Segment::Fixed(fixed) => path.push_str(fixed),
+                Segment::Free(_) => return (path, false),
+            }
+        }
+        (path, true)
+    }
+
     /// A path of this form.
     fn example(&self) -> String {
         let mut path = String::new();

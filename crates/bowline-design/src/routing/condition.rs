@@ -108,26 +108,15 @@ impl Condition {
         None
     }
 
-    /// Whether some request with this method and path may meet it, whatever else it asks for.
-    #[must_use]
-    pub fn may_hold(&self, method: &Method, path: &str) -> bool {
-        let uri = self.uri.as_ref().is_none_or(|uri| match self.ignore_uri_case {
-            true => uri.matches_ignoring_case(path),
-            false => uri.matches(path),
-        });
-        self.excluded.is_none() && uri && self.method.as_ref().is_none_or(|own| own.matches(method.as_str()))
-    }
-
-    /// Whether every request with this method and path meets it.
-    #[must_use]
-    pub fn must_hold(&self, method: &Method, path: &str) -> bool {
-        self.may_hold(method, path)
-            && self.scheme.is_none()
+    /// Whether it asks for nothing but a method and a path.
+    pub(crate) fn asks_only_method_and_path(&self) -> bool {
+        self.scheme.is_none()
             && self.authority.is_none()
             && self.headers.is_empty()
             && self.without_headers.is_empty()
             && self.query.is_empty()
             && self.port.is_none()
+            && self.excluded.is_none()
     }
 
     /// Whether every request meets it.
@@ -139,14 +128,7 @@ impl Condition {
             Some(TextMatch::Exact(_)) => false,
             Some(TextMatch::Regex(regex)) => matches!(regex.text(), ".*" | "*"),
         };
-        let others = [&self.scheme, &self.method, &self.authority];
-        every_path
-            && others.iter().all(|other| other.is_none())
-            && self.headers.is_empty()
-            && self.without_headers.is_empty()
-            && self.query.is_empty()
-            && self.port.is_none()
-            && self.excluded.is_none()
+        every_path && self.method.is_none() && self.asks_only_method_and_path()
     }
 }
 

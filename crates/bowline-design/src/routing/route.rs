@@ -4,7 +4,7 @@ use super::condition::{Asked, Condition};
 use super::cors::Cors;
 use super::headers::HeaderOps;
 use super::redirect::Redirect;
-use super::rewrite::Rewrite;
+use super::rewrite::{Rewrite, UriRewrite};
 use crate::mistake::Place;
 use crate::resolved::{PlannedCall, ServiceId, Sourced};
 use bowline_fault::{Percent, Then};
@@ -130,6 +130,15 @@ impl Route {
         match &self.action {
             Action::Forward { destinations, .. } => destinations,
             Action::Redirect(_) | Action::Respond { .. } => &[],
+        }
+    }
+
+    /// What is changed of the path before a request is sent on.
+    #[must_use]
+    pub fn uri_rewrite(&self) -> Option<&UriRewrite> {
+        match &self.action {
+            Action::Forward { rewrite, .. } => rewrite.as_ref()?.uri.as_ref(),
+            Action::Redirect(_) | Action::Respond { .. } => None,
         }
     }
 
