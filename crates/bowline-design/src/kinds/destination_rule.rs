@@ -551,7 +551,8 @@ fn check_maglev(maglev: &Maglev, place: &Place, mistakes: &mut Mistakes) {
 }
 
 fn is_prime(number: u64) -> bool {
-    number >= 2 && (2..).take_while(|factor| factor * factor <= number).all(|factor| !number.is_multiple_of(factor))
+    number >= 2
+        && (2..).take_while(|factor| factor * factor <= number).all(|factor| !number.is_multiple_of(factor))
 }
 
 fn check_locality(setting: &LocalitySetting, place: &Place, mistakes: &mut Mistakes) {

@@ -117,6 +117,8 @@ record! {
     pub struct HttpRedirect {
         /// The new path; replaces the whole path.
         pub uri: Option<Spot<String>>,
+        /// Or what replaces the prefix that matched.
+        pub prefix_rewrite: Option<Spot<String>>,
         /// The new authority.
         pub authority: Option<Spot<String>>,
         /// The new port.
@@ -643,8 +645,8 @@ fn check_source(
 }
 
 fn check_redirect(redirect: &HttpRedirect, place: &Place, mistakes: &mut Mistakes) {
-    let HttpRedirect { uri, authority, port, derive_port, scheme, redirect_code } = redirect;
-    let texts = [uri, authority, scheme];
+    let HttpRedirect { uri, prefix_rewrite, authority, port, derive_port, scheme, redirect_code } = redirect;
+    let texts = [uri, prefix_rewrite, authority, scheme];
     let empty = texts.into_iter().flatten().all(|text| text.is_empty());
     if empty && port.is_none() && derive_port.is_none() {
         mistakes.add(
@@ -653,6 +655,10 @@ fn check_redirect(redirect: &HttpRedirect, place: &Place, mistakes: &mut Mistake
             "a redirect to the same place",
             "`uri`, `authority`, `scheme` or a port",
         );
+    }
+    if let (Some(uri), Some(prefix)) = (uri, prefix_rewrite) {
+        let found = "`uri` and `prefixRewrite` together";
+        mistakes.add(REFUSED, &prefix.place, found, "one of them").also(uri.place.clone());
     }
     if let (Some(port), Some(derived)) = (port, derive_port) {
         let found = "`port` and `derivePort` together";

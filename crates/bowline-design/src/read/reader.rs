@@ -197,10 +197,11 @@ impl<'n> Fields<'n> {
     }
 
     /// Names what is left over, and says whether the fields make sense together.
-    pub(crate) fn finish(self, known: fn() -> Vec<Field>, reader: &mut Reader<'_>) -> bool {
+    pub(crate) fn finish(mut self, known: fn() -> Vec<Field>, reader: &mut Reader<'_>) -> bool {
         for (taken, (key, _)) in self.taken.iter().zip(self.entries) {
-            if !taken {
-                unknown_field(key, &known(), reader);
+            // What is misspelt seems to be absent; to complain of that as well would be noise.
+            if !taken && unknown_field(key, &known(), reader) {
+                self.sound = false;
             }
         }
         reader.sound = self.sound;
@@ -236,11 +237,12 @@ fn twice(first: &Key, second: &Key, reader: &mut Reader<'_>) {
     reader.mistakes.add("duplicate-key", &place, found, "each field once").also(also);
 }
 
-fn unknown_field(key: &Key, known: &[Field], reader: &mut Reader<'_>) {
+/// Whether it was meant to be one of the known.
+fn unknown_field(key: &Key, known: &[Field], reader: &mut Reader<'_>) -> bool {
     let place = reader.field(&key.name, |reader| reader.place(key.extent));
     if reader.mistakes.is_full() {
         reader.mistakes.add("unknown-field", &place, "unknown field", "a known one");
-        return;
+        return false;
     }
     let names = known.iter().filter(|field| !matches!((field.shape)(), Shape::Ignored));
     let names: Vec<&str> = names.map(|field| &*field.name).collect();
@@ -262,6 +264,7 @@ fn unknown_field(key: &Key, known: &[Field], reader: &mut Reader<'_>) {
         }
         (None, None) => {}
     }
+    meant.is_some()
 }
 
 /// Reads a choice of words.
