@@ -183,10 +183,10 @@ impl Drive {
         }
     }
 
-    /// Whether more than one try is allowed at all.
+    /// Whether another try may follow this one at all.
     #[cfg(feature = "tower")]
-    pub(crate) fn may_repeat(&self) -> bool {
-        1 < self.live.settings.policy.retry.tries
+    pub(crate) fn may_follow(&self, try_: &Try) -> bool {
+        try_.number < self.live.settings.policy.retry.tries
     }
 
     /// Whether another try comes: what the last one returned is of no more use.

@@ -334,7 +334,9 @@ impl Shared {
 
     /// What governs a call that begins now. The first asks the link for the design's values.
     pub(crate) fn live(self: &Arc<Self>) -> Arc<Live> {
+        // Read first: a write, even of the same, would take the line from every other core.
         if let Some(link) = &self.link
+            && !self.enrolled.load(Ordering::Relaxed)
             && !self.enrolled.swap(true, Ordering::Relaxed)
         {
             link.enrol(self);

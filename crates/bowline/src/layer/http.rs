@@ -7,7 +7,7 @@ use crate::drive::{Asked, Drive, Turn};
 use crate::error::{BoxError, Error};
 use crate::guard::{Guard, Shared};
 use crate::headers;
-use crate::outcome::{Classify, of_error, of_head};
+use crate::outcome::{Classify, Seen, of_error, of_head};
 use bowline_model::TraceContext;
 use bowline_model::decision::{GiveUp, TryEnd};
 use bowline_policy::deadline::{format_grpc_timeout, parse_grpc_timeout};
@@ -40,6 +40,12 @@ impl<C: Clone> Guard<C> {
     /// head alone; gRPC answers by `grpc-status`, in the headers or in the trailers. The last answer is
     /// handed through whatever it says. Where there is none, a gRPC client gets one that says so
     /// (UNAVAILABLE, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED), others an [`Error`].
+    ///
+    /// The per-try time ends with an answer's head, or a gRPC answer's first message; the deadline holds
+    /// until the body is through.
+    ///
+    /// # Cancel safety
+    /// Dropping the future, or later the answer's body, cancels the call: everything is given back.
     #[must_use]
     pub fn layer(&self) -> GuardLayer<C> {
         GuardLayer { guard: self.clone() }
@@ -126,7 +132,7 @@ where
         let Some(mut request) = waiting.take() else {
             unreachable!("the machine sends no further try once it was told that the request is gone")
         };
-        if drive.may_repeat() {
+        if drive.may_follow(&try_) {
             waiting = again(&mut request);
             if waiting.is_none() {
                 drive.forbid_retry(GiveUp::BodyTooLarge);
@@ -143,9 +149,7 @@ where
                 continue;
             }
             Some(Err(error)) => {
-                let error = error.into();
-                drive.ended(of_error(&*error).report(false));
-                raised = Some(error);
+                raised = Some(failed(&mut drive, error.into()));
                 continue;
             }
             Some(Ok(answer)) => {
@@ -153,47 +157,35 @@ where
                 (head, Box::pin(body))
             }
         };
-        let seen = if !is_grpc_answer(head.status, &head.headers) {
-            let head = as_head(&head);
-            if C::CHOSEN {
-                classify.classify(&Ok(head))
-            } else {
-                of_head(head.status().as_u16(), head.headers())
-            }
-        } else if head.headers.contains_key(GRPC_STATUS) {
-            of_trailers(&head.headers, true)
-        } else {
-            let first = if waiting.is_some() { peek(&try_, body.as_mut()).await } else { Peeked::Nothing };
-            match first {
-                Peeked::Trailers(trailers) => {
-                    // The trailers are handed through as the answer's only frame.
-                    let seen = of_trailers(&trailers, true);
-                    drive.ended(seen.report(true));
-                    if drive.goes_on() {
-                        continue;
-                    }
-                    finish(&mut drive);
-                    let body = Watched::known(body, drive).after(Frame::trailers(trailers));
-                    return Ok(Response::from_parts(head, body));
-                }
-                Peeked::Failed(error) => {
-                    drive.ended(of_error(&*error).report(false));
-                    raised = Some(error);
+        let wait = if waiting.is_some() { PEEK.min(try_.remaining()) } else { Duration::ZERO };
+        match look(classify, &head, body.as_mut(), wait).await {
+            Looked::Known { seen, trailers } => {
+                drive.ended(seen.report(true));
+                if drive.goes_on() {
                     continue;
                 }
-                Peeked::Message(frame) => {
-                    return Ok(Response::from_parts(head, Watched::awaited(body, Some(frame), drive)));
-                }
-                Peeked::Nothing => {
-                    return Ok(Response::from_parts(head, Watched::awaited(body, None, drive)));
-                }
+                finish(&mut drive);
+                let body = Watched::known(body, drive).after(trailers.map(Frame::trailers));
+                return Ok(Response::from_parts(head, body));
             }
-        };
-        drive.ended(seen.report(true));
-        if !drive.goes_on() {
-            finish(&mut drive);
-            return Ok(Response::from_parts(head, Watched::known(body, drive)));
+            Looked::Awaited(first) => {
+                return Ok(Response::from_parts(head, Watched::awaited(body, drive).after(first)));
+            }
+            Looked::Failed(error) => raised = Some(failed(&mut drive, error)),
         }
+    }
+}
+
+/// The try ended with `error`.
+fn failed(drive: &mut Drive, error: BoxError) -> BoxError {
+    drive.ended(of_error(&*error).report(false));
+    error
+}
+
+/// Tells whoever keeps trails that the call is over.
+fn finish(drive: &mut Drive) {
+    if let Some(end) = drive.end() {
+        drop(drive.finish(&end));
     }
 }
 
@@ -256,38 +248,51 @@ fn as_head(parts: &http::response::Parts) -> Response<()> {
     head
 }
 
-enum Peeked<D> {
-    /// An error: no message was sent.
-    Trailers(HeaderMap),
-    /// A message.
-    Message(Frame<D>),
-    /// Nothing, for too long.
-    Nothing,
+/// What an answer shows before any of it is handed through.
+enum Looked<D> {
+    /// Its outcome, and the trailers if they are all there is and were read.
+    Known { seen: Seen, trailers: Option<HeaderMap> },
+    /// A gRPC answer whose outcome is still to come; perhaps its first message.
+    Awaited(Option<Frame<D>>),
     /// The connection broke.
     Failed(BoxError),
 }
 
-async fn peek<B>(try_: &Try, mut body: Pin<&mut B>) -> Peeked<B::Data>
+/// Looks at an answer, waiting no longer than `wait` for the first frame of a gRPC answer.
+async fn look<B, C>(
+    classify: &C,
+    head: &http::response::Parts,
+    mut body: Pin<&mut B>,
+    wait: Duration,
+) -> Looked<B::Data>
 where
     B: Body,
     B::Error: Into<BoxError>,
+    C: Classify<Response<()>, Infallible>,
 {
-    let first = poll_fn(|cx| body.as_mut().poll_frame(cx));
-    match tokio::time::timeout(PEEK.min(try_.remaining()), first).await {
-        Ok(Some(Ok(frame))) => match frame.into_trailers() {
-            Ok(trailers) => Peeked::Trailers(trailers),
-            Err(frame) => Peeked::Message(frame),
-        },
-        Ok(Some(Err(error))) => Peeked::Failed(error.into()),
-        // An end without trailers: what they would have said is unknown.
-        Ok(None) => Peeked::Trailers(HeaderMap::new()),
-        Err(_) => Peeked::Nothing,
+    let known = |seen| Looked::Known { seen, trailers: None };
+    if !is_grpc_answer(head.status, &head.headers) {
+        return known(if C::CHOSEN {
+            classify.classify(&Ok(as_head(head)))
+        } else {
+            of_head(head.status.as_u16(), &head.headers)
+        });
     }
-}
-
-fn finish(drive: &mut Drive) {
-    if let Some(end) = drive.end() {
-        drop(drive.finish(&end));
+    if head.headers.contains_key(GRPC_STATUS) {
+        return known(of_trailers(&head.headers, true));
+    }
+    if wait.is_zero() {
+        return Looked::Awaited(None);
+    }
+    match tokio::time::timeout(wait, poll_fn(|cx| body.as_mut().poll_frame(cx))).await {
+        Err(_) => Looked::Awaited(None),
+        Ok(Some(Ok(frame))) => match frame.into_trailers() {
+            Ok(trailers) => Looked::Known { seen: of_trailers(&trailers, true), trailers: Some(trailers) },
+            Err(message) => Looked::Awaited(Some(message)),
+        },
+        Ok(Some(Err(error))) => Looked::Failed(error.into()),
+        // An end without trailers: what they would have said is unknown.
+        Ok(None) => known(Seen::ended(TryEnd::Malformed)),
     }
 }
 

@@ -51,17 +51,17 @@ impl<B: Body> Watched<B> {
         Self { body: Some(body), first: None, hold, timer }
     }
 
-    /// The body of a gRPC answer whose outcome comes with the trailers. Part of it is about to be passed
-    /// on: no try may follow.
-    pub(super) fn awaited(body: Pin<Box<B>>, first: Option<Frame<B::Data>>, mut drive: Drive) -> Self {
+    /// The body of a gRPC answer whose outcome comes with the trailers. Part of it is about to be handed
+    /// through: no try may follow.
+    pub(super) fn awaited(body: Pin<Box<B>>, mut drive: Drive) -> Self {
         drive.forbid_retry(GiveUp::Committed);
         let timer = timer(drive.deadline());
-        Self { body: Some(body), first, hold: Hold::Call(Box::new(drive)), timer }
+        Self { body: Some(body), first: None, hold: Hold::Call(Box::new(drive)), timer }
     }
 
-    /// The same, with `frame` before what comes.
-    pub(super) fn after(self, frame: Frame<B::Data>) -> Self {
-        Self { first: Some(frame), ..self }
+    /// The same, after what was already read of it.
+    pub(super) fn after(self, first: Option<Frame<B::Data>>) -> Self {
+        Self { first, ..self }
     }
 
     /// The call's outcome is known now.
