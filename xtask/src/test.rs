@@ -131,11 +131,16 @@ pub(crate) fn fuzz_all(root: &Path, seconds: u32) -> Result<String, Stop> {
     let built_in = built_in.to_string_lossy();
     run::run(&mut run::cargo(root, &["+nightly", "fuzz", "build", "--target-dir", &built_in]))?;
     for target in &targets {
-        let limit = format!("-max_total_time={seconds}");
-        // Closing line alone: libFuzzer tells of every input that reaches new code.
-        let quiet = ["-verbosity=0", "-print_final_stats=1"];
-        let args = ["+nightly", "fuzz", "run", target, "--target-dir", &built_in, "--", &limit];
-        run::run(&mut run::cargo(root, &[&args[..], &quiet].concat()))?;
+        // What fuzzing finds goes to the target folder, beside what it begins with from the tree.
+        let corpus = run::target(root).join("fuzz/corpus").join(target);
+        std::fs::create_dir_all(&corpus).map_err(|e| Stop::Missing(format!("{}: {e}", corpus.display())))?;
+        let mut command = run::cargo(root, &["+nightly", "fuzz", "run", target, "--target-dir", &built_in]);
+        command.arg(corpus);
+        let seeds = [root.join("fuzz/seeds").join(target), root.join("fuzz/corpus").join(target)];
+        command.args(seeds.iter().filter(|folder| folder.is_dir()));
+        // The closing lines alone: libFuzzer tells of every input that reaches new code.
+        command.args(["--", &format!("-max_total_time={seconds}"), "-verbosity=0", "-print_final_stats=1"]);
+        run::run(&mut command)?;
     }
     Ok(format!("{seconds} s each: {}", targets.join(", ")))
 }
