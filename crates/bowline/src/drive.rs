@@ -220,21 +220,24 @@ impl Drive {
         self.deadline
     }
 
-    /// Tells whoever keeps trails, and makes the error that `end` is unless there is an answer.
-    pub(crate) fn finish(&mut self, end: &End) -> Error {
-        let now = clock::now();
-        self.record(now, end.reason, end.tries);
+    /// Tells whoever keeps trails that the call is over.
+    pub(crate) fn finish(&mut self, end: &End) {
+        self.record(clock::now(), end.reason, end.tries);
+    }
+
+    /// What `end` is to a caller who gets no answer; `raised` is the error of the last try that had one.
+    pub(crate) fn error(&self, end: &End, raised: Option<BoxError>) -> Error {
         let ended = Ended {
             reason: end.reason,
             outcome: end.outcome,
             last: end.last,
             tries: end.tries,
-            remaining: self.deadline.remaining(now),
+            remaining: self.deadline.remaining(clock::now()),
             retry_after: end.retry_after,
             injected: self.injected.is_some(),
         };
-        let source = self.injected.map(|end| Box::new(Injected(end)) as BoxError);
-        Error::new(&self.shared.name(), ended).with_source(source)
+        let injected = self.injected.map(|end| Box::new(Injected(end)) as BoxError);
+        Error::new(&self.shared.name(), ended).with_source(injected.or(raised))
     }
 
     /// The place in the bulkhead, to be held until the answer's body is through.

@@ -62,8 +62,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_answer(mut self, answer: Option<Box<dyn Any + Send>>) -> Self {
-        self.inner.answer = answer.map(Mutex::new);
+    pub(crate) fn with_answer<T: Send + 'static>(mut self, answer: T) -> Self {
+        self.inner.answer = Some(Mutex::new(Box::new(answer)));
         self
     }
 
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_last_answer_comes_back_only_as_what_it_is() {
-        let error = error(GiveUp::TriesExhausted, 3).with_answer(Some(Box::new("ledger closed".to_owned())));
+        let error = error(GiveUp::TriesExhausted, 3).with_answer("ledger closed".to_owned());
         let error = error.into_answer::<u32>().unwrap_err();
         assert_eq!(error.into_answer::<String>().unwrap(), "ledger closed");
     }

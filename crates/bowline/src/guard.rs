@@ -239,8 +239,14 @@ impl<C> Guard<C> {
             let try_ = match drive.next().await {
                 Turn::Try(try_) => try_,
                 Turn::End(end) => {
-                    let error = drive.finish(&end);
-                    return conclude(drive.last_outcome(), answer, raised.map(Into::into), error);
+                    drive.finish(&end);
+                    return match (answer, drive.last_outcome()) {
+                        (Some(answer), Outcome::Succeeded | Outcome::Pending | Outcome::Failed) => Ok(answer),
+                        (Some(answer), Outcome::Refused | Outcome::Unknown) => {
+                            Err(drive.error(&end, None).with_answer(answer))
+                        }
+                        (None, _) => Err(drive.error(&end, raised.map(Into::into))),
+                    };
                 }
             };
             match Drive::within(&try_, work(try_.clone())).await {
@@ -279,21 +285,6 @@ impl<C> Guard<C> {
     #[cfg(feature = "tower")]
     pub(crate) fn parts(&self) -> (&Arc<Shared>, &C) {
         (&self.shared, &self.classify)
-    }
-}
-
-/// What a call comes back as: the table of [`Guard::call`].
-fn conclude<T: Send + 'static>(
-    outcome: Outcome,
-    answer: Option<T>,
-    raised: Option<BoxError>,
-    error: Error,
-) -> Result<T, Error> {
-    match (answer, outcome) {
-        (Some(answer), Outcome::Succeeded | Outcome::Pending | Outcome::Failed) => Ok(answer),
-        (Some(answer), Outcome::Refused | Outcome::Unknown) => Err(error.with_answer(Some(Box::new(answer)))),
-        (None, _) if error.is_injected() || raised.is_none() => Err(error),
-        (None, _) => Err(error.with_source(raised)),
     }
 }
 

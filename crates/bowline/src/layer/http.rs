@@ -125,8 +125,9 @@ where
         let try_ = match drive.next().await {
             Turn::Try(try_) => try_,
             Turn::End(end) => {
-                let error = drive.finish(&end);
-                return no_answer(&drive, is_grpc, error, raised);
+                drive.finish(&end);
+                let injected = drive.was_injected();
+                return no_answer(injected, is_grpc, raised.is_some(), drive.error(&end, raised));
             }
         };
         let Some(mut request) = waiting.take() else {
@@ -185,7 +186,7 @@ fn failed(drive: &mut Drive, error: BoxError) -> BoxError {
 /// Tells whoever keeps trails that the call is over.
 fn finish(drive: &mut Drive) {
     if let Some(end) = drive.end() {
-        drop(drive.finish(&end));
+        drive.finish(&end);
     }
 }
 
@@ -298,32 +299,25 @@ where
 
 /// What is handed on where no try was answered.
 fn no_answer<B: Body>(
-    drive: &Drive,
+    injected: Option<TryEnd>,
     is_grpc: bool,
+    has_raised: bool,
     error: Error,
-    raised: Option<BoxError>,
 ) -> Result<Response<Watched<B>>, Error> {
-    let injected = drive.was_injected();
-    if is_grpc {
-        let code = match (injected, error.gave_up_because()) {
-            (Some(TryEnd::AnsweredGrpc { code, .. }), _) => code,
-            (None, _) if raised.is_some() => return Err(error.with_source(raised)),
-            _ if error.is_timeout() => GRPC_DEADLINE_EXCEEDED,
-            _ if error.is_full() => GRPC_RESOURCE_EXHAUSTED,
-            _ => GRPC_UNAVAILABLE,
-        };
-        return Ok(grpc_answer(code, &error));
-    }
     match injected {
-        Some(TryEnd::Answered { status }) => {
+        Some(TryEnd::Answered { status }) if !is_grpc => {
             let mut answer = Response::new(Watched::empty());
             // A status that is none would have been refused where the fault was put in.
             *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             Ok(answer)
         }
-        Some(_) => Err(error),
-        None if raised.is_none() => Err(error),
-        None => Err(error.with_source(raised)),
+        Some(TryEnd::AnsweredGrpc { code, .. }) if is_grpc => Ok(grpc_answer(code, &error)),
+        // A gRPC client makes a status of its transport's own errors.
+        None if has_raised => Err(error),
+        _ if !is_grpc => Err(error),
+        _ if error.is_timeout() => Ok(grpc_answer(GRPC_DEADLINE_EXCEEDED, &error)),
+        _ if error.is_full() => Ok(grpc_answer(GRPC_RESOURCE_EXHAUSTED, &error)),
+        _ => Ok(grpc_answer(GRPC_UNAVAILABLE, &error)),
     }
 }
 

@@ -69,7 +69,7 @@ impl<B: Body> Watched<B> {
         if let Hold::Call(mut drive) = std::mem::replace(&mut self.hold, Hold::Nothing) {
             drive.ended(seen.report(true));
             if let Some(end) = drive.end() {
-                drop(drive.finish(&end));
+                drive.finish(&end);
             }
             self.hold = drive.into_permit().map_or(Hold::Nothing, Hold::Place);
         }
