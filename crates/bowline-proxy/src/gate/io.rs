@@ -13,6 +13,7 @@ use super::scratch;
 use super::violation::{Part, Reason, Violation};
 use bowline_call::{Alarm, Clock};
 use bowline_model::Instant;
+use bytes::Bytes;
 use hyper::rt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -31,6 +32,8 @@ pub struct Gated<T> {
     shared: Rc<Shared>,
     /// Requests that were answered when hyper last flushed: their answers have left.
     flushed: u64,
+    /// What may pass and waits for room in hyper's buffer. Only heads that arrived in pieces come by here.
+    overflow: Bytes,
     end: End,
     refusal: Option<Refusal>,
     /// What may still be thrown away while an answer is under way and the next request is known to be bad.
@@ -85,6 +88,7 @@ impl<T> Gated<T> {
             machine: Machine::new(limits),
             shared,
             flushed: 0,
+            overflow: Bytes::new(),
             end: End::Open,
             refusal: None,
             reading: Wait::new(clock),
@@ -113,6 +117,7 @@ impl<T> Gated<T> {
     fn note_read(&mut self, bytes: usize) {
         let heads = self.machine.heads();
         let next_head = self.shared.passed.replace(heads) != heads;
+        self.reading.blocked = false;
         match self.reading.owed {
             // The same head has to be complete in one time, however often a byte of it arrives.
             Owed::Head if !next_head => (),
@@ -135,12 +140,12 @@ impl<T> Gated<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
-    /// Reads once and judges what came. The flag says whether hyper was given any of it.
+    /// Reads once and judges what came.
     fn poll_judged(
         &mut self,
         cx: &mut Context<'_>,
         cursor: &mut rt::ReadBufCursor<'_>,
-    ) -> Poll<io::Result<bool>> {
+    ) -> Poll<io::Result<()>> {
         scratch::with(|buffer| {
             let room = cursor.remaining().min(buffer.len());
             let mut buffer = ReadBuf::new(&mut buffer[..room]);
@@ -148,7 +153,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
             let bytes = buffer.filled();
             if bytes.is_empty() {
                 self.end = End::Closed;
-                return Poll::Ready(Ok(false));
+                return Poll::Ready(Ok(()));
             }
             if self.shared.tunnel.get() {
                 self.machine.grant_tunnel();
@@ -156,16 +161,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
             self.machine.set_answered(self.shared.answered.get());
             let judged = self.machine.feed(bytes);
             self.note_read(bytes.len());
-            let pass = match judged {
-                Ok(()) => bytes,
-                Err(stop) => {
-                    self.stop(stop.violation);
-                    &bytes[..stop.pass]
-                }
-            };
-            cursor.put_slice(pass);
-            Poll::Ready(Ok(!pass.is_empty()))
+            if let Some(violation) = judged.violation {
+                self.stop(violation);
+            }
+            let now = &bytes[..judged.now];
+            if judged.earlier.is_empty() {
+                cursor.put_slice(now);
+            } else {
+                let mut whole = judged.earlier;
+                whole.extend_from_slice(now);
+                self.overflow = whole.into();
+            }
+            Poll::Ready(Ok(()))
         })
+    }
+
+    /// Gives hyper what fits of what did not fit before.
+    fn pass_overflow(&mut self, cursor: &mut rt::ReadBufCursor<'_>) {
+        let fitting = self.overflow.len().min(cursor.remaining());
+        cursor.put_slice(&self.overflow.split_to(fitting));
     }
 
     /// Waits for more to read, unless the client has kept us waiting for too long.
@@ -241,17 +255,17 @@ impl Wait {
 
     /// Ready once `owed` has been owed for as long as `patience`.
     fn poll(&mut self, owed: Owed, patience: Duration, clock: Clock, cx: &mut Context<'_>) -> Poll<()> {
+        let was_away = owed == Owed::Body && !self.blocked;
+        self.blocked = true;
         if owed == Owed::Nothing {
             self.done();
             return Poll::Pending;
         }
-        let was_away = owed == Owed::Body && !self.blocked;
         if self.owed != owed || (was_away && self.until <= clock.now()) {
             self.owed = owed;
             self.until = clock.now() + patience;
             self.bytes = 0;
         }
-        self.blocked = true;
         self.alarm.poll(self.until, cx)
     }
 
@@ -278,15 +292,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> rt::Read for Gated<T> {
         cx: &mut Context<'_>,
         mut cursor: rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.end != End::Open {
-            return self.poll_end(cx);
+        let room = cursor.remaining();
+        while cursor.remaining() == room {
+            if !self.overflow.is_empty() {
+                self.pass_overflow(&mut cursor);
+            } else if self.end != End::Open {
+                return self.poll_end(cx);
+            } else {
+                match self.poll_judged(cx, &mut cursor) {
+                    Poll::Ready(end) => end?,
+                    Poll::Pending => return self.poll_patience(cx),
+                }
+            }
         }
-        match self.poll_judged(cx, &mut cursor) {
-            Poll::Ready(Ok(true)) => Poll::Ready(Ok(())),
-            Poll::Ready(Ok(false)) => self.poll_end(cx),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => self.poll_patience(cx),
-        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -314,8 +333,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> rt::Write for Gated<T> {
         // hyper flushes the socket when all it had to write is written.
         self.flushed = self.shared.answered.get();
         self.writing.done();
+        let (owed, patience) = self.owed();
         if self.end != End::Open {
             self.shared.wake();
+        } else if owed == Owed::Request && self.reading.blocked && self.reading.owed != owed {
+            // hyper reads again only when there is something to read, so the wait begins here.
+            let clock = self.clock;
+            let _ = self.reading.poll(owed, patience, clock, cx);
         }
         Poll::Ready(Ok(()))
     }

@@ -32,6 +32,27 @@ pub(super) enum Name {
     Other,
 }
 
+/// Where a line ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LineEnd {
+    /// The byte after its line feed.
+    pub(super) at: usize,
+    /// Whether the line surely holds no control byte, its end aside.
+    pub(super) clean: bool,
+}
+
+/// Finds the end of the first line. In nearly every line the first control byte is the CR of its end, so
+/// one pass finds the end and vouches for what stands before it.
+#[inline]
+pub(super) fn end(bytes: &[u8]) -> Option<LineEnd> {
+    let control = first_control(bytes)?;
+    if let Some(b"\r\n") = bytes.get(control..control + 2) {
+        return Some(LineEnd { at: control + 2, clean: true });
+    }
+    let feed = memchr::memchr(b'\n', &bytes[control..])?;
+    Some(LineEnd { at: control + feed + 1, clean: false })
+}
+
 // === the request line ===
 
 pub(super) fn request_line(line: &[u8]) -> Result<RequestLine<'_>, Reason> {
@@ -149,22 +170,27 @@ pub(super) fn is_same_authority(one: &[u8], other: &[u8], default_port: &str) ->
 
 // === header fields ===
 
-/// Splits a header line into the name, as far as it matters, and the value without the white space around it.
-pub(super) fn field(line: &[u8]) -> Result<(Name, &[u8]), Reason> {
+/// Splits a header line into the name, as far as it matters, and its value, without the white space
+/// around it if it matters. `clean` says that there is no control byte in the line.
+#[inline]
+pub(super) fn field(line: &[u8], clean: bool) -> Result<(Name, &[u8]), Reason> {
     let name_end = span(line, TOKEN);
     if name_end == 0 || line.get(name_end) != Some(&b':') {
         return Err(control_byte(line).unwrap_or_else(|| misnamed(line, name_end)));
     }
     let (name, value) = (&line[..name_end], &line[name_end + 1..]);
-    if let Some(reason) = control_byte(value) {
+    if !clean && let Some(reason) = control_byte(value) {
         return Err(reason);
     }
-    Ok((name_of(name)?, trimmed(value)))
+    match name_of(name)? {
+        Name::Other => Ok((Name::Other, value)),
+        name => Ok((name, trimmed(value))),
+    }
 }
 
 /// Splits a trailer line, whose name must not be one that acts only in the head.
 pub(super) fn trailer(line: &[u8]) -> Result<(), Reason> {
-    field(line)?;
+    field(line, false)?;
     let name = &line[..span(line, TOKEN)];
     if NOT_IN_TRAILERS.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes())) {
         return Err(Reason::Trailer);
@@ -213,24 +239,26 @@ fn misnamed(line: &[u8], name_end: usize) -> Reason {
     }
 }
 
+#[inline]
 fn name_of(name: &[u8]) -> Result<Name, Reason> {
-    // By length first: most names of most requests end here after one comparison.
-    let (wanted, found) = match name.len() {
-        4 => ("host", Name::Host),
-        6 => ("expect", Name::Expect),
-        7 => ("upgrade", Name::Upgrade),
-        10 => ("connection", Name::Connection),
-        14 => ("content-length", Name::ContentLength),
-        17 => ("transfer-encoding", Name::TransferEncoding),
+    // By length and first letter: nearly every other name ends here.
+    let (wanted, found) = match (name.len(), name[0] | 0x20) {
+        (4, b'h') => ("host", Name::Host),
+        (6, b'e') => ("expect", Name::Expect),
+        (7, b'u') => ("upgrade", Name::Upgrade),
+        (10, b'c') => ("connection", Name::Connection),
+        (14, b'c') => ("content-length", Name::ContentLength),
+        (17, b't') => ("transfer-encoding", Name::TransferEncoding),
         _ => return Ok(Name::Other),
     };
     let wanted = wanted.as_bytes();
-    if name.eq_ignore_ascii_case(wanted) {
+    // In a token this bit distinguishes nothing but the two cases of a letter.
+    if name.iter().zip(wanted).all(|(byte, wanted)| byte | 0x20 == *wanted) {
         return Ok(found);
     }
     // `content_length` becomes `CONTENT_LENGTH` behind a CGI-like interface, as `content-length` does.
     let dashed = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    if name.contains(&b'_') && name.iter().map(dashed).eq(wanted.iter().copied()) {
+    if name.iter().map(dashed).eq(wanted.iter().copied()) {
         return Err(Reason::Lookalike);
     }
     Ok(Name::Other)
@@ -271,38 +299,44 @@ pub(super) fn connection(value: &[u8]) -> Result<(), Reason> {
 
 // === classes of bytes ===
 
-/// The first byte that no line may hold: a control byte other than the tab.
+/// What no line may hold and `bytes` does: a control byte other than the tab.
 fn control_byte(bytes: &[u8]) -> Option<Reason> {
-    if !may_hold_control(bytes) {
-        return None;
-    }
     let found = bytes.iter().find(|byte| byte.is_ascii_control() && **byte != b'\t')?;
     Some(if *found == b'\r' { Reason::BareCr } else { Reason::ControlByte })
 }
 
-/// Whether any byte is below 0x20 or is 0x7f, eight at a time; a tab counts too.
-fn may_hold_control(bytes: &[u8]) -> bool {
+/// Where the first control byte is, eight bytes at a time: the first below 0x20 or equal to 0x7f.
+#[inline]
+fn first_control(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
-    let word_may = |word: u64| {
-        let below = word.wrapping_sub(ONES * 0x20) & !word;
-        let delete = word ^ (ONES * 0x7f);
-        let equal = delete.wrapping_sub(ONES) & !delete;
-        (below | equal) & HIGHS != 0
-    };
     let (words, rest) = bytes.as_chunks::<8>();
-    // The last word overlaps the one before, rather than going byte by byte.
-    words.iter().any(|word| word_may(u64::from_le_bytes(*word)))
-        || match bytes.last_chunk::<8>() {
-            Some(_) if rest.is_empty() => false,
-            Some(last) => word_may(u64::from_le_bytes(*last)),
-            None => rest.iter().any(u8::is_ascii_control),
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let delete = word ^ (ONES * 0x7f);
+        // A borrow can mark bytes behind the first that is marked rightly, never before it.
+        let below = word.wrapping_sub(ONES * 0x20) & !word;
+        let equal = delete.wrapping_sub(ONES) & !delete;
+        let marks = (below | equal) & HIGHS;
+        if marks != 0 {
+            return Some(index * 8 + marks.trailing_zeros() as usize / 8);
         }
+    }
+    let at = rest.iter().position(u8::is_ascii_control)?;
+    Some(words.len() * 8 + at)
 }
 
-/// How many bytes from the start belong to `class`.
+/// How many bytes from the start belong to `class`, four at a time while all four do.
+#[inline]
 fn span(bytes: &[u8], class: u8) -> usize {
-    bytes.iter().position(|byte| CLASSES[usize::from(*byte)] & class == 0).unwrap_or(bytes.len())
+    let of = |byte: u8| CLASSES[usize::from(byte)];
+    let mut at = 0;
+    while let Some(&[a, b, c, d]) = bytes[at..].first_chunk()
+        && of(a) & of(b) & of(c) & of(d) & class != 0
+    {
+        at += 4;
+    }
+    at + bytes[at..].iter().take_while(|byte| of(**byte) & class != 0).count()
 }
 
 /// A method or a field name.
@@ -310,7 +344,7 @@ const TOKEN: u8 = 1;
 /// A target up to its query. RFC 3986, and the few other bytes that browsers send as they are; not the
 /// backslash, which some read as a slash, and not `#`, behind which some see nothing.
 const PATH: u8 = 2;
-/// A query; browsers leave more as it is there, and curl leaves quotes.
+/// A query; browsers leave more as it is there.
 const QUERY: u8 = 4;
 /// A host name: what resolves, and the underscore that container networks use.
 const HOST: u8 = 8;
@@ -332,7 +366,7 @@ const fn classes() -> [u8; 256] {
         if !matches!(code, b'"' | b'#' | b'<' | b'>' | b'?' | b'\\' | b'`') {
             class |= PATH;
         }
-        if !matches!(code, b'#' | b'<' | b'>') {
+        if !matches!(code, b'"' | b'#' | b'<' | b'>') {
             class |= QUERY;
         }
         if alphanumeric || matches!(code, b'-' | b'.' | b'_' | b'~') {
@@ -393,23 +427,37 @@ mod tests {
     }
 
     #[test]
-    fn control_bytes_are_found_wherever_they_stand() {
-        for len in 0..40 {
-            let clean = vec![b'x'; len];
-            assert_eq!(control_byte(&clean), None);
+    fn the_first_control_byte_is_found_wherever_it_stands() {
+        for len in 0..20 {
+            assert_eq!(first_control(&vec![b'x'; len]), None);
             for at in 0..len {
                 for byte in 0..=u8::MAX {
-                    let mut bytes = clean.clone();
+                    let mut bytes = vec![b'x'; len];
                     bytes[at] = byte;
-                    let expected = match byte {
-                        b'\t' => None,
-                        b'\r' => Some(Reason::BareCr),
-                        0..0x20 | 0x7f => Some(Reason::ControlByte),
-                        _ => None,
-                    };
-                    assert_eq!(control_byte(&bytes), expected, "{byte:#x} at {at} of {len}");
+                    let expected = byte.is_ascii_control().then_some(at);
+                    assert_eq!(first_control(&bytes), expected, "{byte:#x} at {at} of {len}");
+                    // Another behind it changes nothing.
+                    bytes[len - 1] = b'\n';
+                    assert_eq!(
+                        first_control(&bytes),
+                        expected.or(Some(len - 1)),
+                        "{byte:#x} at {at} of {len}"
+                    );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_line_ends_at_its_line_feed() {
+        let found = |bytes: &str| end(bytes.as_bytes()).map(|end| (end.at, end.clean));
+        assert_eq!(found("abcdefgh\r\nij\r\n"), Some((10, true)));
+        assert_eq!(found("a\tb\r\n"), Some((5, false)));
+        assert_eq!(found("a\rb\nc\r\n"), Some((4, false)));
+        assert_eq!(found("a\r\r\n"), Some((4, false)));
+        assert_eq!(found("\n"), Some((1, false)));
+        for bytes in ["", "a", "a\r", "a\rb", "a\tb"] {
+            assert_eq!(found(bytes), None, "{bytes:?}");
         }
     }
 
@@ -443,6 +491,7 @@ mod tests {
             "http://u@a/",
             "?a",
             "/\"",
+            "/?\"",
             "/?<",
         ] {
             assert_eq!(reason(&format!("GET {target} HTTP/1.1")), Reason::Target, "{target:?}");
@@ -462,12 +511,9 @@ mod tests {
 
     #[test]
     fn request_lines_in_every_form_pass() {
-        for line in [
-            "GET / HTTP/1.1",
-            "GET /a?{\"b\":[1|2]}` HTTP/1.0",
-            "OPTIONS * HTTP/1.1",
-            "m!x /a/[b]{c} HTTP/1.1",
-        ] {
+        for line in
+            ["GET / HTTP/1.1", "GET /a?{b:[1|2]}` HTTP/1.0", "OPTIONS * HTTP/1.1", "m!x /a/[b]{c} HTTP/1.1"]
+        {
             assert_eq!(request_line(line.as_bytes()).map(|line| line.authority), Ok(None), "{line:?}");
         }
         for (target, expected) in

@@ -1,13 +1,10 @@
 //! The gate's machine: bytes in, a verdict out.
 //!
 //! It follows the framing of one connection, request after request, and keeps of it no more than a
-//! handful of numbers. Lines are judged when they are complete, so that a verdict does not depend on how
-//! the bytes were cut on their way: what arrived of an incomplete line is held back in a buffer as long
-//! as the line may be at most. A head that arrives whole is judged where it lies, without allocating.
-//!
-//! Why judging at the line's end is early enough: a request is complete only by a line feed, and every
-//! line feed of a head or of a chunk's frame ends a line here. So the byte that would complete a refused
-//! request is never passed.
+//! handful of numbers. A head passes when all of it was judged, and so does each line that frames a body;
+//! until then what has arrived of it is held back, up to the limit on its size. So nothing of a refused
+//! head is ever passed, and a verdict does not depend on how the bytes were cut on their way. A head that
+//! arrives whole is judged where it lies, without allocating.
 
 use super::limits::Limits;
 use super::line::{self, Name};
@@ -24,8 +21,10 @@ pub struct Machine {
     /// The authority of the request's target, where it has one, and the port it may leave out.
     authority: Vec<u8>,
     default_port: &'static str,
-    /// What has arrived of a line whose end has not.
+    /// What was fed and may not pass yet.
     held: Vec<u8>,
+    /// How much at the end of it belongs to a line whose end has not arrived.
+    line_held: usize,
     heads: u64,
     answered: u64,
     violation: Option<Violation>,
@@ -44,13 +43,16 @@ pub enum Phase {
     Tunnel,
 }
 
-/// The end of a connection's good bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stop {
-    /// How many of the bytes just fed may still be passed on.
-    pub pass: usize,
-    /// What is wrong with the next.
-    pub violation: Violation,
+/// What may pass, after some bytes were fed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a violation stops the connection"]
+pub struct Judged {
+    /// Bytes fed earlier and held back until now.
+    pub earlier: Vec<u8>,
+    /// How many of the bytes just fed may pass after those.
+    pub now: usize,
+    /// Why nothing behind them ever will.
+    pub violation: Option<Violation>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,7 @@ impl Machine {
             authority: Vec::new(),
             default_port: "",
             held: Vec::new(),
+            line_held: 0,
             heads: 0,
             answered: 0,
             violation: None,
@@ -109,37 +112,39 @@ impl Machine {
 
     /// Judges the next bytes of the connection.
     ///
-    /// # Errors
-    /// [`Stop`] says how many of them may be passed on and why no more. It is final: whatever is fed
-    /// afterwards is stopped for the same reason.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Stop> {
-        if let Some(violation) = self.violation {
-            return Err(Stop { pass: 0, violation });
-        }
+    /// A violation is final: whatever is fed afterwards is stopped for the same reason.
+    pub fn feed(&mut self, bytes: &[u8]) -> Judged {
+        let held_before = self.held.len();
         let mut at = 0;
-        // Where the request begins whose head is being read: a refused head is not passed in part.
-        let mut request_at = 0;
-        while at < bytes.len() {
-            let rest = &bytes[at..];
-            if let State::RequestLine { after_empty: false } = self.state
-                && self.held.is_empty()
-            {
-                request_at = at;
-            }
-            match self.step(rest) {
+        let mut now = 0;
+        while at < bytes.len() && self.violation.is_none() {
+            match self.step(&bytes[at..]) {
                 Ok(taken) => at += taken,
                 Err(reason) => {
-                    let (part, pass) = match self.phase() {
-                        Phase::Between | Phase::Head => (Part::Head, request_at),
-                        Phase::Body | Phase::Tunnel => (Part::Body, at),
+                    let part = match self.phase() {
+                        Phase::Between | Phase::Head => Part::Head,
+                        Phase::Body | Phase::Tunnel => Part::Body,
                     };
-                    let violation = Violation { reason, part };
-                    self.violation = Some(violation);
-                    return Err(Stop { pass, violation });
+                    self.violation = Some(Violation { reason, part });
                 }
             }
+            if self.line_held == 0 && !self.is_in_head() && self.violation.is_none() {
+                now = at;
+            }
         }
-        Ok(())
+        self.held.truncate(held_before);
+        let earlier = if now == 0 { Vec::new() } else { mem::take(&mut self.held) };
+        match self.violation {
+            Some(_) => self.held = Vec::new(),
+            None => self.held.extend_from_slice(&bytes[now..]),
+        }
+        Judged { earlier, now, violation: self.violation }
+    }
+
+    /// How many bytes are held back.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// How many heads were accepted.
@@ -157,7 +162,7 @@ impl Machine {
     #[must_use]
     pub fn phase(&self) -> Phase {
         match self.state {
-            State::RequestLine { after_empty: false } if self.held.is_empty() => Phase::Between,
+            State::RequestLine { after_empty: false } if self.line_held == 0 => Phase::Between,
             State::RequestLine { .. } | State::Fields => Phase::Head,
             State::Sized { .. }
             | State::ChunkSize
@@ -166,6 +171,10 @@ impl Machine {
             | State::Trailers => Phase::Body,
             State::Tunnel { .. } => Phase::Tunnel,
         }
+    }
+
+    fn is_in_head(&self) -> bool {
+        matches!(self.state, State::Fields | State::RequestLine { after_empty: true })
     }
 
     /// Opens the tunnel that an accepted CONNECT asked for: from here on every byte passes.
@@ -215,57 +224,67 @@ impl Machine {
 
     /// Takes the line at the start of `bytes`, or holds what there is of it.
     fn line(&mut self, bytes: &[u8]) -> Result<usize, Reason> {
-        let (room, too_long) = self.room();
-        let taken = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
-        let length = self.held.len() + taken;
-        if room < length {
-            return Err(too_long);
+        let end = line::end(bytes);
+        let taken = end.map_or(bytes.len(), |end| end.at);
+        let length = self.line_held + taken;
+        if self.room() < length {
+            return Err(self.too_long());
         }
-        if bytes[taken - 1] != b'\n' {
-            self.held.extend_from_slice(bytes);
-        } else if self.held.is_empty() {
-            self.judge(&bytes[..taken])?;
-        } else {
-            let mut line = mem::take(&mut self.held);
-            line.extend_from_slice(&bytes[..taken]);
-            self.judge(&line)?;
+        match end {
+            Some(end) if self.line_held == 0 => self.judge(&bytes[..taken], end.clean)?,
+            Some(_) => {
+                let mut held = mem::take(&mut self.held);
+                held.extend_from_slice(&bytes[..taken]);
+                self.line_held = 0;
+                let judged = self.judge(&held[held.len() - length..], false);
+                self.held = held;
+                judged?;
+            }
+            None => {
+                self.held.extend_from_slice(bytes);
+                self.line_held = length;
+            }
         }
         Ok(taken)
     }
 
-    /// How long the line may be that is being read, and what to say if it is longer.
-    fn room(&self) -> (usize, Reason) {
-        let limits = &self.limits;
-        let (own, own_reason, all, all_reason) = match self.state {
-            State::RequestLine { .. } => (
-                limits.request_line_bytes_max,
-                Reason::RequestLineTooLong,
-                limits.head_bytes_max,
-                Reason::HeadTooLarge,
-            ),
-            State::Fields => (
-                limits.field_bytes_max,
-                Reason::FieldTooLong,
-                limits.head_bytes_max.saturating_sub(self.head.bytes),
-                Reason::HeadTooLarge,
-            ),
-            State::Trailers => (
-                limits.field_bytes_max,
-                Reason::FieldTooLong,
-                limits.trailer_bytes_max.saturating_sub(self.body.trailer_bytes),
-                Reason::TrailersTooLarge,
-            ),
-            _ => {
-                let left = limits.extension_bytes_max.saturating_sub(self.body.extension_bytes);
-                let room = CHUNK_DIGITS_MAX + left + "\r\n".len();
-                (room, Reason::ChunkLineTooLong, room, Reason::ChunkLineTooLong)
-            }
-        };
-        if own <= all { (own, own_reason) } else { (all, all_reason) }
+    /// How long the line may be that is being read.
+    fn room(&self) -> usize {
+        let (own, all) = self.rooms();
+        own.min(all)
     }
 
-    /// Judges a whole line, its line feed included.
-    fn judge(&mut self, line: &[u8]) -> Result<(), Reason> {
+    /// What to say of a line for which there is no room.
+    fn too_long(&self) -> Reason {
+        let (own, all) = self.rooms();
+        match self.state {
+            State::RequestLine { .. } if own <= all => Reason::RequestLineTooLong,
+            State::Fields | State::Trailers if own <= all => Reason::FieldTooLong,
+            State::RequestLine { .. } | State::Fields => Reason::HeadTooLarge,
+            State::Trailers => Reason::TrailersTooLarge,
+            _ => Reason::ChunkLineTooLong,
+        }
+    }
+
+    /// How long the line may be by its own limit, and by the one on all lines of its kind.
+    fn rooms(&self) -> (usize, usize) {
+        let limits = &self.limits;
+        let head_left = limits.head_bytes_max.saturating_sub(self.head.bytes);
+        match self.state {
+            State::RequestLine { .. } => (limits.request_line_bytes_max, head_left),
+            State::Fields => (limits.field_bytes_max, head_left),
+            State::Trailers => {
+                (limits.field_bytes_max, limits.trailer_bytes_max.saturating_sub(self.body.trailer_bytes))
+            }
+            _ => {
+                let left = limits.extension_bytes_max.saturating_sub(self.body.extension_bytes);
+                (CHUNK_DIGITS_MAX + left + "\r\n".len(), usize::MAX)
+            }
+        }
+    }
+
+    /// Judges a whole line, its line feed included. `clean` spares it the search for control bytes.
+    fn judge(&mut self, line: &[u8], clean: bool) -> Result<(), Reason> {
         let [content @ .., b'\r', b'\n'] = line else { return Err(Reason::BareLf) };
         match self.state {
             State::RequestLine { after_empty } => {
@@ -281,7 +300,7 @@ impl Machine {
                 self.head.bytes += line.len();
                 match content {
                     [] => self.end_head()?,
-                    _ => self.field(content)?,
+                    _ => self.field(content, clean)?,
                 }
             }
             State::Trailers => {
@@ -311,12 +330,12 @@ impl Machine {
         Ok(())
     }
 
-    fn field(&mut self, content: &[u8]) -> Result<(), Reason> {
+    fn field(&mut self, content: &[u8], clean: bool) -> Result<(), Reason> {
         self.head.fields += 1;
         if self.limits.fields_max < self.head.fields {
             return Err(Reason::TooManyFields);
         }
-        let (name, value) = line::field(content)?;
+        let (name, value) = line::field(content, clean)?;
         let head = &mut self.head;
         match name {
             Name::Other => (),
@@ -436,18 +455,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// How a stream was judged: heads accepted, and where it stands or why it stopped.
-    type Verdict = (u64, Result<Phase, Violation>);
+    /// How a stream was judged: what passed, heads accepted, and where it stands or why it stopped.
+    type Verdict = (Vec<u8>, u64, Result<Phase, Violation>);
 
     fn judge_in(pieces: impl Iterator<Item = impl AsRef<[u8]>>, limits: Limits) -> Verdict {
         let mut machine = Machine::new(limits);
+        let mut passed = Vec::new();
         for piece in pieces {
-            if let Err(stop) = machine.feed(piece.as_ref()) {
-                assert!(stop.pass <= piece.as_ref().len());
-                return (machine.heads(), Err(stop.violation));
+            let judged = machine.feed(piece.as_ref());
+            passed.extend_from_slice(&judged.earlier);
+            passed.extend_from_slice(&piece.as_ref()[..judged.now]);
+            if let Some(violation) = judged.violation {
+                return (passed, machine.heads(), Err(violation));
             }
         }
-        (machine.heads(), Ok(machine.phase()))
+        (passed, machine.heads(), Ok(machine.phase()))
     }
 
     /// Judges a stream whole and byte by byte, which must not differ.
@@ -463,7 +485,8 @@ mod tests {
 
     fn check_within(limits: &Limits, bytes: impl AsRef<[u8]>, heads: u64, reason: Option<Reason>) {
         let bytes = bytes.as_ref();
-        let (found_heads, end) = judge(bytes, limits);
+        let (passed, found_heads, end) = judge(bytes, limits);
+        assert!(bytes.starts_with(&passed));
         let found = (found_heads, end.err().map(|violation| violation.reason));
         assert_eq!(found, (heads, reason), "{}", bytes.escape_ascii());
     }
@@ -619,9 +642,9 @@ mod tests {
         check_within(&limits, sized, 0, Some(Reason::Connect));
 
         let mut machine = Machine::new(limits);
-        machine.feed(head.as_bytes()).unwrap();
+        assert_eq!(machine.feed(head.as_bytes()).now, head.len());
         machine.grant_tunnel();
-        assert_eq!(machine.feed(b"\x16\x03\x01\n\0"), Ok(()));
+        assert_eq!(machine.feed(b"\x16\x03\x01\n\0").now, 5);
         assert_eq!(machine.phase(), Phase::Tunnel);
     }
 
@@ -708,7 +731,7 @@ mod tests {
         let mut machine = Machine::new(Limits { pipelined_max: 1, ..Limits::default() });
         for number in 0..5 {
             machine.set_answered(number);
-            machine.feed(with_fields("").as_bytes()).unwrap();
+            assert_eq!(machine.feed(with_fields("").as_bytes()).violation, None);
         }
     }
 
@@ -724,29 +747,54 @@ mod tests {
         check(chunked(&"0".repeat(9_000)), 1, Some(Reason::ChunkLineTooLong));
     }
 
-    #[test]
-    fn nothing_of_a_refused_request_is_passed_with_the_one_before_it() {
-        let good = with_fields("Content-Length: 2\r\n") + "ab";
-        let bad = "GET / HTTP/1.1\r\nX: y\r\n\r\n";
-        let mut machine = Machine::new(Limits::default());
-        let stop = machine.feed((good.clone() + bad).as_bytes()).unwrap_err();
-        assert_eq!((stop.pass, stop.violation.part), (good.len(), Part::Head));
-        // It is final.
-        assert_eq!(machine.feed(good.as_bytes()), Err(Stop { pass: 0, ..stop }));
+    /// Feeds `pieces` and answers what passed of them.
+    fn passed(pieces: &[&str]) -> String {
+        let (passed, ..) = judge_in(pieces.iter(), Limits::default());
+        String::from_utf8(passed).unwrap()
     }
 
     #[test]
-    fn a_refused_body_is_passed_up_to_what_is_wrong_with_it() {
-        let start = chunked("3\r\nabc\r\n");
+    fn nothing_of_a_refused_head_passes_however_it_arrived() {
+        let good = with_fields("Content-Length: 2\r\n") + "ab";
+        let bad = "GET / HTTP/1.1\r\nX: y\r\n\r\n";
+        let stream = good.clone() + bad;
+        for cut in 0..stream.len() {
+            assert_eq!(passed(&[&stream[..cut], &stream[cut..]]), good);
+        }
+    }
+
+    #[test]
+    fn a_head_passes_only_when_it_is_whole() {
+        let head = with_fields("");
+        let (start, end) = head.split_at(head.len() - 1);
+        assert_eq!(passed(&[start]), "");
+        assert_eq!(passed(&[start, end]), head);
+    }
+
+    #[test]
+    fn a_refused_body_passes_up_to_the_line_that_is_wrong() {
+        let good = chunked("3\r\nabc\r\n");
+        for cut in 0..=good.len() + 1 {
+            let stream = good.clone() + "2 \r\nab";
+            assert_eq!(passed(&[&stream[..cut], &stream[cut..]]), good);
+        }
+        assert_eq!(passed(&[&good, "2;ext"]), good);
+    }
+
+    #[test]
+    fn a_violation_is_final() {
         let mut machine = Machine::new(Limits::default());
-        let stop = machine.feed((start.clone() + "zz\r\n").as_bytes()).unwrap_err();
-        assert_eq!((stop.pass, stop.violation.part), (start.len(), Part::Body));
+        let violation = machine.feed(b"\n").violation;
+        assert!(violation.is_some());
+        let judged = machine.feed(with_fields("").as_bytes());
+        assert_eq!(judged, Judged { earlier: Vec::new(), now: 0, violation });
     }
 
     #[test]
     fn a_head_that_arrives_whole_is_judged_where_it_lies() {
         let mut machine = Machine::new(Limits::default());
-        machine.feed(with_fields("Content-Length: 3\r\n").as_bytes()).unwrap();
+        let head = with_fields("Content-Length: 3\r\n");
+        assert_eq!(machine.feed(head.as_bytes()).now, head.len());
         assert_eq!((machine.held.capacity(), machine.authority.capacity()), (0, 0));
     }
 
@@ -807,7 +855,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            judge(&bytes, &Limits::default());
+            let _ = judge(&bytes, &Limits::default());
         }
     }
 }

@@ -4,8 +4,9 @@
 //! make different sense of the same bytes are how a request is smuggled past the first to the second.
 //! hyper hides what matters here (it merges equal `Content-Length` lines, drops one that stands beside
 //! `Transfer-Encoding`, serves requests without `Host`), so the bytes are judged before it sees them.
-//! The gate changes nothing: what it passes on is what arrived, and the byte that would complete a
-//! request it refuses is never passed, so the refused request never reaches a handler.
+//! The gate changes nothing: what it passes on is what arrived. A head passes when all of it was judged,
+//! so nothing of a refused request reaches the server; in a body every line that frames it is judged
+//! before it passes.
 //!
 //! In reading order:
 //! - [`violation`]: [`Reason`], everything that is refused, each with its status, its word and its sentence
@@ -39,6 +40,6 @@ pub mod violation;
 pub use handle::{Answering, GateHandle};
 pub use io::Gated;
 pub use limits::{Limits, Pace, Patience};
-pub use machine::{Machine, Phase, Stop};
+pub use machine::{Judged, Machine, Phase};
 pub use refusal::refuse;
 pub use violation::{Part, Reason, Violation};
