@@ -1,8 +1,9 @@
 //! Why a request goes where it goes, and what governs it there: offline, from the design alone.
 //!
-//! [`explain`] asks the same tables as the proxy. The answer is data; [`Explanation::text`] tells it to
-//! a person, [`Explanation::json`] to a program.
+//! [`explain()`] asks the same tables as the proxy. The answer is data; its `Display` tells it to a
+//! person, [`Explanation::to_json`] to a program.
 
+mod telling;
 mod values;
 
 use crate::mistake::Place;
@@ -10,7 +11,7 @@ use crate::resolved::{CallSettings, Design, Idempotency, Listener, Source, Sourc
 use crate::routing::{Action, Asked, Route, Table, Weighted};
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::RetryRule;
-use serde_json::{Value, json};
+use http::{HeaderMap, Method, Uri};
 use std::fmt::Write;
 
 /// Whom a request is sent to.
@@ -132,9 +133,22 @@ impl Line {
     }
 }
 
+/// What becomes of a request, at the door that its URL most likely means ([`Door::of`]).
+#[must_use]
+pub fn explain(design: &Design, method: &Method, url: &Uri, headers: &HeaderMap) -> Explanation {
+    // Who asks is of no matter here.
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let scheme = url.scheme_str().unwrap_or("http");
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let port = url.port_u16().unwrap_or(usual);
+    let asked = Asked { method, path: url.path(), query: url.query(), scheme, authority, headers, port };
+    explain_at(design, &asked, Door::of(design, &asked))
+}
+
 /// What becomes of a request that comes in at `door`.
 #[must_use]
-pub fn explain(design: &Design, asked: &Asked<'_>, door: Door<'_>) -> Explanation {
+pub fn explain_at(design: &Design, asked: &Asked<'_>, door: Door<'_>) -> Explanation {
     // A gateway's rules ask for the port that it listens at.
     let asked = Asked {
         port: if let Door::Gateway(listener) = door { listener.bind.port() } else { asked.port },
@@ -340,109 +354,5 @@ impl Design {
                 format!("to {}", each.collect::<Vec<_>>().join(", "))
             }
         }
-    }
-}
-
-impl Explanation {
-    /// The explanation for a person.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut out = String::new();
-        let _ = writeln!(out, "  {}", self.request);
-        let _ = writeln!(out, "  {}", self.door);
-        let Some(host) = &self.host else {
-            let _ = writeln!(out, "  no host of that name: 404");
-            return out;
-        };
-        let _ = writeln!(out, "  host {host}");
-        if !self.passed_over.is_empty() {
-            out.push_str("\n  passed over\n");
-            let asks_for = |passed: &PassedOver| format!("asks for {}", passed.asks_for.join(", or "));
-            let widest = |width: &dyn Fn(&PassedOver) -> usize| self.passed_over.iter().map(width).max();
-            let name = widest(&|passed| passed.route.chars().count()).unwrap_or(0);
-            let wide = widest(&|passed| asks_for(passed).chars().count()).unwrap_or(0).min(WIDE);
-            for passed in &self.passed_over {
-                let (route, asks_for) = (&passed.route, asks_for(passed));
-                let _ = writeln!(out, "    {route:name$}  {asks_for:wide$}   {}", passed.place);
-            }
-        }
-        out.push('\n');
-        let Some(taken) = &self.route else {
-            let _ = writeln!(out, "  no rule is met: 404");
-            return out;
-        };
-        let _ = writeln!(out, "  route {}   {}", taken.route, taken.place);
-        table(&mut out, &taken.lines);
-        for leg in &taken.legs {
-            out.push('\n');
-            let _ = write!(out, "  to {}", leg.operation.as_deref().unwrap_or(&leg.host));
-            if let Some(subset) = &leg.subset {
-                let _ = write!(out, " subset {subset}");
-            }
-            if taken.legs.len() > 1 {
-                let _ = write!(out, ", {} % of requests", (leg.share * 10_000.0).round() / 100.0);
-            }
-            match &leg.missing {
-                Some(why) => {
-                    let _ = writeln!(out, "   503 no host: {why}");
-                }
-                None => {
-                    let _ = writeln!(out, "   {}", leg.endpoints.join(", "));
-                }
-            }
-            table(&mut out, &leg.lines);
-        }
-        out
-    }
-
-    /// The explanation for a program.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        let lines = |lines: &[Line]| lines.iter().map(line_json).collect::<Vec<_>>();
-        let leg = |leg: &Leg| {
-            json!({
-                "host": leg.host, "subset": leg.subset, "share": leg.share, "operation": leg.operation,
-                "endpoints": leg.endpoints, "missing": leg.missing, "policy": lines(&leg.lines),
-            })
-        };
-        let passed = |passed: &PassedOver| json!({ "route": passed.route, "place": passed.place.to_json(), "asksFor": passed.asks_for });
-        json!({
-            "request": self.request,
-            "door": self.door,
-            "host": self.host,
-            "passedOver": self.passed_over.iter().map(passed).collect::<Vec<_>>(),
-            "route": self.route.as_ref().map(|taken| json!({
-                "name": taken.route,
-                "place": taken.place.to_json(),
-                "condition": taken.condition.as_ref().map(Place::to_json),
-                "does": lines(&taken.lines),
-                "to": taken.legs.iter().map(leg).collect::<Vec<_>>(),
-            })),
-        })
-    }
-}
-
-fn line_json(line: &Line) -> Value {
-    let (place, default) = match &line.from {
-        Source::Written(place) => (Some(place.to_json()), None),
-        Source::Default(why) => (None, Some(*why)),
-    };
-    json!({ "what": line.what, "value": line.value, "place": place, "default": default })
-}
-
-/// A column's width at most. A value that is a sentence would push what follows off the screen.
-const WIDE: usize = 44;
-
-/// The lines, their columns aligned.
-fn table(out: &mut String, lines: &[Line]) {
-    let short = |line: &Line| Some(line.value.chars().count()).filter(|width| *width <= WIDE);
-    let width = lines.iter().filter_map(short).max().unwrap_or(0);
-    for Line { what, value, from } in lines {
-        let from = match from {
-            Source::Written(place) if place.resource.is_empty() => place.to_string(),
-            Source::Written(place) => format!("{} ({place})", place.resource),
-            Source::Default(why) => format!("default: {why}"),
-        };
-        let _ = writeln!(out, "    {what:<10}  {value:<width$}   {from}");
     }
 }

@@ -10,6 +10,8 @@ use crate::mistake::{Place, Spot};
 use crate::resolved::{Design, Listener};
 use crate::routing::{Asked, Found, Table, host};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::{Value, json};
+use std::fmt;
 
 /// One route test of a design.
 #[derive(Clone, Debug)]
@@ -20,7 +22,7 @@ pub struct RouteTest {
 
 /// What one request of one test came to.
 #[derive(Clone, Debug)]
-pub struct Ran {
+pub struct TestResult {
     /// What the test shows.
     pub description: String,
     /// Where the test is written.
@@ -35,21 +37,53 @@ pub struct Ran {
     pub route: Option<(String, Place)>,
 }
 
-impl Ran {
+impl TestResult {
     /// Whether all is as it should be.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.differs.is_empty()
     }
+
+    /// The result for a program.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "description": self.description,
+            "place": self.place.to_json(),
+            "request": self.request,
+            "passed": self.passed(),
+            "differs": self.differs,
+            "got": self.got,
+            "route": self.route.as_ref().map(|(name, place)| json!({ "name": name, "place": place.to_json() })),
+        })
+    }
+}
+
+/// The result for a person: one line where all is well, and what is not below it.
+impl fmt::Display for TestResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.description, self.request)?;
+        if self.passed() {
+            return Ok(());
+        }
+        for differs in &self.differs {
+            write!(f, "\n      {differs}")?;
+        }
+        write!(f, "\n      got {}", self.got)?;
+        if let Some((name, place)) = &self.route {
+            write!(f, ", by route {name} ({place})")?;
+        }
+        write!(f, "\n      the test is {}", self.place)
+    }
 }
 
 /// Runs all route tests of a design, every request of each.
 #[must_use]
-pub fn run(design: &Design) -> Vec<Ran> {
+pub fn run(design: &Design) -> Vec<TestResult> {
     design.tests.iter().flat_map(|test| run_one(design, &test.written)).collect()
 }
 
-fn run_one(design: &Design, test: &Spot<Written>) -> Vec<Ran> {
+fn run_one(design: &Design, test: &Spot<Written>) -> Vec<TestResult> {
     let request = &test.request;
     let or = |spots: &[Spot<String>], default: &str| -> Vec<String> {
         if spots.is_empty() {
@@ -69,9 +103,15 @@ fn run_one(design: &Design, test: &Spot<Written>) -> Vec<Ran> {
     ran
 }
 
-fn run_request(design: &Design, test: &Spot<Written>, authority: &str, method: &str, uri: &str) -> Ran {
+fn run_request(
+    design: &Design,
+    test: &Spot<Written>,
+    authority: &str,
+    method: &str,
+    uri: &str,
+) -> TestResult {
     let written = &test.request;
-    let mut ran = Ran {
+    let mut ran = TestResult {
         description: test
             .description
             .as_ref()

@@ -1,6 +1,6 @@
 //! What documents come to, small ones written here.
 
-use crate::explain::{Door, explain};
+use crate::explain::explain;
 use crate::mistake::{Mistake, Text};
 use crate::resolved::{Design, Idempotency};
 use crate::routing::{Action, Asked, Found, Table, host};
@@ -639,16 +639,8 @@ spec:
     );
     let design = design(&shop(&(first.to_owned() + &virtual_service("    timeout: 1s") + &policy)));
     let headers = HeaderMap::new();
-    let asked = Asked {
-        method: &Method::POST,
-        path: "/authorizations",
-        query: None,
-        scheme: "http",
-        authority: "127.0.0.1:8080",
-        headers: &headers,
-        port: 8080,
-    };
-    let explanation = explain(&design, &asked, Door::of(&design, &asked));
+    let url = "http://127.0.0.1:8080/authorizations".parse().unwrap();
+    let explanation = explain(&design, &Method::POST, &url, &headers);
     let expected = r#"  POST http://127.0.0.1:8080/authorizations
   gateway default/edge, 127.0.0.1:8080
   host *
@@ -667,8 +659,8 @@ spec:
     repeatable  no: the request has no Idempotency-Key   Service default/payment (test.yaml:10)
     budget      20 % of calls + 10/s over 10s; 20 % of calls under way, or 3   default: a policy that asks for retries gets a budget: a fifth of all calls, and 10 a second
 "#;
-    assert_eq!(explanation.text(), expected);
-    let json = explanation.json();
+    assert_eq!(explanation.to_string(), expected);
+    let json = explanation.to_json();
     assert_eq!(json["route"]["to"][0]["policy"][0]["place"]["line"], 47);
 }
 
@@ -691,9 +683,15 @@ testCases:
     let texts = [text(REVIEWS), Text { name: "tests.yaml".into(), text: tests.to_owned() }];
     let design = crate::load(&texts).unwrap();
     let ran = crate::route_test::run(&design);
-    let passed: Vec<bool> = ran.iter().map(crate::route_test::Ran::passed).collect();
+    let passed: Vec<bool> = ran.iter().map(crate::route_test::TestResult::passed).collect();
     assert_eq!(passed, [true, true, true, true, true, false]);
     assert_eq!(ran[5].differs, ["to reviews subset v2 expected"]);
+    assert_eq!(ran[5].to_json()["passed"], false);
+    assert!(
+        ran[5]
+            .to_string()
+            .starts_with("wrong on purpose: GET reviews/a\n      to reviews subset v2 expected\n")
+    );
     assert_eq!(
         ran[5].got,
         "to reviews.default.svc.cluster.local subset v1 weight 50, reviews.default.svc.cluster.local subset v3 weight 50"

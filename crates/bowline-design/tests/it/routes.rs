@@ -149,7 +149,7 @@ fn istios_faults_stand_on_the_route_and_switch_its_tries_off() {
             headers: &headers,
             port: 80,
         };
-        let explanation = bowline_design::explain::explain(&design, &asked, Door::Mesh(&design.mesh));
+        let explanation = bowline_design::explain::explain_at(&design, &asked, Door::Mesh(&design.mesh));
         let taken = explanation.route.unwrap();
         assert_eq!(taken.lines[0].what, "fault");
         assert!(taken.lines[0].value.starts_with(fault), "{sample}: {}", taken.lines[0].value);
