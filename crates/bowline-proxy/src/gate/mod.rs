@@ -11,11 +11,11 @@
 //! In reading order:
 //! - [`violation`]: [`Reason`], everything that is refused, each with its status, its word and its sentence
 //! - [`limits`]: [`Limits`] on what is read, [`Patience`] with who is slow
-//! - [`line`](mod@line): one complete line of a head, judged
+//! - `line`: one complete line of a head, judged
 //! - [`machine`]: [`Machine`], bytes in, a verdict out; pure
 //! - [`handle`]: [`GateHandle`], what the rest of the proxy asks the gate, and tells it
 //! - [`refusal`]: the answer to a refused request, and the lingering close after it
-//! - [`scratch`](mod@scratch): where bytes are judged before they are passed on
+//! - `scratch`: where bytes are judged before they are passed on
 //! - [`io`]: [`Gated`], the gate around a socket, as hyper reads and writes it
 //!
 //! What the data path does:
