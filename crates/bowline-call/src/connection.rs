@@ -133,8 +133,18 @@ impl Connection {
         Poll::Pending
     }
 
-    /// Drives the connection once, for nobody in particular, and says whether it is alive and free.
+    /// Whether the connection is free for another request, once its answer is through.
     pub(crate) fn settle(&mut self) -> bool {
+        // It usually knows already: the round that brought the answer's end also asked for more.
+        let free = self.driver.is_some() && self.sender.is_ready();
+        if free {
+            self.nudged.forget_user();
+        }
+        free || self.look()
+    }
+
+    /// Drives the connection once, for nobody in particular, and says whether it is alive and free.
+    pub(crate) fn look(&mut self) -> bool {
         self.nudged.enter(&mut Context::from_waker(std::task::Waker::noop()));
         drive(&mut self.driver, &self.nudged);
         self.nudged.leave();

@@ -72,6 +72,8 @@ pub enum Answer {
 pub struct Ended {
     /// How it ended.
     pub end: End,
+    /// When.
+    pub at: Instant,
     /// The last answer, if any try had one.
     pub answer: Option<Answer>,
     /// The place in the bulkhead.
@@ -113,42 +115,47 @@ impl Client {
     ) -> Ended {
         let (mut call, mut step) = Call::begin(edge, ask, rng, seen);
         let mut answer = None;
+        // The clock is read when something was waited for, not before each step.
+        let mut now = ask.now;
         loop {
             step = match step {
                 Step::Wait { until } => {
-                    poll_fn(|cx| match call.poll_place(self.clock.now(), cx, rng, seen) {
+                    let step = poll_fn(|cx| match call.poll_place(self.clock.now(), cx, rng, seen) {
                         Poll::Ready(step) => Poll::Ready(step),
                         Poll::Pending => {
                             alarm.poll(until, cx).map(|()| call.woke(self.clock.now(), rng, seen))
                         }
                     })
-                    .await
+                    .await;
+                    now = self.clock.now();
+                    step
                 }
                 Step::Sleep { until } => {
-                    if until > self.clock.now() {
+                    if now < until {
                         alarm.wait(until).await;
+                        now = self.clock.now();
                     }
-                    call.woke(self.clock.now(), rng, seen)
+                    call.woke(now, rng, seen)
                 }
                 Step::Send(this) => {
                     drop(answer.take());
-                    let (report, given) = match endpoints.get(usize::from(this.host)) {
-                        Some(endpoint) => self.send(&this, endpoint, body, asker, alarm).await,
-                        None => (ended_with(TryEnd::ConnectFailed), None),
+                    let sent = match endpoints.get(usize::from(this.host)) {
+                        Some(endpoint) => self.send(&this, now, endpoint, body, asker, alarm).await,
+                        None => Sent::ended(TryEnd::ConnectFailed, now),
                     };
                     if body.is_too_large() {
                         call.forbid_retry(GiveUp::BodyTooLarge);
                     }
-                    answer = given;
-                    call.ended(self.clock.now(), report, rng, seen)
+                    now = sent.at;
+                    answer = sent.answer;
+                    call.ended(now, sent.report, rng, seen)
                 }
-                Step::End(end) => return Ended { end, answer, permit: call.into_permit() },
+                Step::End(end) => return Ended { end, at: now, answer, permit: call.into_permit() },
             };
             // An answer that is followed by another try is not passed on; one whose body still comes
             // would hold its connection through the back-off.
-            if !matches!(step, Step::End(_))
-                && matches!(answer, Some(Answer::Given { body: AnswerBody::Coming(_), .. }))
-            {
+            let still_coming = matches!(answer, Some(Answer::Given { body: AnswerBody::Coming(_), .. }));
+            if still_coming && !matches!(step, Step::End(_)) {
                 answer = None;
             }
         }
@@ -158,46 +165,45 @@ impl Client {
     async fn send(
         &self,
         this: &Try,
+        mut now: Instant,
         endpoint: &Arc<Endpoint>,
         body: &Replay,
         asker: &mut impl Asker,
         alarm: &mut Alarm,
-    ) -> (Report, Option<Answer>) {
+    ) -> Sent {
         let out_of_time = if this.until_is_deadline { TryEnd::DeadlineExceeded } else { TryEnd::TimedOut };
         if let Some(delay) = this.injection.delay {
-            let over = self.clock.now() + delay;
+            let over = now + delay;
             alarm.wait(over.min(this.until)).await;
+            now = self.clock.now();
             if over >= this.until {
-                return (ended_with(out_of_time), None);
+                return Sent::ended(out_of_time, now);
             }
         }
         match this.injection.then {
             Then::Send => (),
-            Then::Drop => return (ended_with(TryEnd::ConnectFailed), None),
-            Then::Abort { status } => {
-                let report = Report::new(TryEnd::Answered { status }, classify::http(status));
-                return (report, Some(Answer::Injected { status, grpc: None }));
-            }
+            Then::Drop => return Sent::ended(TryEnd::ConnectFailed, now),
+            Then::Abort { status } => return Sent::injected(TryEnd::Answered { status }, status, None, now),
             Then::AbortGrpc { code } => {
-                let report =
-                    Report::new(TryEnd::AnsweredGrpc { code, trailers_only: true }, classify::grpc(code));
-                return (report, Some(Answer::Injected { status: 200, grpc: Some(code) }));
+                return Sent::injected(TryEnd::AnsweredGrpc { code, trailers_only: true }, 200, Some(code), now);
             }
         }
         let spares = self.pool.spares(endpoint);
         let connecting = Cell::new(false);
-        let exchanged = alarm.or_until(this.until, self.exchange(this, &spares, asker, &connecting)).await;
+        let exchanging = self.exchange(this, now, &spares, asker, &connecting);
+        let exchanged = alarm.or_until(this.until, exchanging).await;
+        now = self.clock.now();
         match exchanged {
             Some(Ok((response, connection))) => {
                 let (head, incoming) = response.into_parts();
                 let report = self.report(&head, asker);
-                let body = AnswerBody::new(incoming, connection, body, &spares);
-                (report, Some(Answer::Given { head, body, host: this.host }))
+                let body = AnswerBody::new(incoming, connection, body, &spares, now);
+                Sent { report, answer: Some(Answer::Given { head, body, host: this.host }), at: now }
             }
-            Some(Err(end)) => (ended_with(end), None),
+            Some(Err(end)) => Sent::ended(end, now),
             // Time that ran out over connecting had no effect on anybody; the deadline stays a deadline.
-            None if connecting.get() && !this.until_is_deadline => (ended_with(TryEnd::ConnectFailed), None),
-            None => (ended_with(out_of_time), None),
+            None if connecting.get() && !this.until_is_deadline => Sent::ended(TryEnd::ConnectFailed, now),
+            None => Sent::ended(out_of_time, now),
         }
     }
 
@@ -206,13 +212,13 @@ impl Client {
     async fn exchange(
         &self,
         this: &Try,
+        mut now: Instant,
         spares: &Rc<Spares>,
         asker: &mut impl Asker,
         connecting: &Cell<bool>,
     ) -> Result<(Response<Incoming>, Box<Connection>), TryEnd> {
         let mut unsent = None;
         loop {
-            let now = self.clock.now();
             let spare = spares.take(now);
             let fresh = spare.is_none();
             let mut connection = match spare {
@@ -221,12 +227,13 @@ impl Client {
                     connecting.set(true);
                     let made = spares.connect(self.pool.expiry(now)).await;
                     connecting.set(false);
+                    now = self.clock.now();
                     made.map_err(|_| TryEnd::ConnectFailed)?
                 }
             };
             let request = match unsent.take() {
                 Some(request) => request,
-                None => match asker.request(this, if fresh { self.clock.now() } else { now }) {
+                None => match asker.request(this, now) {
                     Some(request) => request,
                     None => return Err(TryEnd::ResetBeforeRequest),
                 },
@@ -254,6 +261,20 @@ impl Client {
 /// Envoy's mark on an answer of its rate limiter.
 static RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 
-fn ended_with(end: TryEnd) -> Report {
-    Report::new(end, classify::of(end, false))
+/// How one try went.
+struct Sent {
+    report: Report,
+    answer: Option<Answer>,
+    /// When it was over.
+    at: Instant,
+}
+
+impl Sent {
+    fn ended(end: TryEnd, at: Instant) -> Self {
+        Self { report: Report::new(end, classify::of(end, false)), answer: None, at }
+    }
+
+    fn injected(end: TryEnd, status: u16, grpc: Option<u8>, at: Instant) -> Self {
+        Self { answer: Some(Answer::Injected { status, grpc }), ..Self::ended(end, at) }
+    }
 }

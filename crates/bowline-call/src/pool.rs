@@ -108,7 +108,7 @@ impl Pool {
             spares
                 .idle
                 .borrow_mut()
-                .retain_mut(|connection| spares.is_usable(connection, now) && connection.settle());
+                .retain_mut(|connection| spares.is_usable(connection, now) && connection.look());
         }
     }
 
@@ -160,14 +160,19 @@ impl Spares {
     }
 
     /// Keeps a connection whose answer is through, unless it cannot serve another one.
-    pub(crate) fn park(&self, mut connection: Box<Connection>) {
+    pub(crate) fn park(&self, mut connection: Box<Connection>, now: Instant) {
         if !connection.settle() {
             return;
         }
-        connection.spare_since = self.clock.now();
+        connection.spare_since = now;
         if connection.spare_since < connection.expires {
             self.idle.borrow_mut().push(connection);
         }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     /// Makes a connection.

@@ -7,6 +7,7 @@
 use crate::connection::Connection;
 use crate::pool::Spares;
 use crate::replay::Replay;
+use bowline_model::Instant;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -44,6 +45,7 @@ impl AnswerBody {
         mut connection: Box<Connection>,
         request: &Replay,
         spares: &Rc<Spares>,
+        now: Instant,
     ) -> Self {
         if request.is_being_sent() {
             // The callee answers before it has read everything. The two directions must go on
@@ -52,13 +54,14 @@ impl AnswerBody {
             let home = Rc::clone(spares);
             tokio::task::spawn_local(async move {
                 if connection.until_free().await {
-                    home.park(connection);
+                    let now = home.now();
+                    home.park(connection, now);
                 }
             });
             return Self::coming(body, [None, None], None, spares);
         }
         if body.is_end_stream() {
-            spares.park(connection);
+            spares.park(connection, now);
             return Self::Whole(Bytes::new());
         }
         let mut noop = Context::from_waker(std::task::Waker::noop());
@@ -68,7 +71,7 @@ impl AnswerBody {
         let first = match next(&mut connection, &mut body) {
             Poll::Pending => return Self::coming(body, [None, None], Some(connection), spares),
             Poll::Ready(None) => {
-                spares.park(connection);
+                spares.park(connection, now);
                 return Self::Whole(Bytes::new());
             }
             Poll::Ready(Some(first)) => first,
@@ -79,12 +82,12 @@ impl AnswerBody {
             None => return Self::coming(body, [Some(first), None], Some(connection), spares),
         };
         if body.is_end_stream() {
-            spares.park(connection);
+            spares.park(connection, now);
             return Self::Whole(data);
         }
         match next(&mut connection, &mut body) {
             Poll::Ready(None) => {
-                spares.park(connection);
+                spares.park(connection, now);
                 Self::Whole(data)
             }
             Poll::Ready(second) => Self::coming(body, [Some(first), second], Some(connection), spares),
@@ -122,7 +125,7 @@ impl Body for Relay {
             Some(Ok(_)) if !this.body.is_end_stream() => (),
             Some(Ok(_)) | None => {
                 if let Some(connection) = this.connection.take() {
-                    this.spares.park(connection);
+                    this.spares.park(connection, this.spares.now());
                 }
             }
             Some(Err(_)) => this.connection = None,

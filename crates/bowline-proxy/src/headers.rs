@@ -229,9 +229,10 @@ pub(crate) fn introduce(
 /// The `traceparent` of `trace`, without the formatting machinery: it is written for every request.
 fn traceparent(trace: TraceContext) -> HeaderValue {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-    hex(&mut text[3..35], trace.trace);
-    hex(&mut text[36..52], u128::from(trace.parent));
-    hex(&mut text[53..55], u128::from(trace.flags));
+    hex(&mut text[3..19], (trace.trace >> 64) as u64);
+    hex(&mut text[19..35], trace.trace as u64);
+    hex(&mut text[36..52], trace.parent);
+    hex(&mut text[53..55], u64::from(trace.flags));
     HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
@@ -239,33 +240,39 @@ fn traceparent(trace: TraceContext) -> HeaderValue {
 fn request_id(random: &mut impl Random) -> HeaderValue {
     let (high, low) = (random.next_u64(), random.next_u64());
     let mut text = *b"00000000-0000-4000-8000-000000000000";
-    hex(&mut text[0..8], u128::from(high >> 32));
-    hex(&mut text[9..13], u128::from(high >> 16));
-    hex(&mut text[15..18], u128::from(high));
-    hex(&mut text[20..23], u128::from(low >> 48));
-    hex(&mut text[24..36], u128::from(low));
+    hex(&mut text[0..8], high >> 32);
+    hex(&mut text[9..13], high >> 16);
+    hex(&mut text[15..18], high);
+    hex(&mut text[20..23], low >> 48);
+    hex(&mut text[24..36], low);
     HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Fills `into` with the last digits of `number`.
-fn hex(into: &mut [u8], mut number: u128) {
+fn hex(into: &mut [u8], mut number: u64) {
     for digit in into.iter_mut().rev() {
         *digit = b"0123456789abcdef"[(number & 15) as usize];
         number >>= 4;
     }
 }
 
-/// Takes away of an answer what ends at this hop.
-pub(crate) fn return_answer(headers: &mut HeaderMap) {
+/// Takes away of an answer what ends at this hop. `trusted`: the caller understands our outcomes.
+pub(crate) fn return_answer(headers: &mut HeaderMap, trusted: bool) {
     let mut hop = HopByHop::default();
+    let mut outcome = false;
     for (name, value) in headers.iter() {
         let name = name.as_str();
-        if matches!(name.as_bytes()[0], b'c' | b'k' | b'p' | b'u' | b't') {
-            hop.note(name, value);
+        match name.as_bytes()[0] {
+            b'c' | b'k' | b'p' | b'u' | b't' => hop.note(name, value),
+            b'x' => outcome |= name == "x-bowline-outcome",
+            _ => (),
         }
     }
     hop.trailers_accepted = false;
     hop.remove(headers);
+    if outcome && !trusted {
+        headers.remove(&OUTCOME);
+    }
 }
 
 /// A field with a number in it.

@@ -79,13 +79,13 @@ impl<'r> Ledger<'r> {
 
     /// Notes the answer's status and what went wrong, and keeps the trail if somebody may ask about it:
     /// then its number. The request is counted now, unless its answer is still coming.
-    pub(crate) fn settle(&mut self, status: u16, flag: Flag, count: bool) -> Option<u64> {
+    pub(crate) fn settle(&mut self, status: u16, flag: Flag, count: bool, now: Instant) -> Option<u64> {
         self.settled = true;
         let worth_keeping = status >= 400 || self.notable || self.explain;
         if !count && !worth_keeping {
             return None;
         }
-        let took = self.connection.worker().clock().now().since(self.began);
+        let took = now.since(self.began);
         if count {
             self.tally.count(if status == CLIENT_GONE { 0 } else { status }, flag, took);
         }
@@ -127,7 +127,7 @@ impl Drop for Ledger<'_> {
             let now = self.connection.worker().clock().now();
             let gone = Decision::GaveUp { reason: GiveUp::Cancelled, remaining: Duration::ZERO };
             self.scratch.trail.decided(now, gone);
-            self.settle(CLIENT_GONE, Flag::DownstreamClosed, true);
+            self.settle(CLIENT_GONE, Flag::DownstreamClosed, true, now);
         }
     }
 }

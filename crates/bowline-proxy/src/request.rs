@@ -273,7 +273,7 @@ impl<'s> Forward<'s> {
         whole_by: Instant,
         answering: Answering,
     ) -> Response<Body> {
-        let Ended { end, answer, permit } = ended;
+        let Ended { end, at, answer, permit } = ended;
         let side = &weighted.headers.response;
         match answer {
             None => {
@@ -286,10 +286,7 @@ impl<'s> Forward<'s> {
                 made(ledger, injected(status, grpc), side, Flag::FaultInjected, answering)
             }
             Some(Answer::Given { mut head, body, .. }) => {
-                headers::return_answer(&mut head.headers);
-                if !ledger.entrance.trusted {
-                    head.headers.remove(&headers::OUTCOME);
-                }
+                headers::return_answer(&mut head.headers, ledger.entrance.trusted);
                 side.apply(&mut head.headers);
                 head.version = Version::HTTP_11;
                 let status = head.status.as_u16();
@@ -299,11 +296,11 @@ impl<'s> Forward<'s> {
                 let body = match body {
                     AnswerBody::Whole(bytes) => {
                         drop(permit);
-                        explained(&mut head.headers, ledger.settle(status, flag, true), ledger.explain);
+                        explained(&mut head.headers, ledger.settle(status, flag, true, at), ledger.explain);
                         Body::whole(bytes, answering)
                     }
                     AnswerBody::Coming(relay) => {
-                        explained(&mut head.headers, ledger.settle(status, flag, false), ledger.explain);
+                        explained(&mut head.headers, ledger.settle(status, flag, false, at), ledger.explain);
                         let worker = ledger.connection().worker();
                         let clock = worker.clock();
                         let finish = Finish {
@@ -318,7 +315,7 @@ impl<'s> Forward<'s> {
                             relay,
                             deadline: whole_by,
                             pause: worker.shared().limits.answer_pause,
-                            paused_since: clock.now(),
+                            paused_since: at,
                             alarm: bowline_call::Alarm::new(clock),
                             finish,
                         };
@@ -442,7 +439,8 @@ fn made(
     answering: Answering,
 ) -> Response<Body> {
     side.apply(response.headers_mut());
-    let id = ledger.settle(response.status().as_u16(), flag, true);
+    let now = ledger.connection().worker().clock().now();
+    let id = ledger.settle(response.status().as_u16(), flag, true, now);
     explained(response.headers_mut(), id, ledger.explain);
     own(response, answering, false)
 }
