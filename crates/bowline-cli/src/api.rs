@@ -1,6 +1,7 @@
 //! Asking the local API of a running Bowline.
 
 use crate::Failure;
+use http::Request;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +16,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) fn ask(api: SocketAddr, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().timeout_global(Some(ANSWER_WITHIN)).http_status_as_error(false).build().into();
-    let request = ureq::http::Request::builder().method(method).uri(format!("http://{api}{path}"));
+    let request = Request::builder().method(method).uri(format!("http://{api}{path}"));
     let body = body.map(Value::to_string).unwrap_or_default();
     let request = request.header("content-type", "application/json").body(body).map_err(Failure::wrong_use)?;
     let mut response = agent.run(request).map_err(|error| {

@@ -250,7 +250,7 @@ fn moved_port(text: &str) -> Result<(u16, u16), String> {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    bowline_design::duration(text).ok_or_else(|| format!("`{text}` is not a span of time such as 250ms, 10s or 1m30s"))
+    bowline_design::format::parse_duration(text).map_err(|_| format!("`{text}` is not a span of time such as 250ms, 10s or 1m30s"))
 }
 
 #[cfg(test)]

@@ -60,6 +60,25 @@ macro_rules! kinds {
             pub tests: Vec<RouteTests>,
         }
 
+        impl Documents {
+            /// How many documents there are, route tests not among them.
+            #[must_use]
+            pub fn count(&self) -> usize {
+                self.metas().count()
+            }
+
+            /// How many namespaces they are in.
+            #[must_use]
+            pub fn namespaces(&self) -> usize {
+                self.metas().map(|meta| &meta.namespace).collect::<std::collections::BTreeSet<_>>().len()
+            }
+
+            /// The name and namespace of every document.
+            fn metas(&self) -> impl Iterator<Item = &Meta> {
+                std::iter::empty()$(.chain(self.$field.iter().map(|document| &document.meta)))+
+            }
+        }
+
         /// All kinds that are read.
         pub(crate) fn doors() -> Vec<Door> {
             vec![$(Door {

@@ -48,7 +48,7 @@ pub mod schema;
 
 pub use mistake::{Mistake, Note, Place, Spot, Text};
 pub use read::read;
-pub use resolve::{load, resolve};
+pub use resolve::{TRY, load, resolve};
 pub use resolved::{Design, Source, Sourced};
 pub use schema::schema;
 

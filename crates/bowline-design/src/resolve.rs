@@ -23,6 +23,8 @@ mod services;
 mod settings;
 mod works;
 
+pub use annotations::TRY;
+
 use crate::kinds::Documents;
 use crate::mistake::Mistake;
 use crate::resolved::Design;

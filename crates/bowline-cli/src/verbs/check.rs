@@ -98,7 +98,7 @@ fn sum(loaded: &Loaded, findings: &[Finding], took: std::time::Duration) -> Stri
     let _ = write!(text, " ({} ms)", took.as_millis());
     text.push_str(&not_read(&loaded.reading.notes));
     text.push('\n');
-    for note in &loaded.design.notes {
+    for note in loaded.design.notes.iter().skip(loaded.reading.notes.len()) {
         let _ = writeln!(text, "note: {} ({}): {}", note.subject, note.place, note.text);
     }
     if let Some(first) = findings.first() {
@@ -121,7 +121,7 @@ fn to_json(loaded: &Loaded, findings: &[Finding]) -> Value {
         "mistakes": [],
         "findings": findings.iter().map(finding_json).collect::<Vec<_>>(),
         "documents": loaded.reading.documents.count(),
-        "notes": notes(&loaded.reading.notes).into_iter().chain(notes(&loaded.design.notes)).collect::<Vec<_>>(),
+        "notes": notes(&loaded.design.notes),
     })
 }
 

@@ -70,6 +70,15 @@ impl Mistake {
 }
 
 impl Place {
+    /// The place for a person: where it is, its line, and a caret with `label` behind it.
+    #[must_use]
+    pub fn render(&self, texts: &[Text], label: &str, colour: bool) -> String {
+        let paint = if colour { Paint::ANSI } else { Paint::NONE };
+        let mut out = String::new();
+        place(&mut out, self, texts, self.line.to_string().len(), &clean(label), &paint);
+        out
+    }
+
     /// The place for a program.
     #[must_use]
     pub fn to_json(&self) -> Value {

@@ -75,7 +75,9 @@ pub(super) fn metrics(running: &Running) -> String {
     let mut family = |name: &str, kind: &str, help: &str, samples: Vec<(String, u64)>| {
         if !samples.is_empty() {
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-            samples.iter().for_each(|(labels, value)| drop(writeln!(text, "{name}{{{labels}}} {value}")));
+            for (labels, value) in samples {
+                let _ = writeln!(text, "{name}{{{labels}}} {value}");
+            }
         }
     };
     let labels = |service: &str, guard: &str| format!("service=\"{}\",guard=\"{}\"", escaped(service), escaped(guard));

@@ -1,0 +1,225 @@
+//! `bowline up`: one design made to run.
+
+use super::design::{self, counted};
+use crate::arguments::{Output, Up};
+use crate::{Done, Exit, Failure, print};
+use bowline_check::Severity;
+use bowline_design::{Design, Mistake};
+use bowline_runtime::roles::{Role, Roles};
+use bowline_runtime::services::{State, Status};
+use bowline_runtime::up::{Event, Options, UpError};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tracing_subscriber::EnvFilter;
+
+pub(crate) fn run(up: &Up, output: Output) -> Done {
+    let roles = Roles::parse(&up.only, &up.except).map_err(Failure::wrong_use)?;
+    log(output);
+    let Some(loaded) = design::load(&up.design, output)? else { return Ok(design::MISTAKEN) };
+    let findings = bowline_check::check(&loaded.design, &loaded.reading.documents);
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if errors > 0 && !up.despite_errors {
+        let path = up.design.display();
+        let what = format!(
+            "check finds {} in this design; `{} check {path}` shows them, --despite-errors starts all the same",
+            counted(errors, "error"),
+            program_as_typed()
+        );
+        return Err(Failure::findings(what));
+    }
+    let screen = Screen { output, hints: hints(&loaded, up) };
+    screen.head(&loaded.design, &up.design, errors, warnings);
+    let options = Options {
+        data: up.data.clone().unwrap_or_else(|| beside(&up.design)),
+        path: up.design.clone(),
+        // Resolved in the child, so that it still works when the file was replaced by a newer build.
+        program: PathBuf::from("/proc/self/exe"),
+        roles,
+        workers: up.workers,
+        api: up.api,
+        mesh: up.mesh,
+        ports: up.ports.clone(),
+        replace: up.replace,
+        drain: up.drain,
+    };
+    if loaded.design.listeners.is_empty() && options.roles.has(Role::Gateway) && output == Output::Text {
+        print::out("  note: no Gateway in this design, so nothing listens for callers from outside\n");
+    }
+    match bowline_runtime::up::run(&options, loaded.design, &mut |event| screen.show(&event)) {
+        Ok(()) => Ok(Exit::Good),
+        Err(error @ UpError::Service(_)) => Err(Failure::findings(error)),
+        Err(error) => Err(Failure::unreachable(error)),
+    }
+}
+
+/// `.bowline` in the design's folder, or beside its file.
+fn beside(design: &Path) -> PathBuf {
+    let folder = if design.is_dir() { Some(design) } else { design.parent() };
+    folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).join(".bowline")
+}
+
+/// Logs to standard error: warnings, unless `BOWLINE_LOG` asks for more (`debug`, `bowline_proxy=trace`).
+fn log(output: Output) {
+    let filter = EnvFilter::try_from_env("BOWLINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match output {
+        Output::Text => log.with_ansi(print::coloured()).init(),
+        Output::Json => log.json().init(),
+    }
+}
+
+/// What to try, as the design's gateways tell it, with the ports and the program as they are here.
+fn hints(loaded: &design::Loaded, up: &Up) -> Vec<String> {
+    let told = loaded.reading.documents.gateways.iter().filter_map(|gateway| gateway.meta.annotations.get(bowline_design::TRY));
+    let program = program_as_typed();
+    told.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .map(|line| {
+            let moved = up.ports.iter().fold(line, |line, (from, to)| line.replace(&format!(":{from}"), &format!(":{to}")));
+            moved.replace("bowline fault", &format!("{program} fault")).replace("bowline top", &format!("{program} top"))
+        })
+        .collect()
+}
+
+/// The program as it was typed: what can be copied from the screen.
+fn program_as_typed() -> String {
+    std::env::args().next().unwrap_or_else(|| "bowline".to_owned())
+}
+
+/// What a person sees while a design runs; a program reads one JSON document a line.
+struct Screen {
+    output: Output,
+    hints: Vec<String>,
+}
+
+impl Screen {
+    fn head(&self, design: &Design, path: &Path, errors: usize, warnings: usize) {
+        let routes: usize = design.listeners.iter().map(|listener| listener.table.routes()).sum();
+        let services = design.services.iter().filter(|service| !service.implied).count();
+        let found = match (errors, warnings) {
+            (0, 0) => "no findings".to_owned(),
+            (0, _) => counted(warnings, "warning"),
+            _ => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        match self.output {
+            Output::Json => line(&json!({
+                "event": "design", "version": version, "services": services, "routes": routes,
+                "policies": design.policies, "errors": errors, "warnings": warnings,
+            })),
+            Output::Text => {
+                let (services, routes) = (counted(services, "service"), counted(routes, "route"));
+                let policies = if design.policies == 1 { "1 policy".to_owned() } else { format!("{} policies", design.policies) };
+                let design = path.display();
+                let head = print::bold(&format!("bowline {version}"));
+                print::out(&format!("  {head}   design {design}: {services}, {routes}, {policies}, {found}\n\n"));
+            }
+        }
+    }
+
+    fn show(&self, event: &Event<'_>) {
+        match self.output {
+            Output::Json => line(&to_json(event)),
+            Output::Text => {
+                let text = self.text(event);
+                print::out(&text);
+            }
+        }
+    }
+
+    fn text(&self, event: &Event<'_>) -> String {
+        match event {
+            Event::Building(package) => format!("  building {package} (the first time takes a while)\n"),
+            Event::Service(status) => self.service(status),
+            Event::Slow(waiting) => {
+                let name = |status: &&Status| format!("{} ({})", status.name, status.state.as_str());
+                let names: Vec<String> = waiting.iter().map(|status| name(&status)).collect();
+                format!("  still waiting for {}; their logs are in the data folder under logs/\n", names.join(", "))
+            }
+            Event::Door(name, address) => row(name, &address.to_string(), &print::style("32", "ready"), ""),
+            Event::Console(address) => row("console", &format!("http://{address}"), "", ""),
+            Event::Ready => self.tries(),
+            Event::Reloaded(design) => {
+                let routes: usize = design.listeners.iter().map(|listener| listener.table.routes()).sum();
+                format!("  the design changed: {} hold from now on\n", counted(routes, "route"))
+            }
+            Event::Rejected(mistakes, texts) => {
+                let mut text = String::from("  the design changed and has mistakes; what ran before goes on\n\n");
+                for mistake in *mistakes {
+                    text.push_str(&Mistake::render(mistake, texts, print::coloured()));
+                    text.push('\n');
+                }
+                text
+            }
+            Event::Hindered(why) => format!("  the design changed, but {why}\n"),
+            Event::HandedOver => "  a new process has taken over; finishing what is in flight\n".to_owned(),
+            Event::Draining => "\n  stopping: requests in flight finish; Ctrl-C again cuts them\n".to_owned(),
+            Event::Stopped { cut: 0 } => "  stopped, nothing was cut\n".to_owned(),
+            Event::Stopped { cut } => format!("  stopped; {} cut when the time to drain was over\n", counted(*cut, "connection")),
+        }
+    }
+
+    fn service(&self, status: &Status) -> String {
+        let address = status.address.map(|address| address.to_string()).unwrap_or_default();
+        match status.state {
+            State::Ready { after } => {
+                row(&status.name, &address, &print::style("32", "ready"), &format!("{:.1} s", after.as_secs_f64()))
+            }
+            State::Waiting => {
+                let exit = status.last_exit.as_deref().unwrap_or("ended");
+                row(&status.name, &address, &print::style("1;31", "died"), &format!("{exit}; starting it again"))
+            }
+            state => row(&status.name, &address, state.as_str(), ""),
+        }
+    }
+
+    fn tries(&self) -> String {
+        let mut text = String::from("\n");
+        if !self.hints.is_empty() {
+            text.push_str(&format!("  {}\n", print::bold("Try")));
+            for hint in &self.hints {
+                text.push_str(&format!("    {hint}\n"));
+            }
+        }
+        text.push_str("  Ctrl-C stops everything.\n");
+        text
+    }
+}
+
+fn row(name: &str, address: &str, state: &str, detail: &str) -> String {
+    let line = format!("  {name:<13}  {address:<21}   {state}   {detail}");
+    format!("{}\n", line.trim_end())
+}
+
+fn line(value: &Value) {
+    print::out(&format!("{value}\n"));
+}
+
+fn to_json(event: &Event<'_>) -> Value {
+    let service = |status: &Status| {
+        let after = match status.state {
+            State::Ready { after } => Some(after.as_millis() as u64),
+            _ => None,
+        };
+        json!({
+            "name": status.name, "address": status.address.map(|address| address.to_string()), "pid": status.pid,
+            "state": status.state.as_str(), "ready_after_ms": after, "restarts": status.restarts, "last_exit": status.last_exit,
+        })
+    };
+    match event {
+        Event::Building(package) => json!({"event": "building", "package": package}),
+        Event::Service(status) => json!({"event": "service", "service": service(status)}),
+        Event::Slow(waiting) => json!({"event": "slow", "services": waiting.iter().map(service).collect::<Vec<_>>()}),
+        Event::Door(name, address) => json!({"event": "door", "name": name, "address": address.to_string()}),
+        Event::Console(address) => json!({"event": "console", "address": address.to_string()}),
+        Event::Ready => json!({"event": "ready"}),
+        Event::Reloaded(_) => json!({"event": "reloaded"}),
+        Event::Rejected(mistakes, _) => {
+            json!({"event": "rejected", "mistakes": mistakes.iter().map(Mistake::to_json).collect::<Vec<_>>()})
+        }
+        Event::Hindered(why) => json!({"event": "hindered", "why": why}),
+        Event::HandedOver => json!({"event": "handed-over"}),
+        Event::Draining => json!({"event": "draining"}),
+        Event::Stopped { cut } => json!({"event": "stopped", "cut": cut}),
+    }
+}
