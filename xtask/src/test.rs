@@ -79,7 +79,9 @@ fn cargo(root: &Path, args: &[&str]) -> Result<String, Stop> {
 }
 
 fn fmt(root: &Path) -> Result<String, Stop> {
-    cargo(root, &["fmt", "--all", "--check"])
+    cargo(root, &["fmt", "--all", "--check"])?;
+    // A workspace of its own.
+    cargo(root, &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
 }
 
 fn deny(root: &Path) -> Result<String, Stop> {
