@@ -6,22 +6,22 @@
 //! holds.
 
 use crate::alarm::Alarm;
+use crate::ask::HeadWriter;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
+use crate::framing::{Framing, Head};
 use crate::pool::{Pool, PoolLimits, Spares};
 use crate::pushback;
 use crate::relay::AnswerBody;
-use crate::replay::{Replay, RequestBody};
+use crate::replay::Replay;
 use bowline_fault::Then;
 use bowline_model::decision::{GiveUp, Observer, TryEnd};
 use bowline_model::{Instant, Outcome, Random};
 use bowline_policy::{Ask, Call, Edge, End, Permit, Report, Step, Try, classify};
-use http::{HeaderName, Request, Response, response};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, StatusCode};
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -34,15 +34,23 @@ pub struct Client {
 
 /// Who asks: makes the request of each try, and may know better what an answer means.
 pub trait Asker {
-    /// The request of `this` try, sent `now`, with the body that [`Replay::body`] gives. `None`: it was
-    /// given away for this try already and is gone.
-    fn request(&mut self, this: &Try, now: Instant) -> Option<Request<RequestBody>>;
+    /// Writes the head of `this` try, which is sent `now`: the request line and its fields. May be
+    /// asked for more than once a try.
+    fn write_head(&mut self, this: &Try, now: Instant, out: &mut HeadWriter<'_>);
+
+    /// Whether the method is HEAD, whose answer has no body whatever it says.
+    fn is_head(&self) -> bool;
+
+    /// An empty map for the answer's fields: one that is at hand saves making one.
+    fn spare_map(&mut self) -> HeaderMap {
+        HeaderMap::new()
+    }
 
     /// What a 202 means: accepted and not finished (`true`), or done.
     fn pending_allowed(&self) -> bool;
 
     /// The outcome that the answer itself names, where it comes from somebody trusted.
-    fn named_outcome(&self, head: &response::Parts) -> Option<Outcome>;
+    fn named_outcome(&self, headers: &HeaderMap) -> Option<Outcome>;
 }
 
 /// What came back.
@@ -50,8 +58,10 @@ pub trait Asker {
 pub enum Answer {
     /// An endpoint answered.
     Given {
-        /// Status and headers.
-        head: response::Parts,
+        /// The status.
+        status: StatusCode,
+        /// The headers.
+        headers: HeaderMap,
         /// The body.
         body: AnswerBody,
         /// Index of the endpoint.
@@ -185,20 +195,34 @@ impl Client {
             Then::Drop => return Sent::ended(TryEnd::ConnectFailed, now),
             Then::Abort { status } => return Sent::injected(TryEnd::Answered { status }, status, None, now),
             Then::AbortGrpc { code } => {
-                return Sent::injected(TryEnd::AnsweredGrpc { code, trailers_only: true }, 200, Some(code), now);
+                return Sent::injected(
+                    TryEnd::AnsweredGrpc { code, trailers_only: true },
+                    200,
+                    Some(code),
+                    now,
+                );
             }
         }
         let spares = self.pool.spares(endpoint);
         let connecting = Cell::new(false);
-        let exchanging = self.exchange(this, now, &spares, asker, &connecting);
+        let exchanging = self.exchange(this, now, &spares, body, asker, &connecting);
         let exchanged = alarm.or_until(this.until, exchanging).await;
         now = self.clock.now();
         match exchanged {
-            Some(Ok((response, connection))) => {
-                let (head, incoming) = response.into_parts();
+            Some(Ok((head, connection))) => {
                 let report = self.report(&head, asker);
-                let body = AnswerBody::new(incoming, connection, body, &spares, now);
-                Sent { report, answer: Some(Answer::Given { head, body, host: this.host }), at: now }
+                let length = match head.framing {
+                    Framing::Nothing => Some(0),
+                    Framing::Length(length) => Some(length),
+                    Framing::Chunked | Framing::UntilClose => None,
+                };
+                let body = AnswerBody::new(connection, length, &spares, now);
+                let Head { status, headers, .. } = head;
+                Sent {
+                    report,
+                    answer: Some(Answer::Given { status, headers, body, host: this.host }),
+                    at: now,
+                }
             }
             Some(Err(end)) => Sent::ended(end, now),
             // Time that ran out over connecting had no effect on anybody; the deadline stays a deadline.
@@ -213,11 +237,11 @@ impl Client {
         &self,
         this: &Try,
         mut now: Instant,
-        spares: &Rc<Spares>,
+        spares: &Spares,
+        body: &Replay,
         asker: &mut impl Asker,
         connecting: &Cell<bool>,
-    ) -> Result<(Response<Incoming>, Box<Connection>), TryEnd> {
-        let mut unsent = None;
+    ) -> Result<(Head, Box<Connection>), TryEnd> {
         loop {
             let spare = spares.take(now);
             let fresh = spare.is_none();
@@ -231,24 +255,19 @@ impl Client {
                     made.map_err(|_| TryEnd::ConnectFailed)?
                 }
             };
-            let request = match unsent.take() {
-                Some(request) => request,
-                None => match asker.request(this, now) {
-                    Some(request) => request,
-                    None => return Err(TryEnd::ResetBeforeRequest),
-                },
-            };
-            match connection.ask(request).await {
-                Ok(response) => return Ok((response, connection)),
-                Err(failed) if !fresh && failed.end == TryEnd::ResetBeforeRequest => unsent = failed.unsent,
-                Err(failed) => return Err(failed.end),
+            let (to_head, map) = (asker.is_head(), asker.spare_map());
+            match connection.ask(|out| asker.write_head(this, now, out), body, to_head, map).await {
+                Ok(head) => return Ok((head, connection)),
+                Err(TryEnd::ResetBeforeRequest) if !fresh => (),
+                Err(end) => return Err(end),
             }
         }
     }
 
-    fn report(&self, head: &response::Parts, asker: &impl Asker) -> Report {
+    fn report(&self, head: &Head, asker: &impl Asker) -> Report {
         let end = TryEnd::Answered { status: head.status.as_u16() };
-        let outcome = asker.named_outcome(head).unwrap_or_else(|| classify::of(end, asker.pending_allowed()));
+        let named = asker.named_outcome(&head.headers);
+        let outcome = named.unwrap_or_else(|| classify::of(end, asker.pending_allowed()));
         let mut report = Report::new(end, outcome);
         if head.status.as_u16() >= 400 {
             report.pushback = pushback::of(&head.headers, || self.clock.wall());

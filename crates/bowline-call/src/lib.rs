@@ -8,23 +8,29 @@
 //! - [`clock`]: the seam where time comes in; [`alarm`]: one timer a connection
 //! - [`endpoint`]: an address; [`pool`]: connections to it
 //! - [`replay`]: a request's body, kept so that it can be sent again
+//! - [`ask`]: a request's head on its way out; `upload`, `framing`, `chunks`, `connection`: HTTP/1.1
 //! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]
 //! - [`relay`]: an answer's body; [`pushback`]: `Retry-After`
 
 pub mod alarm;
+pub mod ask;
+mod chunks;
 pub mod clock;
 mod connection;
 pub mod drive;
 pub mod endpoint;
-mod nudge;
+mod framing;
 pub mod pool;
 pub mod pushback;
 pub mod relay;
 pub mod replay;
-mod wire;
+mod scratch;
+mod upload;
 
 pub use alarm::Alarm;
+pub use ask::HeadWriter;
 pub use clock::Clock;
+pub use connection::Broken;
 pub use drive::{Answer, Asker, Client, Ended};
 pub use endpoint::{Endpoint, Endpoints};
 pub use pool::{Pool, PoolLimits};

@@ -108,7 +108,7 @@ impl Pool {
             spares
                 .idle
                 .borrow_mut()
-                .retain_mut(|connection| spares.is_usable(connection, now) && connection.look());
+                .retain_mut(|connection| spares.is_usable(connection, now) && !connection.is_dead());
         }
     }
 
@@ -150,8 +150,8 @@ impl Spares {
     /// A connection that waits for a request, if there is one.
     pub(crate) fn take(&self, now: Instant) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(connection) = idle.pop() {
-            if self.is_usable(&connection, now) {
+        while let Some(mut connection) = idle.pop() {
+            if self.is_usable(&connection, now) && !connection.is_dead() {
                 self.reused.set(self.reused.get() + 1);
                 return Some(connection);
             }
@@ -161,7 +161,7 @@ impl Spares {
 
     /// Keeps a connection whose answer is through, unless it cannot serve another one.
     pub(crate) fn park(&self, mut connection: Box<Connection>, now: Instant) {
-        if !connection.settle() {
+        if !connection.is_free() {
             return;
         }
         connection.spare_since = now;
@@ -191,7 +191,7 @@ impl Spares {
         // A request is written whole; waiting for more to send with it would only delay it.
         stream.set_nodelay(true)?;
         self.made.set(self.made.get() + 1);
-        Connection::new(stream, opened, expires).await.map_err(io::Error::other)
+        Ok(Connection::new(stream, opened, expires))
     }
 
     fn is_usable(&self, connection: &Connection, now: Instant) -> bool {

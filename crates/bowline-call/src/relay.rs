@@ -4,16 +4,14 @@
 //! free again before the caller has read a byte, and nothing is left to drive. A longer body keeps its
 //! connection, and whoever reads the body drives it.
 
-use crate::connection::Connection;
+use crate::connection::{Broken, Connection, Part};
 use crate::pool::Spares;
-use crate::replay::Replay;
 use bowline_model::Instant;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// An answer's body.
 #[derive(Debug)]
@@ -25,124 +23,104 @@ pub enum AnswerBody {
 }
 
 /// What was read of a body before it was known whether that is all.
-type Ahead = [Option<hyper::Result<Frame<Bytes>>>; 2];
+type Ahead = [Option<Result<Part, Broken>>; 2];
 
 /// A body that is still coming. Dropping it before its end closes the connection.
 #[derive(Debug)]
 pub struct Relay {
-    body: Incoming,
-    /// What was read to find out whether the body is whole.
     ahead: Ahead,
-    /// `None` once the body is through, or where the connection has a task of its own.
+    /// Bytes that are still to come; `None` if the answer does not say.
+    left: Option<u64>,
+    /// `None` once the body is through.
     connection: Option<Box<Connection>>,
     spares: Rc<Spares>,
 }
 
 impl AnswerBody {
-    /// Takes over what follows an answer's head, and reads what is already there.
+    /// Takes over what follows an answer's head, and reads what is already there. `length`: that of the
+    /// body, where the head says it.
     pub(crate) fn new(
-        mut body: Incoming,
         mut connection: Box<Connection>,
-        request: &Replay,
+        length: Option<u64>,
         spares: &Rc<Spares>,
         now: Instant,
     ) -> Self {
-        if request.is_being_sent() {
-            // The callee answers before it has read everything. The two directions must go on
-            // independently of each other, or a callee and a caller that both insist on speaking first
-            // would wait for ever.
-            let home = Rc::clone(spares);
-            tokio::task::spawn_local(async move {
-                if connection.until_free().await {
-                    let now = home.now();
-                    home.park(connection, now);
-                }
-            });
-            return Self::coming(body, [None, None], None, spares);
-        }
-        if body.is_end_stream() {
+        let whole = |connection, bytes| {
             spares.park(connection, now);
-            return Self::Whole(Bytes::new());
+            Self::Whole(bytes)
+        };
+        if connection.is_through() {
+            return whole(connection, Bytes::new());
         }
-        let mut noop = Context::from_waker(std::task::Waker::noop());
-        let mut next = |connection: &mut Connection, body: &mut Incoming| {
-            connection.poll_body(&mut noop, |cx| Pin::new(&mut *body).poll_frame(cx))
+        let first = match connection.ready_part() {
+            Ok(Some(Part::Data(bytes))) if connection.is_through() => return whole(connection, bytes),
+            Ok(None) if connection.is_through() => return whole(connection, Bytes::new()),
+            Ok(None) => None,
+            first => first.transpose(),
         };
-        let first = match next(&mut connection, &mut body) {
-            Poll::Pending => return Self::coming(body, [None, None], Some(connection), spares),
-            Poll::Ready(None) => {
-                spares.park(connection, now);
-                return Self::Whole(Bytes::new());
+        let second = match &first {
+            Some(Ok(_)) => connection.ready_part().transpose(),
+            _ => None,
+        };
+        match (first, second) {
+            (Some(Ok(Part::Data(bytes))), None) if connection.is_through() => whole(connection, bytes),
+            (first, second) => {
+                let (ahead, connection) = ([first, second], Some(connection));
+                Self::Coming(Box::new(Relay { ahead, left: length, connection, spares: Rc::clone(spares) }))
             }
-            Poll::Ready(Some(first)) => first,
-        };
-        let data = match first.as_ref().ok().and_then(Frame::data_ref) {
-            Some(data) => data.clone(),
-            // Broken, or trailers alone.
-            None => return Self::coming(body, [Some(first), None], Some(connection), spares),
-        };
-        if body.is_end_stream() {
-            spares.park(connection, now);
-            return Self::Whole(data);
-        }
-        match next(&mut connection, &mut body) {
-            Poll::Ready(None) => {
-                spares.park(connection, now);
-                Self::Whole(data)
-            }
-            Poll::Ready(second) => Self::coming(body, [Some(first), second], Some(connection), spares),
-            Poll::Pending => Self::coming(body, [Some(first), None], Some(connection), spares),
         }
     }
+}
 
-    fn coming(
-        body: Incoming,
-        ahead: Ahead,
-        connection: Option<Box<Connection>>,
-        spares: &Rc<Spares>,
-    ) -> Self {
-        Self::Coming(Box::new(Relay { body, ahead, connection, spares: Rc::clone(spares) }))
+impl Relay {
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Part, Broken>>> {
+        for slot in &mut self.ahead {
+            if let Some(part) = slot.take() {
+                return Poll::Ready(Some(part));
+            }
+        }
+        match &mut self.connection {
+            Some(connection) => connection.poll_part(cx),
+            None => Poll::Ready(None),
+        }
     }
 }
 
 impl Body for Relay {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let this = &mut *self;
-        for slot in &mut this.ahead {
-            if let Some(frame) = slot.take() {
-                return Poll::Ready(Some(frame));
-            }
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let part = ready!(self.next(cx));
+        let through = self.connection.as_ref().is_some_and(|connection| connection.is_through());
+        if through
+            && self.ahead.iter().all(Option::is_none)
+            && let Some(connection) = self.connection.take()
+        {
+            let now = self.spares.now();
+            self.spares.park(connection, now);
         }
-        let Some(connection) = &mut this.connection else { return Pin::new(&mut this.body).poll_frame(cx) };
-        let part = std::task::ready!(connection.poll_body(cx, |cx| Pin::new(&mut this.body).poll_frame(cx)));
-        match &part {
-            Some(Ok(_)) if !this.body.is_end_stream() => (),
-            Some(Ok(_)) | None => {
-                if let Some(connection) = this.connection.take() {
-                    this.spares.park(connection, this.spares.now());
-                }
+        Poll::Ready(part.map(|part| match part {
+            Ok(Part::Data(bytes)) => {
+                self.left = self.left.map(|left| left.saturating_sub(bytes.len() as u64));
+                Ok(Frame::data(bytes))
             }
-            Some(Err(_)) => this.connection = None,
-        }
-        Poll::Ready(part)
+            Ok(Part::Trailers(trailers)) => Ok(Frame::trailers(trailers)),
+            Err(broken) => {
+                self.connection = None;
+                Err(broken)
+            }
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.iter().all(Option::is_none) && self.body.is_end_stream()
+        self.connection.is_none() && self.ahead.iter().all(Option::is_none)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let frames = self.ahead.iter().flatten().flatten();
-        let ahead: u64 = frames.filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
-        match self.body.size_hint().exact() {
-            Some(rest) => SizeHint::with_exact(ahead + rest),
-            None => SizeHint::default(),
-        }
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

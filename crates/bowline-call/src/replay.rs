@@ -7,13 +7,15 @@
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+
+/// Whatever goes wrong with a source.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How much of one request's body is kept. 64 KiB is what Linkerd keeps; form posts and JSON commands
 /// are far below it, uploads far above.
@@ -76,7 +78,11 @@ impl Replay {
 
     /// The body that arrives as `source`.
     #[must_use]
-    pub fn of(source: Incoming, allowance: &Arc<Allowance>) -> Self {
+    pub fn of<B>(source: B, allowance: &Arc<Allowance>) -> Self
+    where
+        B: Body<Data = Bytes> + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
         if source.is_end_stream() {
             return Self::empty();
         }
@@ -87,7 +93,7 @@ impl Replay {
             length,
             allowance: Arc::clone(allowance),
             state: RefCell::new(State {
-                source: Some(source),
+                source: Some(Box::pin(Source(source))),
                 kept: Kept::Nothing,
                 trailers: None,
                 left: 0,
@@ -150,9 +156,8 @@ struct Shared {
     state: RefCell<State>,
 }
 
-#[derive(Debug)]
 struct State {
-    source: Option<Incoming>,
+    source: Option<Pin<Box<dyn Body<Data = Bytes, Error = BoxError>>>>,
     kept: Kept,
     trailers: Option<HeaderMap>,
     /// Bytes that left the source.
@@ -161,6 +166,39 @@ struct State {
     overflowed: bool,
     /// Bodies of tries that are not dropped yet.
     bodies: u32,
+}
+
+/// A source without the type of its errors.
+struct Source<B>(B);
+
+impl<B> Body for Source<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.0).poll_frame(cx).map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("left", &self.left).field("kept", &self.kept).finish_non_exhaustive()
+    }
 }
 
 /// What has passed. One frame, the usual case, is kept as it came, without a copy; more are copied
@@ -239,7 +277,7 @@ pub struct RequestBody {
 #[derive(Debug)]
 pub enum BodyBroken {
     /// The caller's side ended early.
-    Source(hyper::Error),
+    Source(BoxError),
     /// It was asked for again, and is no longer kept.
     NotKept,
 }
@@ -256,7 +294,7 @@ impl std::fmt::Display for BodyBroken {
 impl std::error::Error for BodyBroken {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Source(error) => Some(error),
+            Self::Source(error) => Some(&**error),
             Self::NotKept => None,
         }
     }
@@ -282,7 +320,7 @@ impl Body for RequestBody {
             return Poll::Ready(Some(Err(BodyBroken::NotKept)));
         }
         while let Some(source) = &mut state.source {
-            match std::task::ready!(Pin::new(&mut *source).poll_frame(cx)) {
+            match std::task::ready!(source.as_mut().poll_frame(cx)) {
                 None => state.source = None,
                 Some(Err(error)) => return Poll::Ready(Some(Err(BodyBroken::Source(error)))),
                 Some(Ok(frame)) => match frame.into_data() {

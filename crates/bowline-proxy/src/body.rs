@@ -61,7 +61,7 @@ pub(crate) struct Finish {
 #[derive(Debug)]
 pub(crate) enum BodyCut {
     /// The callee's side broke off.
-    Broken(hyper::Error),
+    Broken(bowline_call::Broken),
     /// The deadline came.
     Late,
     /// It paused for too long.

@@ -9,6 +9,7 @@ use crate::snapshot::Door;
 use crate::worker::Worker;
 use bowline_call::Alarm;
 use bowline_model::{SplitMix64, Trail};
+use http::HeaderMap;
 use http::header::HeaderValue;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -43,6 +44,8 @@ pub(crate) struct Scratch {
     pub(crate) trail: Trail,
     pub(crate) alarm: Alarm,
     pub(crate) random: SplitMix64,
+    /// An empty map with room, for the next answer's headers.
+    pub(crate) spare: HeaderMap,
 }
 
 /// How a worker tells a connection to come to its end.
@@ -133,6 +136,7 @@ pub(crate) async fn serve(
             trail: Trail::default(),
             alarm: Alarm::new(worker.clock()),
             random: SplitMix64::new(worker.next_seed()),
+            spare: HeaderMap::new(),
         }),
         worker: Rc::clone(&worker),
     });

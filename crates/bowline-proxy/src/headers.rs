@@ -7,6 +7,7 @@
 //! Each direction looks at every field once and remembers what it met; removing what is not there would
 //! cost a hash for each name.
 
+use bowline_call::HeadWriter;
 use bowline_model::TraceContext;
 use bowline_model::random::Random;
 use bowline_policy::deadline::{parse_expected_ms, parse_grpc_timeout};
@@ -192,52 +193,93 @@ impl Steering {
     }
 }
 
-/// Adds what the callee should know: whose request it is, its number, and its trace.
-pub(crate) fn introduce(
-    headers: &mut HeaderMap,
-    steering: &Steering,
-    caller: &HeaderValue,
-    random: &mut impl Random,
-) -> TraceContext {
-    if steering.forwarded {
-        let mut all = Vec::with_capacity(64);
-        for value in headers.get_all(&FORWARDED_FOR) {
-            all.extend_from_slice(value.as_bytes());
-            all.extend_from_slice(b", ");
+/// What the callee should know: whose request it is, its number, and its trace.
+///
+/// Kept as bytes, because it goes out as bytes; it becomes fields only where a rule may want to change
+/// them.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    pub(crate) trace: TraceContext,
+    traceparent: [u8; 55],
+    request_id: Option<[u8; 36]>,
+    /// `None`: the fields say it already.
+    forwarded_for: Option<HeaderValue>,
+    proto: bool,
+}
+
+impl Introduction {
+    /// Introduces a request of `caller`; what its fields say is taken into account and, where it is to be
+    /// replaced, taken away.
+    pub(crate) fn new(
+        headers: &mut HeaderMap,
+        steering: &Steering,
+        caller: &HeaderValue,
+        random: &mut impl Random,
+    ) -> Self {
+        if steering.forwarded {
+            let mut all = Vec::with_capacity(64);
+            for value in headers.get_all(&FORWARDED_FOR) {
+                all.extend_from_slice(value.as_bytes());
+                all.extend_from_slice(b", ");
+            }
+            all.extend_from_slice(caller.as_bytes());
+            headers.insert(&FORWARDED_FOR, HeaderValue::from_bytes(&all).unwrap_or_else(|_| caller.clone()));
         }
-        all.extend_from_slice(caller.as_bytes());
-        headers.insert(&FORWARDED_FOR, HeaderValue::from_bytes(&all).unwrap_or_else(|_| caller.clone()));
-    } else {
-        headers.insert(&FORWARDED_FOR, caller.clone());
+        let given = if steering.traced { headers.remove(&TRACEPARENT) } else { None };
+        let given = given.and_then(|value| TraceContext::parse(value.to_str().ok()?));
+        let trace = match given {
+            Some(given) => given.child(random),
+            None => TraceContext::start(random),
+        };
+        Self {
+            trace,
+            traceparent: traceparent(trace),
+            request_id: (!steering.numbered).then(|| request_id(random)),
+            forwarded_for: (!steering.forwarded).then(|| caller.clone()),
+            proto: !steering.forwarded_proto,
+        }
     }
-    if !steering.forwarded_proto {
-        headers.insert(&FORWARDED_PROTO, HeaderValue::from_static("http"));
+
+    /// Writes it behind the other fields.
+    pub(crate) fn write(&self, out: &mut HeadWriter<'_>) {
+        self.each(|name, value| out.field(name, value));
     }
-    let given = if steering.traced { headers.get(&TRACEPARENT) } else { None };
-    let given = given.and_then(|value| TraceContext::parse(value.to_str().ok()?));
-    let trace = match given {
-        Some(given) => given.child(random),
-        None => TraceContext::start(random),
-    };
-    headers.insert(&TRACEPARENT, traceparent(trace));
-    if !steering.numbered {
-        headers.insert(&REQUEST_ID, request_id(random));
+
+    /// Makes fields of it. It is not to be written then.
+    pub(crate) fn insert(&self, headers: &mut HeaderMap) {
+        self.each(|name, value| {
+            if let Ok(value) = HeaderValue::from_bytes(value) {
+                headers.insert(name, value);
+            }
+        });
     }
-    trace
+
+    fn each(&self, mut tell: impl FnMut(&HeaderName, &[u8])) {
+        if let Some(caller) = &self.forwarded_for {
+            tell(&FORWARDED_FOR, caller.as_bytes());
+        }
+        if self.proto {
+            tell(&FORWARDED_PROTO, b"http");
+        }
+        tell(&TRACEPARENT, &self.traceparent);
+        if let Some(id) = &self.request_id {
+            tell(&REQUEST_ID, id);
+        }
+    }
 }
 
 /// The `traceparent` of `trace`, without the formatting machinery: it is written for every request.
-fn traceparent(trace: TraceContext) -> HeaderValue {
+fn traceparent(trace: TraceContext) -> [u8; 55] {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
     hex(&mut text[3..19], (trace.trace >> 64) as u64);
     hex(&mut text[19..35], trace.trace as u64);
     hex(&mut text[36..52], trace.parent);
     hex(&mut text[53..55], u64::from(trace.flags));
-    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    text
 }
 
 /// A number in the form of a random UUID (RFC 9562, version 4), which is what tools expect there.
-fn request_id(random: &mut impl Random) -> HeaderValue {
+fn request_id(random: &mut impl Random) -> [u8; 36] {
     let (high, low) = (random.next_u64(), random.next_u64());
     let mut text = *b"00000000-0000-4000-8000-000000000000";
     hex(&mut text[0..8], high >> 32);
@@ -245,7 +287,7 @@ fn request_id(random: &mut impl Random) -> HeaderValue {
     hex(&mut text[15..18], high);
     hex(&mut text[20..23], low >> 48);
     hex(&mut text[24..36], low);
-    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    text
 }
 
 /// Fills `into` with the last digits of `number`.
@@ -278,16 +320,6 @@ pub(crate) fn return_answer(headers: &mut HeaderMap, trusted: bool) {
 /// A field with a number in it.
 pub(crate) fn number(number: u64) -> HeaderValue {
     HeaderValue::from(number)
-}
-
-/// The value of [`TRY`].
-pub(crate) fn try_number(number: u32) -> HeaderValue {
-    match number {
-        1 => HeaderValue::from_static("1"),
-        2 => HeaderValue::from_static("2"),
-        3 => HeaderValue::from_static("3"),
-        more => HeaderValue::from(more),
-    }
 }
 
 /// The target as the callee gets it: path and query alone. `None` where it is that already.
@@ -365,7 +397,7 @@ mod tests {
             let mut headers = map(fields);
             let steering = receive(&mut headers, false, false);
             let caller = HeaderValue::from_static("192.0.2.7");
-            introduce(&mut headers, &steering, &caller, &mut SplitMix64::new(1));
+            Introduction::new(&mut headers, &steering, &caller, &mut SplitMix64::new(1)).insert(&mut headers);
             headers
         };
         assert_eq!(introduce(&[])["x-forwarded-for"], "192.0.2.7");
@@ -381,7 +413,9 @@ mod tests {
         let mut headers = map(&[("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]);
         let steering = receive(&mut headers, false, false);
         let caller = HeaderValue::from_static("192.0.2.7");
-        let trace = introduce(&mut headers, &steering, &caller, &mut SplitMix64::new(1));
+        let introduction = Introduction::new(&mut headers, &steering, &caller, &mut SplitMix64::new(1));
+        introduction.insert(&mut headers);
+        let trace = introduction.trace;
         assert_eq!(trace.trace, 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736);
         assert_ne!(trace.parent, 0x00f0_67aa_0ba9_02b7);
         assert_eq!(headers["traceparent"].to_str().unwrap(), trace.to_string());

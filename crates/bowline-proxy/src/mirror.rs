@@ -4,13 +4,13 @@
 //! a body that was kept anyway, is tried once, and is left out when too many are under way.
 
 use crate::worker::Worker;
-use bowline_call::{Alarm, Asker, Endpoint, Replay, RequestBody};
+use bowline_call::{Alarm, Asker, Endpoint, HeadWriter, Replay};
 use bowline_design::routing::Mirror;
 use bowline_model::decision::DeadlineSource;
 use bowline_model::{Deadline, Instant, Outcome, Random, SplitMix64};
 use bowline_policy::{Ask, Try};
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Request, Uri, request, response};
+use http::{HeaderMap, Method, Uri, request};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,19 +121,21 @@ impl Shadow {
 }
 
 impl Asker for Shadow {
-    fn request(&mut self, _: &Try, _: Instant) -> Option<Request<RequestBody>> {
-        let mut request = Request::new(self.body.body());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = std::mem::take(&mut self.target);
-        *request.headers_mut() = std::mem::take(&mut self.headers);
-        Some(request)
+    fn write_head(&mut self, _: &Try, _: Instant, out: &mut HeadWriter<'_>) {
+        let target = self.target.path_and_query().map_or("/", |target| target.as_str());
+        out.line(&self.method, target);
+        out.fields(&self.headers);
+    }
+
+    fn is_head(&self) -> bool {
+        self.method == Method::HEAD
     }
 
     fn pending_allowed(&self) -> bool {
         false
     }
 
-    fn named_outcome(&self, _: &response::Parts) -> Option<Outcome> {
+    fn named_outcome(&self, _: &HeaderMap) -> Option<Outcome> {
         None
     }
 }

@@ -9,12 +9,12 @@ use crate::connection::Connection;
 use crate::cross_origin;
 use crate::flags::Flag;
 use crate::gate::Answering;
-use crate::headers::{self, Steering};
+use crate::headers::{self, Introduction, Steering};
 use crate::ledger::{Ledger, Listening};
 use crate::mirror;
 use crate::reply::Reply;
 use crate::snapshot::{PlannedEdge, Target, Way};
-use bowline_call::{Answer, AnswerBody, Asker, Ended, Replay, RequestBody};
+use bowline_call::{Answer, AnswerBody, Asker, Ended, HeadWriter, Replay};
 use bowline_design::Design;
 use bowline_design::routing::{Action, Asked, Found, HeaderSide, Rewrite, Weighted};
 use bowline_fault::Then;
@@ -24,7 +24,7 @@ use bowline_policy::{Ask, Try};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request, response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request};
 use hyper::body::Incoming;
 
 /// Answers one request of `connection`.
@@ -128,14 +128,22 @@ impl<'s> Forward<'s> {
             return reply(ledger, &Reply::DOOMED, &planned.name, &self.steering, answering);
         };
 
-        weighted.headers.request.apply(&mut parts.headers);
-        let trace = headers::introduce(
+        let introduction = Introduction::new(
             &mut parts.headers,
             &self.steering,
             ledger.connection().caller(),
             &mut ledger.scratch.random,
         );
-        ledger.trace = trace.trace;
+        ledger.trace = introduction.trace.trace;
+        let ops = &weighted.headers.request;
+        let introduction = if ops.is_empty() && self.way.mirrors.is_empty() {
+            Some(introduction)
+        } else {
+            // A rule may change what is said about the caller, too.
+            introduction.insert(&mut parts.headers);
+            ops.apply(&mut parts.headers);
+            None
+        };
 
         if let Some(fault) = &self.found.route.fault {
             let scratch = &mut *ledger.scratch;
@@ -166,9 +174,6 @@ impl<'s> Forward<'s> {
         let worker = connection.worker();
         let scratch = &mut *ledger.scratch;
         let body = Replay::of(incoming, &worker.shared().allowance);
-        if body.length().is_none() {
-            parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
         let ask = Ask {
             now: ledger.began,
             deadline,
@@ -184,8 +189,9 @@ impl<'s> Forward<'s> {
         let mut outgoing = Outgoing {
             method: parts.method,
             target: parts.uri,
-            headers: Some(parts.headers),
-            body: &body,
+            headers: parts.headers,
+            introduction,
+            spare: std::mem::take(&mut scratch.spare),
             tries,
             arrived_try: self.steering.arrived_try,
             pending: planned.pending,
@@ -206,6 +212,10 @@ impl<'s> Forward<'s> {
                 &mut listening,
             )
             .await;
+        // The maps change places: the caller's is emptied for the next answer, the answer's goes back to
+        // hyper with it and holds the next request.
+        outgoing.headers.clear();
+        scratch.spare = outgoing.headers;
         if let Some(mirrored) = mirrored {
             mirror::send(worker, mirrored, body);
         }
@@ -285,27 +295,26 @@ impl<'s> Forward<'s> {
                 drop(permit);
                 made(ledger, injected(status, grpc), side, Flag::FaultInjected, answering)
             }
-            Some(Answer::Given { mut head, body, .. }) => {
-                headers::return_answer(&mut head.headers, ledger.entrance.trusted);
-                side.apply(&mut head.headers);
-                head.version = Version::HTTP_11;
-                let status = head.status.as_u16();
+            Some(Answer::Given { status, mut headers, body, .. }) => {
+                headers::return_answer(&mut headers, ledger.entrance.trusted);
+                side.apply(&mut headers);
+                let code = status.as_u16();
                 let exhausted =
                     end.reason == bowline_model::decision::GiveUp::TriesExhausted && end.tries > 1;
                 let flag = if exhausted { Flag::RetriesExhausted } else { Flag::None };
                 let body = match body {
                     AnswerBody::Whole(bytes) => {
                         drop(permit);
-                        explained(&mut head.headers, ledger.settle(status, flag, true, at), ledger.explain);
+                        explained(&mut headers, ledger.settle(code, flag, true, at), ledger.explain);
                         Body::whole(bytes, answering)
                     }
                     AnswerBody::Coming(relay) => {
-                        explained(&mut head.headers, ledger.settle(status, flag, false, at), ledger.explain);
+                        explained(&mut headers, ledger.settle(code, flag, false, at), ledger.explain);
                         let worker = ledger.connection().worker();
                         let clock = worker.clock();
                         let finish = Finish {
                             tally: std::sync::Arc::clone(ledger.tally),
-                            status,
+                            status: code,
                             flag: Flag::DownstreamClosed,
                             began: ledger.began,
                             clock,
@@ -322,54 +331,66 @@ impl<'s> Forward<'s> {
                         Body::coming(coming, answering)
                     }
                 };
-                Response::from_parts(head, body)
+                let mut response = Response::new(body);
+                *response.status_mut() = status;
+                *response.headers_mut() = headers;
+                response
             }
         }
     }
 }
 
 /// What goes out for each try.
-struct Outgoing<'a> {
+struct Outgoing {
     method: Method,
     target: Uri,
-    /// `None` once the last try has taken them.
-    headers: Option<HeaderMap>,
-    body: &'a Replay,
+    headers: HeaderMap,
+    /// `None` where it is among the headers.
+    introduction: Option<Introduction>,
+    /// For the answer's headers.
+    spare: HeaderMap,
     tries: u32,
     arrived_try: u32,
     pending: bool,
     believed: bool,
 }
 
-impl Asker for Outgoing<'_> {
-    fn request(&mut self, this: &Try, now: Instant) -> Option<Request<RequestBody>> {
-        let last = self.tries <= this.number;
-        let mut headers = if last { self.headers.take()? } else { self.headers.clone()? };
+impl Asker for Outgoing {
+    fn write_head(&mut self, this: &Try, now: Instant, out: &mut HeadWriter<'_>) {
+        let target = self.target.path_and_query().map_or("/", |target| target.as_str());
+        out.line(&self.method, target);
+        out.fields(&self.headers);
+        if let Some(introduction) = &self.introduction {
+            introduction.write(out);
+        }
         if this.until != Instant::FAR {
             let left = bowline_policy::deadline::format_expected_ms(this.until.since(now));
-            headers.insert(&headers::EXPECTED_MS, headers::number(left));
+            out.number(&headers::EXPECTED_MS, left);
         }
         if 1 < self.tries {
-            headers.insert(&headers::TRY, headers::try_number(this.number));
+            out.number(&headers::TRY, u64::from(this.number));
         } else if 0 < self.arrived_try {
-            headers.insert(&headers::TRY, headers::try_number(self.arrived_try));
+            out.number(&headers::TRY, u64::from(self.arrived_try));
         }
-        let mut request = Request::new(self.body.body());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = if last { std::mem::take(&mut self.target) } else { self.target.clone() };
-        *request.headers_mut() = headers;
-        Some(request)
+    }
+
+    fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
+    fn spare_map(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.spare)
     }
 
     fn pending_allowed(&self) -> bool {
         self.pending
     }
 
-    fn named_outcome(&self, head: &response::Parts) -> Option<Outcome> {
+    fn named_outcome(&self, headers: &HeaderMap) -> Option<Outcome> {
         if !self.believed {
             return None;
         }
-        Outcome::from_word(head.headers.get(&headers::OUTCOME)?.to_str().ok()?)
+        Outcome::from_word(headers.get(&headers::OUTCOME)?.to_str().ok()?)
     }
 }
 
