@@ -5,7 +5,7 @@
 //! under the route's policy; elsewhere under the policy of the operation alone.
 
 use crate::mistake::Place;
-use crate::resolved::{CallSettings, Design, Listener, ServiceId, Work};
+use crate::resolved::{CallSettings, Design, Listener, Operation, Service, ServiceId, Work};
 use crate::routing::{Asked, Condition, Route, VirtualHost, Weighted, reach};
 use http::{HeaderMap, Method};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct Edge<'d> {
     pub to: Node,
     /// Where the call is written.
     pub place: &'d Place,
+    /// How likely the asker comes to it: the product of the shares of the choices around it.
+    pub share: f64,
     /// How it gets there.
     pub way: Way<'d>,
 }
@@ -89,26 +91,29 @@ impl Design {
         })
     }
 
-    /// Every call that an operation is said to make, those within `parallel` and `choice` too.
+    /// Every call that an operation is said to make, those within `parallel` and `choice` too, in the
+    /// order of the documents.
     #[must_use]
     pub fn edges(&self) -> Vec<Edge<'_>> {
         let mut edges = Vec::new();
         for from in self.nodes() {
-            self.calls_in(from, &self.operation(from).does, &mut edges);
+            self.calls_in(from, 1.0, &self.operation(from).does, &mut edges);
         }
         edges
     }
 
-    fn calls_in<'d>(&'d self, from: Node, works: &'d [Work], edges: &mut Vec<Edge<'d>>) {
+    fn calls_in<'d>(&'d self, from: Node, share: f64, works: &'d [Work], edges: &mut Vec<Edge<'d>>) {
         for work in works {
             match work {
                 Work::Call { service, operation, place } => {
                     let to = Node { service: *service, operation: *operation };
-                    edges.push(Edge { from, to, place, way: self.way_to(to) });
+                    edges.push(Edge { from, to, place, share, way: self.way_to(to) });
                 }
-                Work::Parallel(works) => self.calls_in(from, works, edges),
+                Work::Parallel(works) => self.calls_in(from, share, works, edges),
                 Work::Choice(branches) => {
-                    branches.iter().for_each(|(_, works)| self.calls_in(from, works, edges));
+                    for (own, works) in branches {
+                        self.calls_in(from, share * own, works, edges);
+                    }
                 }
                 Work::Work(_) | Work::Publish { .. } => {}
             }
@@ -165,21 +170,7 @@ impl Design {
             for host in listener.table.hosts() {
                 for (index, route) in host.routes.iter().enumerate() {
                     for each in route.destinations() {
-                        let service = self.service(each.destination.service);
-                        let reaches = |operation: &usize| {
-                            let operation = &service.operations[*operation];
-                            let rewrite = route.uri_rewrite();
-                            // A path that is rewritten is another one to the rules before.
-                            let taken = |before: &Arc<Route>| {
-                                rewrite.is_none() && reach::surely_takes(&before.conditions, operation)
-                            };
-                            reach::may_carry(&route.conditions, rewrite, operation)
-                                && !host.routes[..index].iter().any(taken)
-                        };
-                        let operations: Vec<Option<usize>> = match service.operations.len() {
-                            0 => vec![None],
-                            count => (0..count).filter(reaches).map(Some).collect(),
-                        };
+                        let operations = host.carried(index, self.service(each.destination.service));
                         let entry =
                             |operation| Entry { listener, host, route, leg: leg(route, each, operation) };
                         entries.extend(operations.into_iter().map(entry));
@@ -188,6 +179,28 @@ impl Design {
             }
         }
         entries
+    }
+}
+
+impl VirtualHost {
+    /// The operations of `service` that the route at `index` lets through: those that its conditions and
+    /// its rewrite allow and that no route before it surely takes. One `None` where the service declares
+    /// none.
+    #[must_use]
+    pub fn carried(&self, index: usize, service: &Service) -> Vec<Option<usize>> {
+        if service.operations.is_empty() {
+            return vec![None];
+        }
+        let route = &self.routes[index];
+        let rewrite = route.uri_rewrite();
+        let reaches = |operation: &Operation| {
+            // A path that is rewritten is another one to the routes before.
+            let taken =
+                |before: &Arc<Route>| rewrite.is_none() && reach::surely_takes(&before.conditions, operation);
+            reach::may_carry(&route.conditions, rewrite, operation) && !self.routes[..index].iter().any(taken)
+        };
+        let operations = service.operations.iter().enumerate();
+        operations.filter(|(_, operation)| reaches(operation)).map(|(index, _)| Some(index)).collect()
     }
 }
 
