@@ -79,14 +79,14 @@ impl<'o> HeadWriter<'o> {
 mod tests {
     use super::*;
 
-    fn check(method: Method, target: &str, fields: &[(&'static str, &'static str)], expected: &str) {
+    fn check(method: &Method, target: &str, fields: &[(&'static str, &'static str)], expected: &str) {
         let mut map = HeaderMap::new();
         for (name, value) in fields {
             map.append(HeaderName::from_static(name), http::HeaderValue::from_static(value));
         }
         let mut out = Vec::new();
         let mut writer = HeadWriter::new(&mut out);
-        writer.line(&method, target);
+        writer.line(method, target);
         writer.fields(&map);
         writer.end(&Replay::empty());
         assert_eq!(String::from_utf8(out).unwrap(), expected);
@@ -95,13 +95,13 @@ mod tests {
     #[test]
     fn framing_is_ours_whatever_the_fields_say() {
         check(
-            Method::GET,
+            &Method::GET,
             "/a?b",
             &[("host", "x"), ("a", "1"), ("a", "2")],
             "GET /a?b HTTP/1.1\r\nhost: x\r\na: 1\r\na: 2\r\n\r\n",
         );
-        check(Method::GET, "", &[("transfer-encoding", "chunked")], "GET / HTTP/1.1\r\n\r\n");
-        check(Method::GET, "/", &[("content-length", "0")], "GET / HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
-        check(Method::POST, "/", &[], "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
+        check(&Method::GET, "", &[("transfer-encoding", "chunked")], "GET / HTTP/1.1\r\n\r\n");
+        check(&Method::GET, "/", &[("content-length", "0")], "GET / HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
+        check(&Method::POST, "/", &[], "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
     }
 }

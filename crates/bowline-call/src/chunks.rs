@@ -140,9 +140,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a body that arrives in pieces of `step` bytes holds: its data, its trailers' names, and the
-    /// bytes behind its end. `None` if it has not ended.
-    fn decode(bytes: &[u8], step: usize) -> Result<Option<(Vec<u8>, Vec<String>, usize)>, Malformed> {
+    /// A body's data, its trailers' names, and how many bytes are behind its end.
+    type Body = (Vec<u8>, Vec<String>, usize);
+
+    /// What arrives in pieces of `step` bytes; `None` if it has not ended.
+    fn decode(bytes: &[u8], step: usize) -> Result<Option<Body>, Malformed> {
         let (mut chunks, mut data, mut begun) = (Chunks::new(), Vec::new(), 0);
         for piece in bytes.chunks(step) {
             let mut at = 0;

@@ -22,9 +22,13 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::task::AbortHandle;
+
+/// How long a request may go on after its answer is through. 30 s, what the edge gives a whole call.
+const UPLOAD_AFTER_ANSWER: Duration = Duration::from_secs(30);
 
 /// One connection to an endpoint.
 #[derive(Debug)]
@@ -149,6 +153,22 @@ impl Connection {
             && self.pending.is_empty()
             && self.upload.is_done()
             && matches!(self.stream, Stream::Whole(_))
+    }
+
+    /// Whether all of the request is out.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.upload.is_done() && matches!(self.stream, Stream::Whole(_))
+    }
+
+    /// The answer is through and was passed on, the request is not: its rest may still go out, for a
+    /// while. A callee that answered it has taken it, and should not find it broken off.
+    pub(crate) fn finish_upload(self) {
+        if let Stream::Reading { _upload: upload, .. } = self.stream {
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(UPLOAD_AFTER_ANSWER).await;
+                drop(upload);
+            });
+        }
     }
 
     /// Whether all of the answer is through.
@@ -328,7 +348,6 @@ impl Stream {
 }
 
 /// Reads a head from `bytes`, passing over interim answers; what is not complete is kept in `partial`.
-#[expect(clippy::type_complexity, reason = "a head and what came behind it, or not yet")]
 fn parse(
     mut bytes: &[u8],
     to_head: bool,

@@ -258,7 +258,7 @@ impl Client {
             let (to_head, map) = (asker.is_head(), asker.spare_map());
             match connection.ask(|out| asker.write_head(this, now, out), body, to_head, map).await {
                 Ok(head) => return Ok((head, connection)),
-                Err(TryEnd::ResetBeforeRequest) if !fresh => (),
+                Err(TryEnd::ResetBeforeRequest) if !fresh && !body.is_too_large() => (),
                 Err(end) => return Err(end),
             }
         }

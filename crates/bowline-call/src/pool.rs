@@ -162,7 +162,7 @@ impl Spares {
     /// Keeps a connection whose answer is through, unless it cannot serve another one.
     pub(crate) fn park(&self, mut connection: Box<Connection>, now: Instant) {
         if !connection.is_free() {
-            return;
+            return connection.finish_upload();
         }
         connection.spare_since = now;
         if connection.spare_since < connection.expires {

@@ -49,6 +49,14 @@ impl AnswerBody {
             spares.park(connection, now);
             Self::Whole(bytes)
         };
+        let coming = |connection, ahead| {
+            let spares = Rc::clone(spares);
+            Self::Coming(Box::new(Relay { ahead, left: length, connection: Some(connection), spares }))
+        };
+        if !connection.is_sent() {
+            // An early answer. Whether the rest of the request is wanted is known when it is passed on.
+            return coming(connection, [None, None]);
+        }
         if connection.is_through() {
             return whole(connection, Bytes::new());
         }
@@ -64,10 +72,7 @@ impl AnswerBody {
         };
         match (first, second) {
             (Some(Ok(Part::Data(bytes))), None) if connection.is_through() => whole(connection, bytes),
-            (first, second) => {
-                let (ahead, connection) = ([first, second], Some(connection));
-                Self::Coming(Box::new(Relay { ahead, left: length, connection, spares: Rc::clone(spares) }))
-            }
+            (first, second) => coming(connection, [first, second]),
         }
     }
 }

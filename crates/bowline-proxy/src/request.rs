@@ -248,7 +248,12 @@ impl<'s> Forward<'s> {
             }
         }
         let written = self.rewrite.and_then(|rewrite| rewrite.authority.as_ref());
-        written.or(weighted.headers.authority.as_ref()).cloned().or(own)
+        let aimed = written.or(weighted.headers.authority.as_ref()).cloned().or(own);
+        if aimed.is_some() || parts.headers.contains_key(header::HOST) {
+            return aimed;
+        }
+        // Only HTTP/1.0 may come without; to the callee we speak 1.1.
+        HeaderValue::from_str(self.design.service(weighted.destination.service).host()).ok()
     }
 
     fn plan(&self, weighted: &Weighted, target: &'s Target, method: &Method, path: &str) -> &'s PlannedEdge {

@@ -11,13 +11,16 @@ use bowline_call::{Client, Clock};
 use bowline_model::{Random, SplitMix64};
 use hyper::server::conn::http1;
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// How often spare connections are looked at. Peers' time-outs are counted in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -47,7 +50,7 @@ pub(crate) struct Worker {
     seeds: RefCell<SplitMix64>,
     draining: Cell<bool>,
     connections: RefCell<Vec<Rc<Control>>>,
-    listening: RefCell<Vec<(Door, AbortHandle)>>,
+    listening: RefCell<Vec<(Door, Rc<Notify>)>>,
     mirrors: Rc<Cell<u32>>,
 }
 
@@ -59,7 +62,6 @@ struct Latest {
 }
 
 /// A worker's hold on a snapshot, given to its requests by a count of the worker's own.
-#[expect(clippy::redundant_allocation, reason = "the outer count is not shared between cores, the inner one is")]
 pub(crate) type LocalSnapshot = Rc<Arc<Snapshot>>;
 
 impl std::fmt::Debug for Worker {
@@ -157,9 +159,10 @@ impl Worker {
         for listener in listeners {
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => {
-                    let accepting =
-                        tokio::task::spawn_local(accept(Rc::clone(self), door, Arc::clone(places), listener));
-                    self.listening.borrow_mut().push((door, accepting.abort_handle()));
+                    let stop = Rc::new(Notify::new());
+                    self.listening.borrow_mut().push((door, Rc::clone(&stop)));
+                    let accepting = Accepting { worker: Rc::clone(self), door, places: Arc::clone(places) };
+                    tokio::task::spawn_local(accepting.run(listener, stop));
                 }
                 Err(error) => tracing::error!(?door, %error, "cannot listen"),
             }
@@ -167,10 +170,10 @@ impl Worker {
     }
 
     fn stop_listening(&self, which: impl Fn(Door) -> bool) {
-        self.listening.borrow_mut().retain(|(door, accepting)| {
+        self.listening.borrow_mut().retain(|(door, stop)| {
             let stops = which(*door);
             if stops {
-                accepting.abort();
+                stop.notify_one();
             }
             !stops
         });
@@ -179,10 +182,10 @@ impl Worker {
     /// Lets every connection finish: idle ones may bring one more request for a moment, whose answer
     /// says `Connection: close`; what is still there at the end is cut.
     async fn drain(self: Rc<Self>, within: Duration, done: oneshot::Sender<usize>) {
-        // What the kernel has accepted for us already is taken first; a turn of the runtime does that.
-        tokio::task::yield_now().await;
         self.stop_listening(|_| true);
         self.draining.set(true);
+        // What waits in the queues is accepted in this turn of the runtime, and is to be waited for.
+        tokio::task::yield_now().await;
         let clock = self.clock();
         let end = clock.now() + within;
         let idle_end = clock.now() + self.shared.limits.drain_idle.min(within);
@@ -207,32 +210,55 @@ impl Worker {
     }
 }
 
-/// Accepts until it is told to stop.
-async fn accept(worker: Rc<Worker>, door: Door, places: Arc<Semaphore>, listener: tokio::net::TcpListener) {
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let snapshot = worker.snapshot();
-                let Some(entrance) = snapshot.entrance(door) else { continue };
-                let tally = Arc::clone(&entrance.tally);
-                tally.accepted();
-                tokio::task::spawn_local(connection::serve(
-                    Rc::clone(&worker),
-                    door,
-                    stream,
-                    peer,
-                    tally,
-                    place,
-                ));
+/// Accepts at one socket.
+struct Accepting {
+    worker: Rc<Worker>,
+    door: Door,
+    places: Arc<Semaphore>,
+}
+
+impl Accepting {
+    /// Accepts until it is told to stop, and then what waits in the queue: closing the socket would
+    /// reset those connections.
+    async fn run(self, listener: tokio::net::TcpListener, stop: Rc<Notify>) {
+        while let Some(place) = or_stop(&stop, Arc::clone(&self.places).acquire_owned()).await {
+            let (Ok(place), Some(accepted)) = (place, or_stop(&stop, listener.accept()).await) else { break };
+            match accepted {
+                Ok((stream, peer)) => self.serve(stream, peer, place),
+                Err(error) if is_the_callers(&error) => (),
+                Err(error) => {
+                    tracing::warn!(door = ?self.door, %error, "cannot accept");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
-            Err(error) if is_the_callers(&error) => (),
-            Err(error) => {
-                tracing::warn!(?door, %error, "cannot accept");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok((stream, peer)) = listener.accept() {
+            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
+            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                self.serve(stream, peer, place);
             }
         }
     }
+
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+        let snapshot = self.worker.snapshot();
+        let Some(entrance) = snapshot.entrance(self.door) else { return };
+        let tally = Arc::clone(&entrance.tally);
+        tally.accepted();
+        let worker = Rc::clone(&self.worker);
+        tokio::task::spawn_local(connection::serve(worker, self.door, stream, peer, tally, place));
+    }
+}
+
+/// Waits for `work`, unless told to stop first.
+async fn or_stop<F: Future>(stop: &Notify, work: F) -> Option<F::Output> {
+    let (mut work, mut stop) = (pin!(work), pin!(stop.notified()));
+    poll_fn(|cx| match stop.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(None),
+        Poll::Pending => work.as_mut().poll(cx).map(Some),
+    })
+    .await
 }
 
 /// Errors of one connection that ended before it was accepted.

@@ -2,6 +2,7 @@
 
 use crate::support::{Callee, Caller, Do, World, policy, route};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn a_request_goes_there_and_its_answer_comes_back() {
@@ -283,4 +284,98 @@ async fn what_the_gate_refuses_is_counted() {
     let refused = || world.metric("bowline_gate_refusals_total", &["reason=\"host-missing\""]) == 1.0;
     crate::support::eventually("it is counted", refused).await;
     assert_eq!(callee.count(), 0);
+}
+
+#[tokio::test]
+async fn interim_answers_end_here_and_nonsense_is_a_bad_gateway() {
+    let callee = Callee::start(|hit| {
+        let text = match hit.message.path() {
+            "/hints" => {
+                "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+            }
+            "/twice" => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
+            _ => "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",
+        };
+        Do::Raw(text.as_bytes().to_vec())
+    })
+    .await;
+    let world = World::start(&(route(&[callee.address], "") + &policy("  retry: { tries: 1 }")));
+    for path in ["/twice", "/switch"] {
+        let answer = world.get(path).await;
+        assert_eq!((answer.status(), answer.header("x-bowline-reason")), (502, Some("malformed")), "{path}");
+    }
+    assert_eq!(world.metric("bowline_requests_total", &["flag=\"UPE\""]), 2.0);
+    assert_eq!(world.get("/hints").await.text(), "ok");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_request_is_through_does_not_block_it() {
+    // The callee answers at once with more than all buffers hold, and reads only after that; the caller
+    // sends all of its body before it reads. Each waits for the other, unless both directions go on.
+    const LENGTH: usize = 8 << 20;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let callee = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = vec![0; 64 << 10];
+        let mut read = stream.read(&mut buffer).await.unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let (mut reader, mut writer) = stream.split();
+        let reading = async {
+            while read < LENGTH {
+                match reader.read(&mut buffer).await.unwrap() {
+                    0 => panic!("the request ended early, after {read}"),
+                    some => read += some,
+                }
+            }
+        };
+        let writing = async { writer.write_all(&vec![b'y'; LENGTH]).await.unwrap() };
+        tokio::join!(reading, writing);
+    });
+    let world = World::start(&route(&[address], ""));
+    let mut caller = world.caller().await;
+    caller
+        .send(&format!("POST /charges HTTP/1.1\r\nhost: shop.test\r\ncontent-length: {LENGTH}\r\n\r\n"))
+        .await;
+    let sent =
+        tokio::time::timeout(crate::support::PATIENCE, caller.stream.write_all(&vec![b'x'; LENGTH])).await;
+    sent.expect("the request goes through while its answer waits").unwrap();
+    assert_eq!(caller.receive("POST").await.unwrap().body.len(), LENGTH);
+    callee.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_has_begun_may_take_its_time_unless_somebody_set_a_deadline() {
+    for (limit, arrives) in [("", true), ("  deadline: 150ms", false)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let callee = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut buffer = vec![0; 1 << 10];
+            stream.read(&mut buffer).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let _ = stream.write_all(b"cd").await;
+        });
+        let policy = if limit.is_empty() { String::new() } else { policy(limit) };
+        let world = World::start(&(route(&[address], "") + &policy));
+        let mut caller = world.caller().await;
+        caller.send("GET /stock HTTP/1.1\r\nhost: shop.test\r\n\r\n").await;
+        let answer = caller.receive("GET").await.map(|answer| answer.text());
+        assert_eq!(answer.as_deref(), arrives.then_some("abcd"), "{limit}");
+        callee.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_old_caller_without_a_host_is_served() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = world.caller().await;
+    caller.send("GET /stock HTTP/1.0\r\n\r\n").await;
+    let answer = caller.receive("GET").await.unwrap();
+    assert_eq!((answer.status(), answer.text().as_str()), (200, "hit 0"));
+    assert!(callee.hits()[0].message.header("host").is_some_and(|host| host.starts_with("stock")));
+    assert!(caller.is_closed().await);
 }

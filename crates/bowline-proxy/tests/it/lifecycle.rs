@@ -142,3 +142,18 @@ async fn a_proxy_hands_its_sockets_to_the_next_without_a_failed_request() {
     assert_eq!(callee.count(), answered + fresh.load(Ordering::Relaxed));
     drop(next);
 }
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_their_turn() {
+    let callee = Callee::friendly().await;
+    let world = World::start_with(&route(&[callee.address], ""), 1, |config| config.limits.connections = 2);
+    let (mut first, mut second) = (world.caller().await, world.caller().await);
+    assert_eq!(first.ask("GET", "/stock", "", "").await.status(), 200);
+    assert_eq!(second.ask("GET", "/stock", "", "").await.status(), 200);
+    let mut third = world.caller().await;
+    third.send("GET /stock HTTP/1.1\r\nhost: shop.test\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(callee.count(), 2, "the third waits");
+    drop(first);
+    assert_eq!(third.receive("GET").await.unwrap().status(), 200);
+}

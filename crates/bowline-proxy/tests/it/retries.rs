@@ -205,3 +205,40 @@ async fn a_time_to_wait_that_the_callee_names_is_waited_or_passed_on() {
     assert_eq!((answer.status(), answer.header("retry-after"), callee.count()), (429, Some("30"), 1));
     assert!(began.elapsed() < Duration::from_millis(500), "30 s do not fit into 1 s");
 }
+
+#[tokio::test]
+async fn a_thousand_orders_under_faults_have_no_effect_twice() {
+    // The callee counts an order as soon as it has read it, and then answers, fails, or closes.
+    let callee = Callee::start(|hit| match hit.number % 7 {
+        2 => Do::Close,
+        4 => Do::Answer(503, String::new()),
+        5 => Do::AnswerThenClose(200, Duration::ZERO),
+        _ => Do::Answer(200, String::new()),
+    })
+    .await;
+    let retry = policy("  retry: { tries: 4, budget: { ratio: 1.0, minPerSecond: 10000 } }");
+    let world = World::start_with(&(route(&[nobody(), callee.address], "") + &retry), 2, |_| ());
+    let some = Percent::from_percent(20.0).unwrap();
+    world.proxy.add_fault("stock", None, Fault { kind: Kind::Drop, percent: some });
+    let mut asking = tokio::task::JoinSet::new();
+    for lane in 0..4 {
+        let gateway = world.gateway;
+        asking.spawn(async move {
+            let mut caller = Caller::connect(gateway).await;
+            for number in 0..250 {
+                caller.ask("POST", "/charges", "", &format!("order {lane}-{number}")).await;
+            }
+        });
+    }
+    while let Some(done) = asking.join_next().await {
+        done.unwrap();
+    }
+    let mut orders: Vec<String> = callee.hits().iter().map(|hit| hit.message.text()).collect();
+    let effects = orders.len();
+    orders.sort();
+    orders.dedup();
+    assert_eq!(orders.len(), effects, "an order had its effect twice");
+    // The budget's limit on tries at the same time leaves some refused; most are not lost.
+    assert!(effects > 500, "{effects} of 1000");
+    assert!(world.metric("bowline_retries_total", &["reason=\"refused\""]) > 100.0);
+}
