@@ -353,7 +353,7 @@ async fn an_answer_that_has_begun_may_take_its_time_unless_somebody_set_a_deadli
         let callee = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut buffer = vec![0; 1 << 10];
-            stream.read(&mut buffer).await.unwrap();
+            assert_ne!(stream.read(&mut buffer).await.unwrap(), 0);
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
             tokio::time::sleep(Duration::from_millis(300)).await;
             let _ = stream.write_all(b"cd").await;

@@ -216,7 +216,8 @@ async fn a_thousand_orders_under_faults_have_no_effect_twice() {
         _ => Do::Answer(200, String::new()),
     })
     .await;
-    let retry = policy("  retry: { tries: 4, budget: { ratio: 1.0, minPerSecond: 10000 } }");
+    let spec = "  retry: { tries: 4, backoff: { base: 1ms, max: 2ms }, budget: { ratio: 1.0, minPerSecond: 10000 } }";
+    let retry = policy(spec);
     let world = World::start_with(&(route(&[nobody(), callee.address], "") + &retry), 2, |_| ());
     let some = Percent::from_percent(20.0).unwrap();
     world.proxy.add_fault("stock", None, Fault { kind: Kind::Drop, percent: some });
