@@ -1,6 +1,7 @@
-//! What a rule found, and the smallest edit that mends it.
+//! What a rule found, and the smallest edits that mend it.
 
-use bowline_design::Place;
+use crate::edit::Edit;
+use bowline_design::{Place, Text};
 
 /// How sure a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +16,10 @@ pub enum Severity {
 
 impl Severity {
     /// The word printed before the rule's name.
+    ///
+    /// ```
+    /// assert_eq!(bowline_check::Severity::Warning.as_str(), "warning");
+    /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,111 +43,55 @@ pub struct Finding {
     pub place: Place,
     /// What the caret under the place says.
     pub label: String,
-    /// The way through the graph, from the entry to the place; empty where one route alone is at fault.
+    /// The way through the graph that leads to it; empty where one route alone is at fault.
     pub path: Vec<String>,
     /// The formula with its numbers.
     pub formula: String,
     /// What to do, as a sentence.
     pub advice: String,
-    /// The advice as an edit of the texts, where it can be made without asking.
-    pub edit: Option<Edit>,
+    /// The advice as edits of the texts, all of which together mend it; none where somebody has to
+    /// choose first.
+    pub edits: Vec<Edit>,
 }
 
-/// A change of one place in a design's texts.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Edit {
-    /// What stands at the place becomes `text`.
-    Replace {
-        /// The value to replace.
-        place: Place,
-        /// What to write there.
-        text: String,
-    },
-    /// `field: value` joins the mapping that starts at the place.
-    Add {
-        /// The mapping's first key, or its opening brace.
-        place: Place,
-        /// What to write there.
-        field: String,
-    },
-    /// The key in front of the value at the place is renamed.
-    Rename {
-        /// The value behind the key.
-        place: Place,
-        /// What the key is called.
-        from: &'static str,
-        /// What it becomes.
-        to: &'static str,
-    },
-}
-
-impl Edit {
-    /// The place that is edited.
+impl Finding {
+    /// The texts with every edit made; `None` where there is none, or a text is not the one that was
+    /// checked.
+    ///
+    /// ```
+    /// use bowline_design::{Text, read, resolve};
+    ///
+    /// let text = "apiVersion: networking.istio.io/v1
+    /// kind: VirtualService
+    /// metadata: { name: ratings }
+    /// spec:
+    ///   hosts: [ ratings ]
+    ///   http:
+    ///   - route: [ { destination: { host: ratings } } ]
+    ///     timeout: 3s
+    ///     retries: { attempts: 3, perTryTimeout: 2s }
+    /// ";
+    /// let texts = [Text { name: "routes.yaml".into(), text: text.to_owned() }];
+    /// let check = |texts: &[Text]| {
+    ///     let reading = read(texts);
+    ///     bowline_check::check(&resolve(&reading).unwrap(), &reading.documents)
+    /// };
+    /// let findings = check(&texts);
+    /// assert_eq!(findings[0].rule, "T08");
+    /// let mended = findings[0].mended(&texts).unwrap();
+    /// assert!(mended[0].text.contains("perTryTimeout: 680ms"));
+    /// assert!(check(&mended).is_empty());
+    /// ```
     #[must_use]
-    pub const fn place(&self) -> &Place {
-        match self {
-            Self::Replace { place, .. } | Self::Add { place, .. } | Self::Rename { place, .. } => place,
+    pub fn mended(&self, texts: &[Text]) -> Option<Vec<Text>> {
+        let mut edits: Vec<&Edit> = self.edits.iter().collect();
+        // From the end of a text to its beginning: an edit moves only what stands behind it.
+        edits.sort_by_key(|edit| std::cmp::Reverse((edit.place().line, edit.place().column)));
+        let mut mended = texts.to_vec();
+        for edit in &edits {
+            let text = mended.iter_mut().find(|text| text.name == edit.place().file)?;
+            text.text = edit.apply(&text.text)?;
         }
-    }
-
-    /// The text with this edit made, or `None` if the place is not in it.
-    #[must_use]
-    pub fn apply(&self, text: &str) -> Option<String> {
-        let place = self.place();
-        let start = offset(text, (place.line, place.column))?;
-        let (before, from) = text.split_at(start);
-        Some(match self {
-            Self::Replace { text: new, .. } => {
-                let end = offset(text, place.end)?;
-                format!("{before}{new}{}", &text[end..])
-            }
-            Self::Add { field, .. } => match from.strip_prefix('{') {
-                Some(rest) => format!("{before}{{ {field},{rest}"),
-                None => {
-                    let indent = " ".repeat(place.column as usize - 1);
-                    format!("{before}{field}\n{indent}{from}")
-                }
-            },
-            Self::Rename { from: key, to, .. } => {
-                let at = before.rfind(key)?;
-                format!("{}{to}{}{from}", &before[..at], &before[at + key.len()..])
-            }
-        })
-    }
-}
-
-/// The byte at which a line and column (from one, in characters) begin.
-fn offset(text: &str, (line, column): (u32, u32)) -> Option<usize> {
-    let start: usize = text.split_inclusive('\n').take(line as usize - 1).map(str::len).sum();
-    let rest = text.get(start..)?;
-    let within = rest.char_indices().map(|(at, _)| at).chain([rest.len()]).nth(column as usize - 1)?;
-    Some(start + within)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(line: u32, column: u32, end: u32) -> Place {
-        Place { file: "a".into(), line, column, end: (line, end), resource: "".into(), path: "".into() }
-    }
-
-    #[test]
-    fn a_value_is_replaced_where_it_stands() {
-        let edit = Edit::Replace { place: place(2, 8, 10), text: "680ms".to_owned() };
-        assert_eq!(edit.apply("a: é\nper:   2s # why\n").unwrap(), "a: é\nper:   680ms # why\n");
-    }
-
-    #[test]
-    fn a_field_joins_a_block_or_a_flow_mapping() {
-        let edit = Edit::Add { place: place(1, 3, 3), field: "timeout: 9s".to_owned() };
-        assert_eq!(edit.apply("- route: x\n").unwrap(), "- timeout: 9s\n  route: x\n");
-        assert_eq!(edit.apply("- { route: x }\n").unwrap(), "- { timeout: 9s, route: x }\n");
-    }
-
-    #[test]
-    fn a_key_is_renamed_in_front_of_its_value() {
-        let edit = Edit::Rename { place: place(1, 11, 14), from: "call", to: "publish" };
-        assert_eq!(edit.apply("- { call: a.b }").unwrap(), "- { publish: a.b }");
+        (!edits.is_empty()).then_some(mended)
     }
 }

@@ -1,14 +1,25 @@
-//! Who calls whom: entries, operations, and the calls between them.
+//! Who calls whom: the design's own graph, with callees in order and the least time that everything takes.
+
+mod least;
+mod left;
+mod load;
+mod order;
+
+pub(crate) use bowline_design::graph::Node;
+pub(crate) use least::Least;
+pub(crate) use left::Left;
+pub(crate) use load::{Loads, Start};
 
 use bowline_design::Place;
-pub(crate) use bowline_design::graph::Node;
-use bowline_design::resolved::{CallSettings, Design, Operation, Work};
-use bowline_model::decision::RetryOn;
-use bowline_policy::RetryRule;
-use http::Method;
+use bowline_design::resolved::{CallSettings, Design, Operation};
+use bowline_design::routing::Route;
+use least::Leasts;
+use order::Order;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A call that the design makes.
+/// A call that the design makes, or one that a gateway lets in.
 #[derive(Clone, Debug)]
 pub(crate) struct Call<'d> {
     /// Who calls: an operation, or nobody of the design (a gateway's client).
@@ -19,42 +30,93 @@ pub(crate) struct Call<'d> {
     pub(crate) to: Node,
     /// What governs it.
     pub(crate) settings: &'d CallSettings,
+    /// The route that it goes by, where a document writes one.
+    pub(crate) route: Option<&'d Arc<Route>>,
     /// Where the design says that it is made.
     pub(crate) place: &'d Place,
-    /// What the callee's caller has done at best before it makes this call.
-    pub(crate) after: Duration,
+    /// How likely one request to the caller comes to make it.
+    pub(crate) share: f64,
+    /// How long the caller has surely been at work when it makes it.
+    pub(crate) before: Duration,
 }
 
 /// The design as a graph.
 #[derive(Debug)]
 pub(crate) struct Graph<'d> {
-    pub(crate) design: &'d Design,
+    design: &'d Design,
     pub(crate) calls: Vec<Call<'d>>,
+    /// The calls that each operation makes, as indexes of `calls`.
+    made: BTreeMap<Node, Vec<usize>>,
+    order: Order,
+    leasts: Leasts,
 }
 
 impl<'d> Graph<'d> {
     pub(crate) fn new(design: &'d Design) -> Self {
+        let edges = design.edges();
+        let entries = design.entries();
+        let ways_in = entries.iter().filter_map(|entry| node(entry.leg.service, entry.leg.operation));
+        let mut next: BTreeMap<Node, Vec<Node>> = BTreeMap::new();
+        for edge in &edges {
+            let legs = edge.way.legs.iter().filter_map(|leg| node(leg.service, leg.operation));
+            next.entry(edge.from).or_default().extend(legs);
+        }
+        let order = Order::of(ways_in.chain(design.nodes()), &next);
+        let leasts = Leasts::of(design, &edges, &order);
+
         let mut calls = Vec::new();
-        for entry in design.entries() {
-            let Some(operation) = entry.leg.operation else { continue };
+        for entry in &entries {
+            let Some(to) = node(entry.leg.service, entry.leg.operation) else { continue };
             calls.push(Call {
                 from: None,
-                caller: format!("gateway :{}", entry.listener.bind.port()),
-                to: Node { service: entry.leg.service, operation },
+                caller: gateway(&entry.listener.name),
+                to,
                 settings: entry.leg.settings,
+                route: Some(entry.route),
                 place: &entry.route.place,
-                after: Duration::ZERO,
+                share: entry.leg.share,
+                before: Duration::ZERO,
             });
         }
-        for from in design.nodes() {
-            collect(design, from, &design.operation(from).does, Duration::ZERO, &mut calls);
+        let mut made: BTreeMap<Node, Vec<usize>> = BTreeMap::new();
+        for (index, edge) in edges.iter().enumerate() {
+            for leg in &edge.way.legs {
+                let Some(to) = node(leg.service, leg.operation) else { continue };
+                made.entry(edge.from).or_default().push(calls.len());
+                calls.push(Call {
+                    from: Some(edge.from),
+                    caller: design.name_of(edge.from),
+                    to,
+                    settings: leg.settings,
+                    route: edge.way.route,
+                    place: edge.place,
+                    share: edge.share * leg.share,
+                    before: leasts.before(index),
+                });
+            }
         }
-        Self { design, calls }
+        Self { design, calls, made, order, leasts }
     }
 
-    /// The calls that `node` makes.
-    pub(crate) fn made_by(&self, node: Node) -> impl Iterator<Item = &Call<'d>> {
-        self.calls.iter().filter(move |call| call.from == Some(node))
+    /// The calls that `node` makes, with their indexes.
+    pub(crate) fn made_by(&self, node: Node) -> impl Iterator<Item = (usize, &Call<'d>)> {
+        let made = self.made.get(&node).map_or(&[][..], Vec::as_slice);
+        made.iter().map(|index| (*index, &self.calls[*index]))
+    }
+
+    /// The calls that gateways let in, with their indexes.
+    pub(crate) fn ways_in(&self) -> impl Iterator<Item = (usize, &Call<'d>)> {
+        self.calls.iter().enumerate().filter(|(_, call)| call.from.is_none())
+    }
+
+    /// Every operation, callers before callees, as far as no cycle forbids it.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = Node> {
+        self.order.nodes().iter().copied()
+    }
+
+    /// Whether a call leads back to an operation that waits for it: without these calls there is no cycle.
+    pub(crate) fn closes_a_cycle(&self, call: &Call<'_>) -> bool {
+        call.from.is_some_and(|from| self.order.position(call.to) <= self.order.position(from))
     }
 
     /// `inventory.allocate`.
@@ -66,157 +128,23 @@ impl<'d> Graph<'d> {
         self.design.operation(node)
     }
 
-    /// The least time in which `node` can answer: its own work and everything it waits for, with
-    /// uncontended service times and no failure. Cycles count once.
-    pub(crate) fn best(&self, node: Node) -> Duration {
-        let mut open = Vec::new();
-        best_of(self.design, node, &mut open)
+    /// The least time in which `node` can answer.
+    pub(crate) fn least(&self, node: Node) -> Least {
+        self.leasts.of_node(node)
     }
 
-    /// Every path from an entry, entry call first. A path ends where it would enter a node again.
-    pub(crate) fn paths(&self) -> Vec<Vec<&Call<'d>>> {
-        let mut all = Vec::new();
-        for entry in self.calls.iter().filter(|call| self.begins(call)) {
-            self.extend(&mut vec![entry], &mut all);
-        }
-        all
-    }
-
-    /// A gateway's call, or a call of an operation that the design calls from nowhere.
-    fn begins(&self, call: &Call<'_>) -> bool {
-        call.from.is_none_or(|from| !self.calls.iter().any(|other| other.to == from))
-    }
-
-    fn extend<'g>(&'g self, path: &mut Vec<&'g Call<'d>>, all: &mut Vec<Vec<&'g Call<'d>>>) {
-        /// A design of people has dozens of paths; a graph made to explode is cut here.
-        const PATHS_MAX: usize = 10_000;
-        if all.len() >= PATHS_MAX {
-            return;
-        }
-        let last = path[path.len() - 1].to;
-        let mut ends = true;
-        for next in self.made_by(last) {
-            if path.iter().any(|call| call.to == next.to || call.from == Some(next.to)) {
-                continue;
-            }
-            ends = false;
-            path.push(next);
-            self.extend(path, all);
-            path.pop();
-        }
-        if ends {
-            all.push(path.clone());
-        }
-    }
-
-    /// A path's stations, for people.
+    /// The stations of consecutive calls, for people.
     pub(crate) fn stations(&self, path: &[&Call<'d>]) -> Vec<String> {
         let first = path.first().map(|call| call.caller.clone());
         first.into_iter().chain(path.iter().map(|call| self.name(call.to))).collect()
     }
 }
 
-/// How many tries of a call can follow work that its callee has done: all of them where the retry
-/// rule allows one after an unknown outcome, one otherwise. A connection that was refused or a stream
-/// that was never opened costs the callee nothing and is not counted.
-pub(crate) fn tries_after_work(settings: &CallSettings, operation: &Operation) -> u32 {
-    let method = operation.http.as_ref().map_or(&Method::POST, |(method, _)| method);
-    let repeats = match &settings.retry.rule.value {
-        RetryRule::Outcome => settings.idempotent.value.repeatable(method, true),
-        RetryRule::Named(named) => {
-            let grpc = operation.grpc.is_some();
-            WORK_DONE.iter().any(|on| named.contains(*on))
-                || (grpc && GRPC_WORK_DONE.iter().any(|on| named.contains(*on)))
-                || !named.codes().is_empty()
-        }
-    };
-    if repeats { settings.retry.tries.value } else { 1 }
+fn node(service: bowline_design::resolved::ServiceId, operation: Option<usize>) -> Option<Node> {
+    operation.map(|operation| Node { service, operation })
 }
 
-/// The conditions of `retryOn` under which the callee may have done the work.
-pub(crate) const WORK_DONE: [RetryOn; 6] = [
-    RetryOn::FiveXx,
-    RetryOn::GatewayError,
-    RetryOn::Reset,
-    RetryOn::Retriable4xx,
-    RetryOn::RetriableHeaders,
-    RetryOn::Http3PostConnectFailure,
-];
-
-/// The same, of those that speak of gRPC statuses.
-pub(crate) const GRPC_WORK_DONE: [RetryOn; 4] =
-    [RetryOn::Cancelled, RetryOn::DeadlineExceeded, RetryOn::Internal, RetryOn::Unavailable];
-
-/// Adds the calls in `does`, made after `after` at best; answers with when its end is reached at best.
-fn collect<'d>(design: &'d Design, from: Node, does: &'d [Work], after: Duration, calls: &mut Vec<Call<'d>>) -> Duration {
-    let mut now = after;
-    for work in does {
-        now = match work {
-            Work::Work(span) => now + *span,
-            Work::Publish { .. } => now,
-            Work::Call { service, operation, place } => {
-                let to = Node { service: *service, operation: *operation };
-                for leg in design.way_to(to).legs {
-                    let Some(operation) = leg.operation else { continue };
-                    calls.push(Call {
-                        from: Some(from),
-                        caller: design.name_of(from),
-                        to: Node { service: leg.service, operation },
-                        settings: leg.settings,
-                        place,
-                        after: now,
-                    });
-                }
-                now + best_of(design, to, &mut vec![from])
-            }
-            Work::Parallel(branches) => branches
-                .iter()
-                .map(|branch| collect(design, from, std::slice::from_ref(branch), now, calls))
-                .max()
-                .unwrap_or(now),
-            Work::Choice(branches) => {
-                branches.iter().map(|(_, does)| collect(design, from, does, now, calls)).min().unwrap_or(now)
-            }
-        };
-    }
-    now
+/// A gateway for people: `gateway shop`, where its namespace is not the default one.
+fn gateway(name: &str) -> String {
+    format!("gateway {}", name.strip_prefix("default/").unwrap_or(name))
 }
-
-fn best_of(design: &Design, node: Node, open: &mut Vec<Node>) -> Duration {
-    if open.contains(&node) {
-        return Duration::ZERO;
-    }
-    open.push(node);
-    let operation = design.operation(node);
-    let takes = operation.takes.as_ref().map_or(Duration::ZERO, |takes| takes.value.p50);
-    let does = best_sequence(design, &operation.does, open);
-    open.pop();
-    // `takes` is measured at the operation's door; `does` is its parts. Where both speak, the parts
-    // may leave something out, and the measurement may include waiting: the smaller is the proof.
-    match (takes, operation.does.is_empty()) {
-        (takes, true) => takes,
-        (Duration::ZERO, false) => does,
-        (takes, false) => takes.min(does),
-    }
-}
-
-fn best_sequence(design: &Design, does: &[Work], open: &mut Vec<Node>) -> Duration {
-    does.iter()
-        .map(|work| match work {
-            Work::Work(span) => *span,
-            Work::Publish { .. } => Duration::ZERO,
-            Work::Call { service, operation, .. } => {
-                best_of(design, Node { service: *service, operation: *operation }, open)
-            }
-            Work::Parallel(branches) => branches
-                .iter()
-                .map(|branch| best_sequence(design, std::slice::from_ref(branch), open))
-                .max()
-                .unwrap_or_default(),
-            Work::Choice(branches) => {
-                branches.iter().map(|(_, does)| best_sequence(design, does, open)).min().unwrap_or_default()
-            }
-        })
-        .sum()
-}
-

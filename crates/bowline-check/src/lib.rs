@@ -2,48 +2,98 @@
 //!
 //! [`check`] walks the design's graph (entries, operations, the calls between them, and the routes that
 //! govern them) and answers with findings. Each names its place, the path that leads there, the formula
-//! with its numbers and the smallest edit that mends it. A rule says **error** only where the design
+//! with its numbers and the smallest edits that mend it. A rule says **error** only where the design
 //! proves it and **warning** where it may be so: a rule that is clever and wrong costs more trust than
 //! it earns. A test applies every suggested edit and checks again.
 //!
 //! In reading order:
-//! - [`finding`]: [`Finding`], [`Severity`], [`Edit`]
-//! - `graph`: who calls whom
-//! - `worst`: the longest that a call's tries may take
-//! - [`rules`]: one file each
+//! - [`finding`]: [`Finding`] and [`Severity`]; [`edit`]: [`Edit`]
+//! - `graph`: who calls whom, callers before callees; the least time that everything takes, the time that
+//!   callers leave, and how often one request asks each operation
+//! - `met`: the calls that need no graph; `assumed`: gateways that are only named
+//! - `tries`: the longest that a call's tries may take; `layer`: tries that may follow work done; `mend`:
+//!   how tries are made to fit
+//! - [`rules`]: one file each; `words`: how numbers are written
+//!
+//! ```
+//! use bowline_design::{Text, read, resolve};
+//!
+//! let text = "apiVersion: networking.istio.io/v1
+//! kind: VirtualService
+//! metadata: { name: inventory }
+//! spec:
+//!   hosts: [ inventory ]
+//!   http:
+//!   - route: [ { destination: { host: inventory } } ]
+//!     retries: { attempts: 3, perTryTimeout: 2s }
+//! ";
+//! let reading = read(&[Text { name: "routes.yaml".into(), text: text.to_owned() }]);
+//! let design = resolve(&reading).unwrap();
+//! let findings = bowline_check::check(&design, &reading.documents);
+//! assert_eq!(findings[0].rule, "T02");
+//! assert_eq!(findings[0].formula, "4 x 2 s + 25 ms + 75 ms + 175 ms = 8.275 s; timeout: none");
+//! ```
 
+mod assumed;
+pub mod edit;
 pub mod finding;
 mod graph;
+mod layer;
+mod mend;
+mod met;
 pub mod rules;
-mod worst;
+mod tries;
+mod words;
 
-pub use finding::{Edit, Finding, Severity};
+pub use edit::Edit;
+pub use finding::{Finding, Severity};
 pub use rules::{Rule, all, rule};
 
 use bowline_design::Design;
 use bowline_design::kinds::Documents;
-use graph::Graph;
+use graph::{Graph, Left, Node};
+use met::Met;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Everything that the rules find in a design, the gravest first and then in the order of the texts.
 ///
 /// `documents` are what the design was resolved from: a few rules ask what was written and what is a
-/// default.
+/// default. Rules of gateways that the documents only name are looked at, too: an export of routes need
+/// not have them.
 #[must_use]
 pub fn check(design: &Design, documents: &Documents) -> Vec<Finding> {
-    let asked = Asked { design, documents, graph: Graph::new(design) };
+    let assumed = assumed::with_gateways(documents);
+    let asked = Asked::about(assumed.as_ref().unwrap_or(design), documents);
     let mut findings: Vec<Finding> = all().iter().flat_map(|rule| (rule.check)(&asked)).collect();
     findings.sort_by(|a, b| {
-        let place = |finding: &Finding| (finding.place.file.clone(), finding.place.line, finding.place.column);
+        let place =
+            |finding: &Finding| (finding.place.file.clone(), finding.place.line, finding.place.column);
         b.severity.cmp(&a.severity).then_with(|| place(a).cmp(&place(b))).then_with(|| a.rule.cmp(b.rule))
     });
-    findings.dedup_by(|a, b| a.rule == b.rule && a.place == b.place && a.path == b.path);
     findings
 }
 
 /// What every rule is asked about.
 #[derive(Debug)]
-pub struct Asked<'d> {
+pub(crate) struct Asked<'d> {
     design: &'d Design,
     documents: &'d Documents,
     graph: Graph<'d>,
+    /// What each operation's callers leave it.
+    left: BTreeMap<Node, Left>,
+    met: Vec<Met<'d>>,
+}
+
+impl<'d> Asked<'d> {
+    fn about(design: &'d Design, documents: &'d Documents) -> Self {
+        let graph = Graph::new(design);
+        Self { design, documents, left: graph.left(), graph, met: met::all(design) }
+    }
+
+    /// What an operation is known to need for an answer, so that nearly every call gets one.
+    fn needs(&self, node: Node) -> Duration {
+        let takes = self.graph.operation(node).takes.as_ref();
+        self.graph.least(node).half.max(takes.map_or(Duration::ZERO, |takes| takes.value.p99))
+    }
 }

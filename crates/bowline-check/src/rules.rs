@@ -13,9 +13,8 @@ mod x01_cycle;
 
 use crate::Asked;
 use crate::finding::Finding;
-use bowline_design::resolved::{CallSettings, Design};
-use bowline_design::routing::{Route, Table};
-use std::sync::Arc;
+use bowline_design::Place;
+use std::collections::HashMap;
 
 /// A rule: its name, what it is about, and what finds it.
 #[derive(Clone, Copy)]
@@ -58,55 +57,22 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
     all().iter().find(|rule| rule.id.eq_ignore_ascii_case(id))
 }
 
-/// A call's settings and where they are met: what the rules that need no graph look at.
-pub(crate) struct Met<'d> {
-    pub(crate) settings: &'d CallSettings,
-    /// The route that sends the call, if one is written; otherwise the operation.
-    pub(crate) route: Option<&'d Arc<Route>>,
-    /// For people: the route's or the operation's name.
-    pub(crate) name: String,
-    /// Whether a gateway of ours sends it, and stamps a deadline where nobody else does.
-    pub(crate) edge: bool,
-}
-
-/// Every call's settings that a design holds: those of each written route, and those of each operation
-/// that a policy governs by itself. Where all operations behind a route share them, they come once.
-pub(crate) fn settings(design: &Design) -> Vec<Met<'_>> {
-    let tables = design.listeners.iter().map(|listener| (&listener.table, true)).chain([(&design.mesh, false)]);
-    let routed = tables.flat_map(|(table, edge)| routes(table).map(move |route| (route, edge)));
-    let mut met: Vec<Met<'_>> = Vec::new();
-    for (route, edge) in routed {
-        for weighted in route.destinations() {
-            for call in &weighted.calls {
-                if !met.iter().any(|known| same(known, &call.settings, Some(route))) {
-                    let name = route.name.to_string();
-                    met.push(Met { settings: &call.settings, route: Some(route), name, edge });
-                }
+/// Of several findings at one place the one with the least key: the edit there mends them all, if it mends
+/// the one that asks for most.
+fn one_per_place<K: Ord>(found: impl IntoIterator<Item = (K, Finding)>) -> Vec<Finding> {
+    let mut of_places: Vec<(K, Finding)> = Vec::new();
+    let mut positions: HashMap<Place, usize> = HashMap::new();
+    for (key, finding) in found {
+        match positions.get(&finding.place) {
+            Some(at) if of_places[*at].0 <= key => {}
+            Some(at) => of_places[*at] = (key, finding),
+            None => {
+                positions.insert(finding.place.clone(), of_places.len());
+                of_places.push((key, finding));
             }
         }
     }
-    for (_, service) in design.services() {
-        for operation in &service.operations {
-            if !met.iter().any(|known| known.settings == &*operation.settings) {
-                let name = format!("{}.{}", service.name, operation.name);
-                met.push(Met { settings: &operation.settings, route: None, name, edge: false });
-            }
-        }
-    }
-    met
-}
-
-/// The routes that documents write, not those that every service has by itself.
-fn routes(table: &Table) -> impl Iterator<Item = &Arc<Route>> {
-    table.hosts().iter().flat_map(|host| &host.routes).filter(|route| !route.implied)
-}
-
-/// Whether two calls would be judged alike: the same route, deadlines and tries.
-fn same(known: &Met<'_>, settings: &CallSettings, route: Option<&Arc<Route>>) -> bool {
-    let alike = known.settings.retry == settings.retry
-        && known.settings.deadlines == settings.deadlines
-        && known.settings.idempotent.value == settings.idempotent.value;
-    alike && known.route.map(|route| &route.place) == route.map(|route| &route.place)
+    of_places.into_iter().map(|(_, finding)| finding).collect()
 }
 
 #[cfg(test)]

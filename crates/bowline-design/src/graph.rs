@@ -74,7 +74,7 @@ pub struct Entry<'d> {
 impl Design {
     /// The operation behind a node.
     #[must_use]
-    pub fn operation(&self, node: Node) -> &crate::resolved::Operation {
+    pub fn operation(&self, node: Node) -> &Operation {
         &self.service(node.service).operations[node.operation]
     }
 

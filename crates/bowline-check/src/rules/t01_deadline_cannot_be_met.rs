@@ -1,97 +1,121 @@
 //! T01: a caller waits less long than what it waits for may take.
 
-use super::Rule;
+use super::{Rule, one_per_place};
 use crate::Asked;
-use crate::finding::{Edit, Finding, Severity};
+use crate::edit::Edit;
+use crate::finding::{Finding, Severity};
 use crate::graph::{Call, Graph};
-use crate::worst::{fitting, formula, per_try_that_fits, span, worst, yaml};
+use crate::mend::to_fit;
+use crate::tries::{fitting, formula, per_try_that_fits, rounded_up, worst};
+use crate::words::span;
+use bowline_design::Sourced;
+use bowline_design::format::format_duration;
+use std::cmp::Reverse;
+use std::time::Duration;
 
 pub(super) const RULE: Rule = Rule {
     id: "T01",
     title: "deadline inversion",
     about: "A caller's deadline is shorter than what it waits for may take. Time that the callee spends after that\n\
         instant is wasted: nobody is there to hear the answer.\n\
-        Error: even at best, with the service times that the design names, no failure and no queue, the answer\n\
-        comes after the deadline. No request can succeed.\n\
-        Warning: if each try of a call further down runs to its cap, only some fit into what the caller has left.\n\
-        After fast failures all of them may fit.\n\
-        The error's edit raises the deadline to twice the best case; the warning's lowers the per-try time further\n\
-        down so that all tries fit.",
+        Error: even if nothing fails and nothing queues, the answer comes after the deadline or after the time that\n\
+        one try has: of every call, by what the operation `does`, or of half of them, by the p50 that it `takes`.\n\
+        Warning: if each try of a call further down runs to its cap, only some fit into what the callers above have\n\
+        left for it. After fast failures all of them may fit.\n\
+        The error's edit gives twice the least time; the warning's makes the tries further down fit.",
     check,
 };
 
 fn check(asked: &Asked<'_>) -> Vec<Finding> {
     let graph = &asked.graph;
-    let unmeetable = graph.calls.iter().filter_map(|call| cannot_be_met(graph, call));
-    let late = graph.calls.iter().flat_map(|call| late_tries(graph, call));
-    unmeetable.chain(late).collect()
+    let unmeetable = graph.calls.iter().flat_map(|call| cannot_be_met(graph, call));
+    let late = graph.calls.iter().filter_map(|call| late_tries(asked, call));
+    one_per_place(unmeetable).into_iter().chain(one_per_place(late)).collect()
 }
 
-/// The best case is longer than the deadline.
-fn cannot_be_met(graph: &Graph<'_>, call: &Call<'_>) -> Option<Finding> {
-    let (_, deadline) = call.settings.deadline()?;
-    let best = graph.best(call.to);
-    if best <= deadline.value {
-        return None;
-    }
-    let name = graph.name(call.to);
-    let raised = best * 2;
-    let place = deadline.from.place().unwrap_or(call.place);
-    Some(Finding {
-        rule: RULE.id,
-        severity: Severity::Error,
-        what: format!(
-            "{} gives {name} {}, which takes {} at best: no call can succeed",
-            call.caller,
-            span(deadline.value),
-            span(best)
-        ),
-        place: place.clone(),
-        label: format!("shorter than the {} that {name} needs", span(best)),
-        path: vec![call.caller.clone(), name],
-        formula: format!("{} (uncontended, no failure) > {}", span(best), span(deadline.value)),
-        advice: format!("raise it to {}, or make {} do less before it answers", yaml(raised), call.caller),
-        edit: deadline.from.place().map(|place| Edit::Replace { place: place.clone(), text: yaml(raised) }),
+/// Every deadline of a call, and the time of a try, that is shorter than the least time of an answer.
+/// Ordered so that, where calls share a deadline, the one that needs most speaks for all.
+fn cannot_be_met<'a>(
+    graph: &'a Graph<'_>,
+    call: &'a Call<'_>,
+) -> impl Iterator<Item = (Reverse<Duration>, Finding)> + 'a {
+    let settings = call.settings;
+    let stamped = settings.edge_deadline.iter().filter(|_| settings.deadlines.is_empty());
+    let whole = settings.deadlines.iter().map(|(_, deadline)| deadline).chain(stamped);
+    let limits = whole
+        .map(|deadline| ("", deadline))
+        .chain(settings.retry.per_try.iter().map(|per_try| ("a try of ", per_try)));
+    limits.filter_map(|(of, limit)| {
+        let need = graph.least(call.to).half;
+        (need > limit.value).then(|| (Reverse(need), too_short(graph, call, of, limit)))
     })
 }
 
-/// Tries of the calls that `outer`'s callee makes, which do not fit into what `outer` gives it.
-fn late_tries(graph: &Graph<'_>, outer: &Call<'_>) -> Vec<Finding> {
-    let Some((_, deadline)) = outer.settings.deadline() else { return Vec::new() };
-    graph
-        .made_by(outer.to)
-        .filter_map(|inner| {
-            let left = deadline.value.checked_sub(inner.after)?;
-            let plan = &inner.settings.retry;
-            let per_try = plan.per_try.as_ref()?;
-            let own = inner.settings.deadline().map(|(_, own)| own.value);
-            // What does not fit into the call's own deadline is T03's and T08's.
-            let worst = worst(plan)?.min(own.unwrap_or(std::time::Duration::MAX));
-            if plan.tries.value < 2 || worst <= left || own.is_some_and(|own| own <= left) {
-                return None;
-            }
-            let place = per_try.from.place()?;
-            let (fit, _) = fitting(plan, per_try.value, left);
-            let fits = per_try_that_fits(plan, left);
-            let (caller, name) = (graph.name(outer.to), graph.name(inner.to));
-            Some(Finding {
-                rule: RULE.id,
-                severity: Severity::Warning,
-                what: format!(
-                    "if each times out, {fit} of {} tries of {name} fit into the {} that {caller} has",
-                    plan.tries.value,
-                    span(deadline.value)
-                ),
-                place: place.clone(),
-                label: format!("{caller} has {} left when it makes this call", span(left)),
-                path: vec![outer.caller.clone(), caller, name],
-                formula: format!("{} = {} > {} - {}", formula(plan), span(worst), span(deadline.value), span(inner.after)),
-                advice: match fits {
-                    Some(fits) => format!("lower the per-try time to {} and all {} fit", yaml(fits), plan.tries.value),
-                    None => format!("allow {} tries, or raise the deadline", fit.max(1)),
-                },
-                edit: fits.map(|fits| Edit::Replace { place: place.clone(), text: yaml(fits) }),
-            })
-        })
-        .collect()
+fn too_short(graph: &Graph<'_>, call: &Call<'_>, of: &str, limit: &Sourced<Duration>) -> Finding {
+    let (name, least, given) = (graph.name(call.to), graph.least(call.to), span(limit.value));
+    let of_all = least.surely > limit.value;
+    let need = if of_all { least.surely } else { least.half };
+    let (takes, so) = match of_all {
+        true => (format!("takes at least {} if nothing fails", span(need)), "no call can be in time"),
+        false => (
+            format!("takes {} or more in half of all calls", span(need)),
+            "at best every other call is in time",
+        ),
+    };
+    let raised = format_duration(rounded_up(least.half.saturating_mul(2)));
+    let edit = match limit.from.place() {
+        Some(place) => Edit::Replace { place: place.clone(), text: raised.clone() },
+        // A gateway's own deadline: the route takes its place with one that is written.
+        None => Edit::Add { place: call.place.clone(), field: format!("timeout: {raised}") },
+    };
+    Finding {
+        rule: RULE.id,
+        severity: Severity::Error,
+        what: format!("{} gives {of}{name} {given}, which {takes}: {so}", call.caller),
+        place: edit.place().clone(),
+        label: format!("shorter than the {} that {name} takes", span(need)),
+        path: vec![call.caller.clone(), name.clone()],
+        formula: format!("{} (nothing fails, nothing queues) > {given}", span(need)),
+        advice: format!("raise it to {raised}, or let {name} do less before it answers"),
+        edits: vec![edit],
+    }
+}
+
+/// Tries that do not fit into what the callers above leave for them.
+fn late_tries(asked: &Asked<'_>, call: &Call<'_>) -> Option<(Duration, Finding)> {
+    let graph = &asked.graph;
+    let left = asked.left.get(&call.from?)?;
+    let rest = left.span.checked_sub(call.before)?;
+    let plan = &call.settings.retry;
+    let per_try = plan.per_try.as_ref()?;
+    let place = per_try.from.place()?;
+    // What does not fit into the call's own deadline is said by T03 and T08.
+    let own = call.settings.deadline().map(|(_, own)| own.value);
+    if plan.tries.value < 2 || worst(plan)? <= rest || own.is_some_and(|own| own <= rest) {
+        return None;
+    }
+    let fit = fitting(plan, per_try.value, rest);
+    let mut path = graph.path_of(left, &asked.left);
+    let given_by = path[0].caller.clone();
+    path.push(call);
+    let (caller, name, tries) = (&call.caller, graph.name(call.to), plan.tries.value);
+    let mend = to_fit(asked, plan, rest, None);
+    let spent = left.given.saturating_sub(rest);
+    let spent = if spent.is_zero() { String::new() } else { format!(" - {}", span(spent)) };
+    let finding = Finding {
+        rule: RULE.id,
+        severity: Severity::Warning,
+        what: format!(
+            "if each times out, {fit} of {tries} tries of {name} {} into the {} that {given_by} waits",
+            if fit == 1 { "fits" } else { "fit" },
+            span(left.given),
+        ),
+        place: place.clone(),
+        label: format!("{caller} has at most {} left when it makes this call", span(rest)),
+        path: graph.stations(&path),
+        formula: format!("{} > {}{spent}", formula(plan, per_try.value), span(left.given)),
+        advice: mend.advice,
+        edits: mend.edits,
+    };
+    Some((per_try_that_fits(plan, rest).unwrap_or_default(), finding))
 }

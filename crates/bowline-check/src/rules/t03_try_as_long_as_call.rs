@@ -1,47 +1,54 @@
 //! T03: a try may take as long as the whole call, so no try follows one that timed out.
 
-use super::{Met, Rule, settings};
+use super::{Rule, one_per_place};
 use crate::Asked;
-use crate::finding::{Edit, Finding, Severity};
-use crate::worst::{per_try_that_fits, span, yaml};
+use crate::finding::{Finding, Severity};
+use crate::mend::{only_deadline, to_fit};
+use crate::met::Met;
+use crate::words::span;
+use std::time::Duration;
 
 pub(super) const RULE: Rule = Rule {
     id: "T03",
     title: "per-try time is no shorter than the deadline",
     about: "Retries are configured, but one try may take as long as the whole call. After a try that times out the\n\
         deadline is over too, so no try follows it: against a callee that hangs, the retries do nothing. (Envoy\n\
-        ignores such a per-try timeout without a word.)\n\
+        ignores such a per-try timeout without a word.) A per-try time that is not written is not reported: those\n\
+        retries are for fast failures.\n\
         Warning: after a try that fails fast the others still run.\n\
-        The suggested per-try time lets all tries run to their cap within the deadline.",
+        The edit makes the tries fit: by a shorter per-try time, or by fewer tries or a longer deadline where the\n\
+        callee is known to need the time that a try has.",
     check,
 };
 
 fn check(asked: &Asked<'_>) -> Vec<Finding> {
-    settings(asked.design).iter().filter_map(finding).collect()
+    one_per_place(asked.met.iter().filter_map(|met| finding(asked, met)))
 }
 
-fn finding(met: &Met<'_>) -> Option<Finding> {
+fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<(Duration, Finding)> {
     let plan = &met.settings.retry;
     let per_try = plan.per_try.as_ref()?;
     let place = per_try.from.place()?;
-    let (_, deadline) = met.settings.deadline()?;
-    if plan.tries.value < 2 || per_try.value < deadline.value {
+    // Only what is written: what our gateway stamps on its own is no promise of this design.
+    let deadline = met.settings.deadlines.iter().map(|(_, deadline)| deadline.value).min()?;
+    if plan.tries.value < 2 || per_try.value < deadline {
         return None;
     }
-    let fits = per_try_that_fits(plan, deadline.value);
-    let (per, whole) = (span(per_try.value), span(deadline.value));
-    Some(Finding {
+    let mend = to_fit(asked, plan, deadline, only_deadline(met.settings));
+    let (per, whole) = (span(per_try.value), span(deadline));
+    let finding = Finding {
         rule: RULE.id,
         severity: Severity::Warning,
-        what: format!("a try of {} may take {per}, the whole call {whole}: after a timeout no try follows", met.name),
+        what: format!(
+            "a try of {} may take {per}, the whole call {whole}: after a timeout no try follows",
+            met.name(asked.design)
+        ),
         place: place.clone(),
         label: format!("not shorter than the deadline of {whole}"),
         path: Vec::new(),
         formula: format!("{per} >= {whole}, with {} tries", plan.tries.value),
-        advice: match fits {
-            Some(fits) => format!("lower it to {} and all {} tries fit", yaml(fits), plan.tries.value),
-            None => "the back-off alone takes longer than the deadline: raise the deadline or lower the tries".to_owned(),
-        },
-        edit: fits.map(|fits| Edit::Replace { place: place.clone(), text: yaml(fits) }),
-    })
+        advice: mend.advice,
+        edits: mend.edits,
+    };
+    Some((deadline, finding))
 }

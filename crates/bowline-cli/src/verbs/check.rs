@@ -3,7 +3,7 @@
 use super::design::{self, Loaded, counted};
 use crate::arguments::{Check, Output};
 use crate::{Done, Exit, Failure, print};
-use bowline_check::{Finding, Severity};
+use bowline_check::{Edit, Finding, Severity};
 use bowline_design::{Note, Text};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -126,13 +126,13 @@ fn to_json(loaded: &Loaded, findings: &[Finding]) -> Value {
 }
 
 fn finding_json(finding: &Finding) -> Value {
-    let edit = finding.edit.as_ref().map(|edit| match edit {
-        bowline_check::Edit::Replace { place, text } => json!({"place": place.to_json(), "replace": text}),
-        bowline_check::Edit::Add { place, field } => json!({"place": place.to_json(), "add": field}),
-        bowline_check::Edit::Rename { place, from, to } => {
+    let edit = |edit: &Edit| match edit {
+        Edit::Replace { place, text } => json!({"place": place.to_json(), "replace": text}),
+        Edit::Add { place, field } => json!({"place": place.to_json(), "add": field}),
+        Edit::Rename { place, from, to } => {
             json!({"place": place.to_json(), "rename": {"from": from, "to": to}})
         }
-    });
+    };
     json!({
         "rule": finding.rule,
         "severity": finding.severity.as_str(),
@@ -142,7 +142,7 @@ fn finding_json(finding: &Finding) -> Value {
         "path": finding.path,
         "formula": finding.formula,
         "advice": finding.advice,
-        "edit": edit,
+        "edits": finding.edits.iter().map(edit).collect::<Vec<_>>(),
     })
 }
 

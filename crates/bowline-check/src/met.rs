@@ -1,0 +1,85 @@
+//! The calls that a design may send, each with what governs it: what the rules that need no graph look at.
+
+use crate::assumed;
+use crate::graph::Node;
+use bowline_design::resolved::{CallSettings, Design, Operation, Service, ServiceId};
+use bowline_design::routing::{Route, Table};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// One kind of call, and where it is met.
+#[derive(Clone, Debug)]
+pub(crate) struct Met<'d> {
+    pub(crate) settings: &'d CallSettings,
+    /// The route that sends it, if a document writes one; otherwise a service calls by itself.
+    pub(crate) route: Option<&'d Arc<Route>>,
+    pub(crate) service: ServiceId,
+    /// What it asks for; `None` where the service declares no operations.
+    pub(crate) operation: Option<usize>,
+    /// Whether a gateway of ours sends it, and stamps a deadline where nobody else does.
+    pub(crate) stamped: bool,
+}
+
+impl<'d> Met<'d> {
+    /// The operation, if one is declared.
+    pub(crate) fn operation_in(&self, design: &'d Design) -> Option<&'d Operation> {
+        self.operation.map(|index| &design.service(self.service).operations[index])
+    }
+
+    /// The same in the graph.
+    pub(crate) fn node(&self) -> Option<Node> {
+        self.operation.map(|operation| Node { service: self.service, operation })
+    }
+
+    /// For people: the route's or the operation's name.
+    pub(crate) fn name(&self, design: &Design) -> String {
+        let service = design.service(self.service);
+        match (self.route, self.operation_in(design)) {
+            (Some(route), _) => route.name.to_string(),
+            (None, Some(operation)) => format!("{}.{}", service.name, operation.name),
+            (None, None) => service.name.to_string(),
+        }
+    }
+}
+
+/// All of them: what each written route carries, and each operation where a policy governs it by itself.
+/// A service that declares its operations is asked for nothing else.
+pub(crate) fn all(design: &Design) -> Vec<Met<'_>> {
+    let mut all = Vec::new();
+    for listener in &design.listeners {
+        routed(design, &listener.table, !assumed::is_assumed(listener), &mut all);
+    }
+    routed(design, &design.mesh, false, &mut all);
+    for (id, service) in design.services() {
+        all.extend(by_itself(id, service));
+    }
+    all
+}
+
+fn routed<'d>(design: &'d Design, table: &'d Table, stamped: bool, all: &mut Vec<Met<'d>>) {
+    // A VirtualService speaks for several hosts with the same routes.
+    let mut seen = BTreeSet::new();
+    for host in table.hosts() {
+        for (index, route) in host.routes.iter().enumerate().filter(|(_, route)| !route.implied) {
+            for weighted in route.destinations() {
+                let service = weighted.destination.service;
+                for operation in host.carried(index, design.service(service)) {
+                    let settings = &*weighted.call(operation).settings;
+                    if seen.insert((Arc::as_ptr(route), std::ptr::from_ref(settings), service, operation)) {
+                        all.push(Met { settings, route: Some(route), service, operation, stamped });
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn by_itself(id: ServiceId, service: &Service) -> impl Iterator<Item = Met<'_>> {
+    service.operations.iter().enumerate().map(move |(index, operation)| Met {
+        settings: &operation.settings,
+        route: None,
+        service: id,
+        operation: Some(index),
+        stamped: false,
+    })
+}

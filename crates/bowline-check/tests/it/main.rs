@@ -1,0 +1,13 @@
+//! The rules over whole designs. Every test is data for [`support::check`], which also applies every
+//! suggested edit and checks again.
+
+mod article;
+mod breakers;
+mod cycles;
+mod deadlines;
+mod effects;
+mod generated;
+mod layers;
+mod strangers;
+mod support;
+mod yaml;
