@@ -136,22 +136,23 @@ impl Programs {
         Ok(specs)
     }
 
-    /// One process; where a service has several, `{address}` and `{port}` in its arguments tell them
-    /// apart.
+    /// One process; where a service has several, `{address}` and `{port}` in its command and
+    /// arguments tell them apart.
     fn spec(&self, service: &resolved::Service, run: &resolved::Run, program: &[OsString], number: usize) -> Spec {
         let endpoint = service.endpoints.get(number).or_else(|| service.endpoints.first());
         let address = endpoint.and_then(|endpoint| endpoint.address.to_socket_addrs().ok()?.next());
-        let filled = |word: &String| {
+        let filled = |word: &str| {
             let word = word.replace("{address}", &address.map(|address| address.to_string()).unwrap_or_default());
             OsString::from(word.replace("{port}", &address.map(|address| address.port().to_string()).unwrap_or_default()))
         };
+        let words = program.iter().map(|word| word.to_str().map_or_else(|| word.clone(), filled));
         let name = match service.replicas.value {
             0 | 1 => service.name.to_string(),
             _ => format!("{}#{}", service.name, number + 1),
         };
         Spec {
             program: self.options.program.clone(),
-            command: program.iter().cloned().chain(run.args.iter().map(filled)).collect(),
+            command: words.chain(run.args.iter().map(|word| filled(word))).collect(),
             folder: self.folder(),
             environment: run.env.clone().into_iter().collect(),
             address,
