@@ -218,11 +218,15 @@ async fn explain_last(State(running): Shared, Query(asked): Asked) -> Response {
 fn filter(asked: &HashMap<String, String>) -> Result<Filter, String> {
     let number = |name: &str| match asked.get(name) {
         None => Ok(None),
-        Some(text) => text.parse::<u64>().map(Some).map_err(|_| format!("`{name}` is not a number: `{text}`")),
+        Some(text) => {
+            text.parse::<u64>().map(Some).map_err(|_| format!("`{name}` is not a number: `{text}`"))
+        }
     };
     let trace = match asked.get("trace") {
         None => None,
-        Some(text) => Some(u128::from_str_radix(text, 16).map_err(|_| format!("`trace` is not hexadecimal: `{text}`"))?),
+        Some(text) => Some(
+            u128::from_str_radix(text, 16).map_err(|_| format!("`trace` is not hexadecimal: `{text}`"))?,
+        ),
     };
     Ok(Filter {
         id: number("id")?,

@@ -58,7 +58,10 @@ impl fmt::Display for BuildError {
             Why::NoCargo(_) => write!(f, "cannot build `{package}`: cargo did not start; is it on the PATH?"),
             Why::Failed => write!(f, "`cargo build --package {package}` failed; its messages are above"),
             Why::NoProgram => {
-                write!(f, "package `{package}` has no program named `{package}`; `run: {{ cargo: .. }}` needs one")
+                write!(
+                    f,
+                    "package `{package}` has no program named `{package}`; `run: {{ cargo: .. }}` needs one"
+                )
             }
         }
     }

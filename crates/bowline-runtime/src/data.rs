@@ -49,7 +49,8 @@ impl DataFolder {
     /// [`DataError::Io`] when the folder cannot be made or written.
     pub fn wait(path: &Path) -> Result<Self, DataError> {
         let io = |source| DataError::Io { path: path.to_owned(), source };
-        let lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("lock"));
+        let lock =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("lock"));
         let mut lock = lock.map_err(io)?;
         lock.lock().map_err(io)?;
         lock.set_len(0).map_err(io)?;
@@ -101,7 +102,11 @@ impl fmt::Display for DataError {
                 )
             }
             Self::Taken { path, holder: None } => {
-                write!(f, "`{}` is in use by another process; --data DIR gives this one its own", path.display())
+                write!(
+                    f,
+                    "`{}` is in use by another process; --data DIR gives this one its own",
+                    path.display()
+                )
             }
             Self::Io { path, .. } => write!(f, "cannot use the data folder `{}`", path.display()),
         }

@@ -31,7 +31,9 @@ impl Injected {
         let (service, operation) = split(&self.target);
         known(&proxy.design(), service, operation)?;
         if proxy.faults().len() >= FAULTS_MAX {
-            return Err(format!("{FAULTS_MAX} faults are in already; take some away with `bowline fault clear`"));
+            return Err(format!(
+                "{FAULTS_MAX} faults are in already; take some away with `bowline fault clear`"
+            ));
         }
         proxy.add_fault(service, operation, self.fault);
         Ok(())
@@ -84,16 +86,16 @@ impl Injected {
     /// # Errors
     /// What is missing or out of range, as a sentence for whoever asked.
     pub fn from_json(value: &Value) -> Result<Self, String> {
-        let target = value["target"].as_str().ok_or("`target` is missing: a service, or service.operation")?;
+        let target =
+            value["target"].as_str().ok_or("`target` is missing: a service, or service.operation")?;
         let percent = value.get("percent").map_or(Some(100.0), Value::as_f64);
-        let percent = percent.and_then(Percent::from_percent).ok_or("`percent` is not a number from 0 to 100")?;
+        let percent =
+            percent.and_then(Percent::from_percent).ok_or("`percent` is not a number from 0 to 100")?;
         let whole = |name: &str, limits: std::ops::RangeInclusive<u64>| match value.get(name) {
             None => Ok(None),
-            Some(given) => given
-                .as_u64()
-                .filter(|given| limits.contains(given))
-                .map(Some)
-                .ok_or_else(|| format!("`{name}` is not a whole number from {} to {}", limits.start(), limits.end())),
+            Some(given) => given.as_u64().filter(|given| limits.contains(given)).map(Some).ok_or_else(|| {
+                format!("`{name}` is not a whole number from {} to {}", limits.start(), limits.end())
+            }),
         };
         // A delay of an hour is as good as one for ever, and a sleeping try still holds its permit.
         let kinds = [
@@ -106,7 +108,9 @@ impl Injected {
         let mut named = kinds.into_iter().flatten();
         match (named.next(), named.next()) {
             (Some(kind), None) => Ok(Self { target: target.to_owned(), fault: Fault { kind, percent } }),
-            (Some(_), Some(_)) => Err("name one of error, grpc, delay_ms, drop_first and drop, not several".to_owned()),
+            (Some(_), Some(_)) => {
+                Err("name one of error, grpc, delay_ms, drop_first and drop, not several".to_owned())
+            }
             (None, _) => Err("name what happens: error, grpc, delay_ms, drop_first or drop".to_owned()),
         }
     }
@@ -151,7 +155,13 @@ mod tests {
 
     #[test]
     fn what_the_api_shows_it_takes_back() {
-        for kind in [Kind::Abort { status: 503 }, Kind::AbortGrpc { code: 14 }, Kind::Delay(Duration::from_secs(2)), Kind::DropFirst(2), Kind::Drop] {
+        for kind in [
+            Kind::Abort { status: 503 },
+            Kind::AbortGrpc { code: 14 },
+            Kind::Delay(Duration::from_secs(2)),
+            Kind::DropFirst(2),
+            Kind::Drop,
+        ] {
             let percent = Percent::from_percent(12.5).unwrap();
             let injected = Injected { target: "inventory".to_owned(), fault: Fault { kind, percent } };
             assert_eq!(Injected::from_json(&injected.to_json()), Ok(injected));
@@ -161,9 +171,21 @@ mod tests {
     #[test]
     fn a_fault_without_a_kind_or_with_two_says_what_to_name() {
         assert!(Injected::from_json(&json!({"target": "a"})).unwrap_err().contains("name what happens"));
-        assert!(Injected::from_json(&json!({"target": "a", "error": 503, "drop": true})).unwrap_err().contains("not several"));
-        assert!(Injected::from_json(&json!({"target": "a", "error": 99})).unwrap_err().contains("from 200 to 599"));
-        assert!(Injected::from_json(&json!({"target": "a", "drop": true, "percent": 101})).unwrap_err().contains("0 to 100"));
+        assert!(
+            Injected::from_json(&json!({"target": "a", "error": 503, "drop": true}))
+                .unwrap_err()
+                .contains("not several")
+        );
+        assert!(
+            Injected::from_json(&json!({"target": "a", "error": 99}))
+                .unwrap_err()
+                .contains("from 200 to 599")
+        );
+        assert!(
+            Injected::from_json(&json!({"target": "a", "drop": true, "percent": 101}))
+                .unwrap_err()
+                .contains("0 to 100")
+        );
     }
 
     #[test]

@@ -14,7 +14,10 @@
 //!    it. The connection is the leash: when its other end closes (the new process stopped, or died),
 //!    the steward stops the services and ends. A third process is handed the leash too.
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
 use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -136,7 +139,8 @@ impl Offer {
     }
 
     fn parse(line: &[u8]) -> io::Result<Self> {
-        let value: serde_json::Value = serde_json::from_slice(line).map_err(|_| malformed("a line of JSON"))?;
+        let value: serde_json::Value =
+            serde_json::from_slice(line).map_err(|_| malformed("a line of JSON"))?;
         let word = |value: &serde_json::Value| value.as_str().map(str::to_owned);
         let list = |name: &str| value[name].as_array().cloned().unwrap_or_default();
         let kept = |value: &serde_json::Value| {
@@ -160,7 +164,10 @@ fn expect(mut stream: &UnixStream, word: &'static str) -> io::Result<()> {
 }
 
 fn malformed(expected: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the hand-over expected {expected}; is the other process of another version?"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("the hand-over expected {expected}; is the other process of another version?"),
+    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One design made to run.
 //!
-//! [`up::Up`] starts what the design names (services, gateway, mesh, local API), watches it, reloads the
+//! [`up::run`] starts what the design names (services, gateway, mesh, local API), watches it, reloads the
 //! design when its files change, hands its sockets to a successor, drains and stops.
 //!
 //! In reading order:

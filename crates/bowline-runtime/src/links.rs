@@ -32,11 +32,14 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
     let written = settings.deadlines.iter().filter(|(_, span)| span.from.place().is_some());
     let deadline = written.min_by_key(|(_, span)| span.value);
     let retry = &settings.retry;
-    let retry_place =
-        [retry.tries.from.place(), retry.per_try.as_ref().and_then(|per_try| per_try.from.place()), retry.backoff.from.place()]
-            .into_iter()
-            .flatten()
-            .next();
+    let retry_place = [
+        retry.tries.from.place(),
+        retry.per_try.as_ref().and_then(|per_try| per_try.from.place()),
+        retry.backoff.from.place(),
+    ]
+    .into_iter()
+    .flatten()
+    .next();
     let breaker = settings.breaker.as_ref().filter(|breaker| breaker.from.place().is_some());
     let bulkhead = settings.bulkhead.as_ref().filter(|bulkhead| bulkhead.from.place().is_some());
     let rate = settings.rate.as_ref().filter(|rate| rate.from.place().is_some());
@@ -105,7 +108,8 @@ impl Links {
     #[must_use]
     pub fn of_trace(&self, trace: &str) -> Vec<(String, TrailReport)> {
         let told = self.lock();
-        let mut found: Vec<_> = told.trails.iter().filter(|(_, trail)| trail.trace == trace).cloned().collect();
+        let mut found: Vec<_> =
+            told.trails.iter().filter(|(_, trail)| trail.trace == trace).cloned().collect();
         found.sort_by_key(|(_, trail)| trail.at_unix_ms);
         found
     }
@@ -126,7 +130,8 @@ mod tests {
     use super::*;
 
     fn report(process: u32, trace: &str) -> Report {
-        let trail = TrailReport { trace: trace.to_owned(), name: "inventory".to_owned(), ..TrailReport::default() };
+        let trail =
+            TrailReport { trace: trace.to_owned(), name: "inventory".to_owned(), ..TrailReport::default() };
         Report { process, trails: vec![trail], ..Report::default() }
     }
 

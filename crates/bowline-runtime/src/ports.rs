@@ -26,7 +26,9 @@ pub fn owner(addr: SocketAddr) -> Option<PortOwner> {
     let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|table| std::fs::read_to_string(table).ok())
-        .flat_map(|table| table.lines().filter_map(|line| listening_inode(line, addr.port())).collect::<Vec<_>>())
+        .flat_map(|table| {
+            table.lines().filter_map(|line| listening_inode(line, addr.port())).collect::<Vec<_>>()
+        })
         .collect();
     let processes = std::fs::read_dir("/proc").ok()?;
     processes.filter_map(Result::ok).find_map(|process| {

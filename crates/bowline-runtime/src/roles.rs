@@ -56,7 +56,8 @@ impl Roles {
         };
         let only: Vec<Role> = only.iter().map(role).collect::<Result<_, _>>()?;
         let except: Vec<Role> = except.iter().map(role).collect::<Result<_, _>>()?;
-        let wanted = |candidate: &Role| (only.is_empty() || only.contains(candidate)) && !except.contains(candidate);
+        let wanted =
+            |candidate: &Role| (only.is_empty() || only.contains(candidate)) && !except.contains(candidate);
         Ok(Self(Role::ALL.into_iter().filter(wanted).collect()))
     }
 

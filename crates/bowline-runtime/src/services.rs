@@ -270,7 +270,9 @@ async fn ask(address: SocketAddr, path: Option<&str>) -> bool {
     }
     // "HTTP/1.1 200": twelve bytes say it.
     let mut line = [0_u8; 12];
-    stream.read_exact(&mut line).await.is_ok() && line.starts_with(b"HTTP/1.") && (b'1'..b'5').contains(&line[9])
+    stream.read_exact(&mut line).await.is_ok()
+        && line.starts_with(b"HTTP/1.")
+        && (b'1'..b'5').contains(&line[9])
 }
 
 /// SIGTERM, then SIGKILL for what does not listen.

@@ -132,7 +132,9 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), ReadError> {
 
 fn is_design(name: &str) -> bool {
     let other_json = ["package.json", "package-lock.json", "tsconfig.json"];
-    name.ends_with(".yaml") || name.ends_with(".yml") || (name.ends_with(".json") && !other_json.contains(&name))
+    name.ends_with(".yaml")
+        || name.ends_with(".yml")
+        || (name.ends_with(".json") && !other_json.contains(&name))
 }
 
 #[cfg(test)]
@@ -142,7 +144,13 @@ mod tests {
     #[test]
     fn a_folder_is_read_in_the_order_of_its_paths_and_without_build_output() {
         let folder = std::env::temp_dir().join(format!("bowline-source-{}", std::process::id()));
-        for (path, text) in [("b.yaml", "b"), ("a/z.yml", "z"), ("target/x.yaml", "x"), (".hidden/y.yaml", "y"), ("README.md", "r")] {
+        for (path, text) in [
+            ("b.yaml", "b"),
+            ("a/z.yml", "z"),
+            ("target/x.yaml", "x"),
+            (".hidden/y.yaml", "y"),
+            ("README.md", "r"),
+        ] {
             let path = folder.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();

@@ -28,7 +28,13 @@ impl Story<'_> {
     #[must_use]
     pub fn text(&self) -> String {
         let record = self.record;
-        let mut text = format!("  {} {}     {} after {}", record.method, record.target, record.status, span(record.took));
+        let mut text = format!(
+            "  {} {}     {} after {}",
+            record.method,
+            record.target,
+            record.status,
+            span(record.took)
+        );
         if record.flag != bowline_proxy::Flag::None {
             let _ = write!(text, " ({})", record.flag);
         }
@@ -50,9 +56,17 @@ impl Story<'_> {
             let _ = writeln!(text, "          and {} more decisions", record.trail.dropped());
         }
         for (service, trail) in &self.linked {
-            let values = if trail.values.is_empty() { String::new() } else { format!("     values from {}", trail.values) };
+            let values = if trail.values.is_empty() {
+                String::new()
+            } else {
+                format!("     values from {}", trail.values)
+            };
             let after = span(Duration::from_micros(trail.took_us));
-            let _ = writeln!(text, "\n  {service} -> {}     {} after {after}: {}{values}", trail.name, trail.outcome, trail.end);
+            let _ = writeln!(
+                text,
+                "\n  {service} -> {}     {} after {after}: {}{values}",
+                trail.name, trail.outcome, trail.end
+            );
             let offset = self.offset(trail);
             for told in &trail.lines {
                 let words = with_hint(&told.text, &trail.name);
@@ -138,7 +152,8 @@ impl Story<'_> {
     /// Where the deadline that held is written: `Policy default/payments (design/policies.yaml:8)`.
     fn deadline_place(&self) -> Option<String> {
         let destination = self.record.destination.as_deref()?;
-        let (service, operation) = destination.split_once('.').map_or((destination, None), |(s, o)| (s, Some(o)));
+        let (service, operation) =
+            destination.split_once('.').map_or((destination, None), |(s, o)| (s, Some(o)));
         let service = self.design.services.iter().find(|known| *known.name == *service)?;
         let operation = operation.and_then(|operation| service.operation_named(operation));
         let route = self.record.route.as_ref()?;
@@ -151,7 +166,9 @@ impl Story<'_> {
             .flat_map(|table| table.hosts())
             .flat_map(|host| &host.routes)
             .find(|known| known.place == route.place)
-            .and_then(|route| route.destinations().iter().map(|each| &each.call(operation).settings).next())?;
+            .and_then(|route| {
+                route.destinations().iter().map(|each| &each.call(operation).settings).next()
+            })?;
         let (_, deadline) = settings.deadline()?;
         let place = deadline.from.place()?;
         Some(format!("{} ({place})", place.resource))

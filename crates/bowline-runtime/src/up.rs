@@ -104,7 +104,8 @@ pub enum Event<'a> {
 /// Inside an async runtime: this starts its own, on the calling thread, which must be the one that lives
 /// as long as the process.
 pub fn run(options: &Options, design: Design, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), UpError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(UpError::System)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(UpError::System)?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, up(options, Arc::new(design), tell))
 }
@@ -159,14 +160,22 @@ struct Taken {
 
 impl Taken {
     fn new(options: &Options) -> Result<Self, UpError> {
-        let nothing = |data| Self { data, offer: Offer::default(), sockets: Vec::new(), api: None, leashes: Vec::new() };
+        let nothing = |data| Self {
+            data,
+            offer: Offer::default(),
+            sockets: Vec::new(),
+            api: None,
+            leashes: Vec::new(),
+        };
         if !options.replace {
             return Ok(nothing(Some(DataFolder::take(&options.data).map_err(UpError::Data)?)));
         }
         let (offer, fds, leash) = match handover::ask(&options.data) {
             Ok(asked) => asked,
             // Nobody runs: there is nothing to replace, and starting is what was wanted.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+            {
                 return Ok(nothing(Some(DataFolder::take(&options.data).map_err(UpError::Data)?)));
             }
             Err(error) => return Err(UpError::HandOver(error)),
@@ -199,7 +208,8 @@ impl Taken {
 fn bind_api(options: &Options, taken: Option<TcpListener>) -> Result<TcpListener, UpError> {
     match taken {
         Some(listener) => Ok(listener),
-        None => TcpListener::bind(options.api).map_err(|source| UpError::port("api", options.api, "--api ADDR", source)),
+        None => TcpListener::bind(options.api)
+            .map_err(|source| UpError::port("api", options.api, "--api ADDR", source)),
     }
 }
 
@@ -226,13 +236,15 @@ async fn wait_until_ready(running: &Running, tell: &mut dyn FnMut(Event<'_>)) {
     let mut shown: Vec<Status> = Vec::new();
     let mut slow_at = time::Instant::now() + SLOW_AFTER;
     loop {
-        let statuses: Vec<Status> = follows.iter_mut().map(|status| status.borrow_and_update().clone()).collect();
+        let statuses: Vec<Status> =
+            follows.iter_mut().map(|status| status.borrow_and_update().clone()).collect();
         for status in &statuses {
             if !shown.contains(status) && (status.state.is_ready() || status.last_exit.is_some()) {
                 tell(Event::Service(status));
             }
         }
-        let waiting: Vec<Status> = statuses.iter().filter(|status| !status.state.is_ready()).cloned().collect();
+        let waiting: Vec<Status> =
+            statuses.iter().filter(|status| !status.state.is_ready()).cloned().collect();
         shown = statuses;
         if waiting.is_empty() {
             return;
@@ -283,7 +295,11 @@ struct RunningDesign<'a> {
 
 impl RunningDesign<'_> {
     /// Serves until something ends it; reloads on the way.
-    async fn serve(&mut self, successor: &UnixListener, tell: &mut dyn FnMut(Event<'_>)) -> Result<Ending, UpError> {
+    async fn serve(
+        &mut self,
+        successor: &UnixListener,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Ending, UpError> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(UpError::System)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(UpError::System)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(UpError::System)?;
@@ -350,7 +366,8 @@ impl RunningDesign<'_> {
         let mut sockets: Vec<(String, OwnedFd)> = Vec::new();
         for door in self.running.proxy.sockets()? {
             let name = doors::name(door.door);
-            sockets.extend(door.listeners.into_iter().map(|listener| (name.clone(), OwnedFd::from(listener))));
+            sockets
+                .extend(door.listeners.into_iter().map(|listener| (name.clone(), OwnedFd::from(listener))));
         }
         if let Some(api) = self.programs.api() {
             sockets.push(("api".to_owned(), api.try_clone_to_owned()?));
@@ -370,7 +387,13 @@ impl RunningDesign<'_> {
     }
 
     /// Drains and stops; as a steward, only after the successor is gone.
-    async fn end(self, ending: Ending, data: DataFolder, leashes: Vec<UnixStream>, tell: &mut dyn FnMut(Event<'_>)) {
+    async fn end(
+        self,
+        ending: Ending,
+        data: DataFolder,
+        leashes: Vec<UnixStream>,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) {
         let Self { options, running, programs, .. } = self;
         let mut again = signal(SignalKind::interrupt()).ok();
         let impatient = async {

@@ -23,7 +23,10 @@ fn allowed(headers: &HeaderMap, listens: SocketAddr) -> Result<(), String> {
     let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
     if !is_ours(host, listens) {
-        return Err(format!("host `{host}` is not this machine; ask 127.0.0.1:{} by that name", listens.port()));
+        return Err(format!(
+            "host `{host}` is not this machine; ask 127.0.0.1:{} by that name",
+            listens.port()
+        ));
     }
     let Some(origin) = text(header::ORIGIN) else {
         return match headers.contains_key(header::ORIGIN) {
@@ -42,7 +45,8 @@ fn is_ours(authority: &str, listens: SocketAddr) -> bool {
         _ => (authority, Some(80)),
     };
     let ip: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    let here = host.eq_ignore_ascii_case("localhost") || ip.is_some_and(|ip| ip.is_loopback() || ip == listens.ip());
+    let here =
+        host.eq_ignore_ascii_case("localhost") || ip.is_some_and(|ip| ip.is_loopback() || ip == listens.ip());
     here && port == Some(listens.port())
 }
 

@@ -70,7 +70,9 @@ fn unknown() -> Response {
 /// What linked guards counted, in Prometheus' text form, beside the proxy's own.
 pub(super) fn metrics(running: &Running) -> String {
     let reports = running.links.reports();
-    let guards = || reports.iter().flat_map(|(service, report)| report.guards.iter().map(move |guard| (service, guard)));
+    let guards = || {
+        reports.iter().flat_map(|(service, report)| report.guards.iter().map(move |guard| (service, guard)))
+    };
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, samples: Vec<(String, u64)>| {
         if !samples.is_empty() {
@@ -80,12 +82,23 @@ pub(super) fn metrics(running: &Running) -> String {
             }
         }
     };
-    let labels = |service: &str, guard: &str| format!("service=\"{}\",guard=\"{}\"", escaped(service), escaped(guard));
+    let labels =
+        |service: &str, guard: &str| format!("service=\"{}\",guard=\"{}\"", escaped(service), escaped(guard));
     let plain = |value: fn(&bowline::link::format::GuardReport) -> u64| {
         guards().map(|(service, guard)| (labels(service, &guard.name), value(guard))).collect::<Vec<_>>()
     };
-    family("bowline_guard_calls_total", "counter", "Calls begun by a service's guards.", plain(|guard| guard.calls));
-    family("bowline_guard_tries_total", "counter", "Tries sent by a service's guards.", plain(|guard| guard.tries));
+    family(
+        "bowline_guard_calls_total",
+        "counter",
+        "Calls begun by a service's guards.",
+        plain(|guard| guard.calls),
+    );
+    family(
+        "bowline_guard_tries_total",
+        "counter",
+        "Tries sent by a service's guards.",
+        plain(|guard| guard.tries),
+    );
     let by_reason = |counts: fn(&bowline::link::format::GuardReport) -> &Vec<(String, u64)>| {
         guards()
             .flat_map(|(service, guard)| {
@@ -96,8 +109,18 @@ pub(super) fn metrics(running: &Running) -> String {
             })
             .collect::<Vec<_>>()
     };
-    family("bowline_guard_retries_total", "counter", "Retries of a service's guards, by the reason that allowed them.", by_reason(|guard| &guard.retries));
-    family("bowline_guard_ends_total", "counter", "Calls of a service's guards, by the reason that ended them.", by_reason(|guard| &guard.ends));
+    family(
+        "bowline_guard_retries_total",
+        "counter",
+        "Retries of a service's guards, by the reason that allowed them.",
+        by_reason(|guard| &guard.retries),
+    );
+    family(
+        "bowline_guard_ends_total",
+        "counter",
+        "Calls of a service's guards, by the reason that ended them.",
+        by_reason(|guard| &guard.ends),
+    );
     let states = guards()
         .filter_map(|(service, guard)| Some((service, guard, guard.breaker.as_ref()?)))
         .flat_map(|(service, guard, is)| {

@@ -24,8 +24,10 @@ impl Doors {
     ) -> Result<Self, UpError> {
         let mut doors = Self::default();
         for (door, name, address) in wanted(options, design) {
-            let own: Vec<TcpListener> =
-                taken.extract_if(.., |(named, _)| door_named(named) == Some(door)).map(|(_, listener)| listener).collect();
+            let own: Vec<TcpListener> = taken
+                .extract_if(.., |(named, _)| door_named(named) == Some(door))
+                .map(|(_, listener)| listener)
+                .collect();
             let sockets = match own.is_empty() {
                 false => Sockets::adopt(door, own).map_err(UpError::System)?,
                 true => bind(options, door, &name, address, workers)?,
@@ -85,7 +87,11 @@ fn wanted(options: &Options, design: &Design) -> Vec<(Door, String, SocketAddr)>
         for listener in &design.listeners {
             let moved = options.ports.iter().find(|(from, _)| *from == listener.bind.port());
             let port = moved.map_or(listener.bind.port(), |(_, to)| *to);
-            let name = if design.listeners.len() == 1 { "gateway".to_owned() } else { format!("gateway {}", listener.name) };
+            let name = if design.listeners.len() == 1 {
+                "gateway".to_owned()
+            } else {
+                format!("gateway {}", listener.name)
+            };
             wanted.push((Door::Gateway(listener.bind), name, SocketAddr::new(listener.bind.ip(), port)));
         }
     }
@@ -95,9 +101,17 @@ fn wanted(options: &Options, design: &Design) -> Vec<(Door, String, SocketAddr)>
     wanted
 }
 
-fn bind(options: &Options, door: Door, name: &str, address: SocketAddr, workers: usize) -> Result<Sockets, UpError> {
+fn bind(
+    options: &Options,
+    door: Door,
+    name: &str,
+    address: SocketAddr,
+    workers: usize,
+) -> Result<Sockets, UpError> {
     let flag = match door {
-        Door::Gateway(design) => format!("--port {}={}", design.port(), options.suggested_port(address.port())),
+        Door::Gateway(design) => {
+            format!("--port {}={}", design.port(), options.suggested_port(address.port()))
+        }
         Door::Mesh => "--mesh ADDR".to_owned(),
     };
     // SO_REUSEPORT would share the port with another process of ours without a word; ask first.
@@ -113,6 +127,6 @@ fn bind(options: &Options, door: Door, name: &str, address: SocketAddr, workers:
 impl Options {
     /// A port that is likely free, for the message that says how to move a door.
     fn suggested_port(&self, taken: u16) -> u16 {
-        taken.checked_add(10_000).unwrap_or(taken - 10_000)
+        taken.checked_add(10_000).unwrap_or_else(|| taken.saturating_sub(10_000))
     }
 }

@@ -53,13 +53,16 @@ impl Programs {
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), UpError> {
         let wanted = self.specs(design, tell)?;
-        let gone = self.processes.extract_if(.., |process| !wanted.iter().any(|(command, _)| *command == process.command));
+        let gone = self
+            .processes
+            .extract_if(.., |process| !wanted.iter().any(|(command, _)| *command == process.command));
         self.leaving.extend(gone.map(|process| process.service));
         for (command, mut spec) in wanted {
             if self.processes.iter().any(|process| process.command == command) {
                 continue;
             }
-            let kept = self.kept.iter().find(|kept| kept.name == spec.name && kept.command == command).cloned();
+            let kept =
+                self.kept.iter().find(|kept| kept.name == spec.name && kept.command == command).cloned();
             let token = match &kept {
                 Some(kept) => kept.token.clone(),
                 None => token().map_err(UpError::System)?,
@@ -71,7 +74,12 @@ impl Programs {
             locked(&running.tokens).insert(token.clone(), own_name);
             if let Some(address) = spec.address.filter(|address| kept.is_none() && ports::answers(*address)) {
                 let source = io::Error::from(io::ErrorKind::AddrInUse);
-                return Err(UpError::port(&spec.name, address, "another `endpoints` address in the design", source));
+                return Err(UpError::port(
+                    &spec.name,
+                    address,
+                    "another `endpoints` address in the design",
+                    source,
+                ));
             }
             let service = if kept.is_some() { Service::watch(spec) } else { Service::start(spec) };
             self.processes.push(Process { command, token, service });
@@ -89,7 +97,11 @@ impl Programs {
 
     /// Stops everything that was started here.
     pub(super) async fn stop(self) {
-        let stops: Vec<_> = self.processes.into_iter().map(|process| tokio::task::spawn_local(process.service.stop())).collect();
+        let stops: Vec<_> = self
+            .processes
+            .into_iter()
+            .map(|process| tokio::task::spawn_local(process.service.stop()))
+            .collect();
         for stop in stops {
             let _ = stop.await;
         }
@@ -111,7 +123,11 @@ impl Programs {
     }
 
     /// How each process of the design is started, with a text that changes when that changes.
-    fn specs(&self, design: &Design, tell: &mut dyn FnMut(Event<'_>)) -> Result<Vec<(String, Spec)>, UpError> {
+    fn specs(
+        &self,
+        design: &Design,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Vec<(String, Spec)>, UpError> {
         let mut built: BTreeMap<String, PathBuf> = BTreeMap::new();
         let mut specs = Vec::new();
         for service in &design.services {
@@ -121,7 +137,8 @@ impl Programs {
                 Program::Cargo(package) => {
                     if !built.contains_key(package) {
                         tell(Event::Building(package));
-                        let path = cargo::build(&self.folder(), package).map_err(|error| UpError::Service(Box::new(error)))?;
+                        let path = cargo::build(&self.folder(), package)
+                            .map_err(|error| UpError::Service(Box::new(error)))?;
                         built.insert(package.clone(), path);
                     }
                     vec![built[package].clone().into_os_string()]
@@ -138,13 +155,24 @@ impl Programs {
 
     /// One process; where a service has several, `{address}` and `{port}` in its command and
     /// arguments tell them apart.
-    fn spec(&self, service: &resolved::Service, run: &resolved::Run, program: &[OsString], number: usize) -> Spec {
+    fn spec(
+        &self,
+        service: &resolved::Service,
+        run: &resolved::Run,
+        program: &[OsString],
+        number: usize,
+    ) -> Spec {
         let endpoint = service.endpoints.get(number).or_else(|| service.endpoints.first());
         let address = endpoint.and_then(|endpoint| endpoint.address.to_socket_addrs().ok()?.next());
-        let filled = |word: &str| {
-            let word = word.replace("{address}", &address.map(|address| address.to_string()).unwrap_or_default());
-            OsString::from(word.replace("{port}", &address.map(|address| address.port().to_string()).unwrap_or_default()))
-        };
+        let filled =
+            |word: &str| {
+                let word = word
+                    .replace("{address}", &address.map(|address| address.to_string()).unwrap_or_default());
+                OsString::from(word.replace(
+                    "{port}",
+                    &address.map(|address| address.port().to_string()).unwrap_or_default(),
+                ))
+            };
         let words = program.iter().map(|word| word.to_str().map_or_else(|| word.clone(), filled));
         let name = match service.replicas.value {
             0 | 1 => service.name.to_string(),
