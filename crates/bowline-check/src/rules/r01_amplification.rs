@@ -69,11 +69,12 @@ fn tries(graph: &Graph<'_>, call: &Call<'_>, lowered: &[Lowered]) -> f64 {
     layer::load(call.settings, now.fold(tries, u32::min))
 }
 
-/// The place of the layer that multiplies most on the worst path to an operation.
+/// The place of the layer that multiplies most on the worst path to an operation; the outermost of several,
+/// as the layer nearest to the callee is the one to keep.
 fn cause(graph: &Graph<'_>, loads: &Loads, node: Node) -> Place {
     let path = loads.worst_path(graph, node);
-    let most = path.iter().max_by(|a, b| tries(graph, a, &[]).total_cmp(&tries(graph, b, &[])));
-    let written = most.and_then(|call| call.settings.retry.tries.from.place().or(Some(call.place)));
+    let most = path.iter().rev().max_by(|a, b| tries(graph, a, &[]).total_cmp(&tries(graph, b, &[])));
+    let written = most.map(|call| call.settings.retry.tries.from.place().unwrap_or(call.place));
     written.unwrap_or(&graph.operation(node).place).clone()
 }
 

@@ -71,7 +71,7 @@ fn too_short(graph: &Graph<'_>, call: &Call<'_>, of: &str, limit: &Sourced<Durat
     Finding {
         rule: RULE.id,
         severity: Severity::Error,
-        what: format!("{} gives {of}{name} {given}, which {takes}: {so}", call.caller),
+        what: format!("{} gives {of}{name} {given}, and {name} {takes}: {so}", call.caller),
         place: edit.place().clone(),
         label: format!("shorter than the {} that {name} takes", span(need)),
         path: vec![call.caller.clone(), name.clone()],
@@ -106,8 +106,8 @@ fn late_tries(asked: &Asked<'_>, call: &Call<'_>) -> Option<(Duration, Finding)>
         rule: RULE.id,
         severity: Severity::Warning,
         what: format!(
-            "if each times out, {fit} of {tries} tries of {name} {} into the {} that {given_by} waits",
-            if fit == 1 { "fits" } else { "fit" },
+            "if each times out, {} into the {} that {given_by} waits",
+            how_many_fit(fit, tries, &name),
             span(left.given),
         ),
         place: place.clone(),
@@ -118,4 +118,13 @@ fn late_tries(asked: &Asked<'_>, call: &Call<'_>) -> Option<(Duration, Finding)>
         edits: mend.edits,
     };
     Some((per_try_that_fits(plan, rest).unwrap_or_default(), finding))
+}
+
+/// `1 of 3 tries of inventory.stock fits`.
+fn how_many_fit(fit: u32, tries: u32, name: &str) -> String {
+    match fit {
+        0 => format!("none of {tries} tries of {name} fits"),
+        1 => format!("only 1 of {tries} tries of {name} fits"),
+        _ => format!("only {fit} of {tries} tries of {name} fit"),
+    }
 }

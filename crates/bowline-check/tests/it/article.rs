@@ -9,8 +9,10 @@ fn the_articles_retries_may_take_8_275_seconds_and_nothing_bounds_them() {
     let texts = [file(format!("{ARTICLE}/virtual-service-complete.yaml"))];
     let found = check_texts(
         &texts,
-        &["T02 warning 9:5 4 tries of inventory-service with their back-off may take 8.275 s, and nothing in the \
-           design bounds them"],
+        &[
+            "T02 warning spec.http[0]: 4 tries of inventory-service with their back-off may take 8.275 s, and nothing in the \
+           design bounds them",
+        ],
     );
     assert_eq!(found[0].formula, "4 x 2 s + 25 ms + 75 ms + 175 ms = 8.275 s; timeout: none");
     assert_eq!(found[0].advice, "add `timeout: 8.3s` to the route, or less if its callers wait less");
@@ -35,7 +37,7 @@ spec:
   targets: [ { operation: inventory.stock } ]
   breaker: { failureRatio: 0.5, open: 10s }
 ",
-        &["B01 info 14:12 the breaker of Policy stock names no minimum volume"],
+        &["B01 info spec.breaker: the breaker of Policy stock names no minimum volume"],
     );
     assert_eq!(found[0].formula, "20 calls in 10 s = 2 calls/s: fewer than that never trip its ratio");
 }
@@ -45,7 +47,13 @@ fn the_articles_virtual_service_lacks_a_name_and_hosts_and_is_not_loaded() {
     let reading = bowline_design::read(&[file(format!("{ARTICLE}/virtual-service.yaml"))]);
     let found: Vec<(&str, &str)> =
         reading.mistakes.iter().map(|mistake| (&*mistake.place.path, &*mistake.found)).collect();
-    assert_eq!(found, [("metadata.name", "no `metadata.name`"), ("spec.hosts", "no `hosts`")]);
+    assert_eq!(
+        found,
+        [
+            ("metadata.name", "no `metadata.name`"),
+            ("spec.hosts", "no `hosts`, and no other VirtualService delegates to it")
+        ]
+    );
 }
 
 /// With the 300 ms that the article gives payment as the deadline of everything behind the order, its
@@ -91,9 +99,9 @@ spec:
   http: [ { route: [ { destination: { host: inventory } } ], retries: { attempts: 3, perTryTimeout: 2s } } ]
 ",
         &[
-            "T02 warning 37:11 4 tries of inventory with their back-off may take 8.275 s, and nothing in the design \
+            "T02 warning spec.http[0]: 4 tries of inventory with their back-off may take 8.275 s, and nothing in the design \
              bounds them",
-            "T01 warning 37:96 if each times out, 0 of 4 tries of inventory.stock fit into the 300 ms that gateway \
+            "T01 warning spec.http[0].retries.perTryTimeout: if each times out, none of 4 tries of inventory.stock fits into the 300 ms that gateway \
              shop waits",
         ],
     );
