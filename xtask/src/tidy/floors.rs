@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bowline-design", 2),
     ("bowline-proxy", 3),
     ("bowline-check", 3),
+    ("bowline-sim", 3),
     ("bowline", 4),
     ("bowline-runtime", 5),
     ("bowline-cli", 7),

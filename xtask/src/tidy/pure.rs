@@ -29,6 +29,7 @@ const PURE: &[(&str, &[&str])] = &[
     ),
     // http: to ask the routes of a design for one request.
     ("bowline-check", &["bowline-design", "bowline-fault", "bowline-model", "bowline-policy", "http"]),
+    ("bowline-sim", &["bowline-design", "bowline-fault", "bowline-model", "bowline-policy"]),
 ];
 
 /// What tests of pure crates may use besides.

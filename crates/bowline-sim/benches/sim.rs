@@ -1,0 +1,3 @@
+//! Events a second.
+
+fn main() {}
