@@ -8,9 +8,10 @@
 //! is how a call that nobody waits for any more is cancelled at the callee.
 
 use crate::ask::HeadWriter;
+use crate::beginning::Beginning;
 use crate::chunks::{Chunks, Piece};
 use crate::endpoint::Opened;
-use crate::framing::{self, Framing, HEAD_BYTES_MAX, Head, Malformed, Parsed};
+use crate::framing::{Framing, Head, Malformed};
 use crate::replay::Replay;
 use crate::scratch;
 use crate::upload::Upload;
@@ -19,13 +20,14 @@ use bowline_model::decision::TryEnd;
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::task::{Context, Poll, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 /// How long a request may go on after its answer is through. 30 s, what the edge gives a whole call.
 const UPLOAD_AFTER_ANSWER: Duration = Duration::from_secs(30);
@@ -35,8 +37,7 @@ const UPLOAD_AFTER_ANSWER: Duration = Duration::from_secs(30);
 pub(crate) struct Connection {
     stream: Stream,
     upload: Upload,
-    /// The beginning of a head that has not all arrived.
-    partial: Vec<u8>,
+    beginning: Beginning,
     /// What was read and is not passed on yet.
     pending: Bytes,
     reading: Reading,
@@ -46,7 +47,7 @@ pub(crate) struct Connection {
     pub(crate) spare_since: Instant,
     /// When it is too old to be used again.
     pub(crate) expires: Instant,
-    _opened: Opened,
+    opened: Opened,
 }
 
 #[derive(Debug)]
@@ -55,14 +56,14 @@ enum Stream {
     /// The rest of the request goes out in a task of its own, which ends with this.
     Reading {
         reader: OwnedReadHalf,
-        _upload: AbortOnDrop,
+        upload: AbortOnDrop,
     },
     /// Between the two.
     Gone,
 }
 
 #[derive(Debug)]
-struct AbortOnDrop(AbortHandle);
+struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -130,20 +131,23 @@ impl Connection {
         Box::new(Self {
             stream: Stream::Whole(stream),
             upload: Upload::default(),
-            partial: Vec::new(),
+            beginning: Beginning::default(),
             pending: Bytes::new(),
             reading: Reading::Nothing,
             keeps: true,
             spare_since: Instant::ZERO,
             expires,
-            _opened: opened,
+            opened,
         })
     }
 
     /// Whether a spare connection has ended or, against the protocol, said something.
     pub(crate) fn is_dead(&mut self) -> bool {
-        let mut noop = Context::from_waker(std::task::Waker::noop());
-        self.stream.poll_read(&mut noop, |_| ()).is_ready()
+        let mut noop = Context::from_waker(Waker::noop());
+        // A look is no wait: it does not count among what a task may do in one turn of its runtime. Beyond
+        // that every connection would seem alive.
+        let look = tokio::task::unconstrained(poll_fn(|cx| self.stream.poll_read(cx, |_| ())));
+        pin!(look).poll(&mut noop).is_ready()
     }
 
     /// Whether it may carry another request: all of the present one and of its answer is through.
@@ -162,11 +166,16 @@ impl Connection {
 
     /// The answer is through and was passed on, the request is not: its rest may still go out, for a
     /// while. A callee that answered it has taken it, and should not find it broken off.
-    pub(crate) fn finish_upload(self) {
-        if let Stream::Reading { _upload: upload, .. } = self.stream {
+    pub(crate) fn finish_upload(mut self) {
+        if !self.upload.is_done() {
+            self.detach_upload();
+        }
+        let Self { stream, opened, .. } = self;
+        if let Stream::Reading { mut upload, .. } = stream {
             tokio::task::spawn_local(async move {
-                tokio::time::sleep(UPLOAD_AFTER_ANSWER).await;
-                drop(upload);
+                let _ = tokio::time::timeout(UPLOAD_AFTER_ANSWER, &mut upload.0).await;
+                // The connection counts as long as it is there.
+                drop(opened);
             });
         }
     }
@@ -207,17 +216,9 @@ impl Connection {
             return Poll::Ready(Err(TryEnd::Cancelled));
         }
         loop {
-            let partial = &mut self.partial;
+            let beginning = &mut self.beginning;
             let read = ready!(self.stream.poll_read(cx, |bytes| {
-                if bytes.is_empty() {
-                    return None;
-                }
-                if partial.is_empty() {
-                    return Some(parse(bytes, to_head, headers, partial));
-                }
-                partial.extend_from_slice(bytes);
-                let all = std::mem::take(partial);
-                Some(parse(&all, to_head, headers, partial))
+                (!bytes.is_empty()).then(|| beginning.read(bytes, to_head, headers))
             }));
             match read {
                 Ok(Some(Ok(Some((head, rest))))) => {
@@ -227,7 +228,7 @@ impl Connection {
                 Ok(Some(Ok(None))) => (),
                 Ok(Some(Err(Malformed))) => return Poll::Ready(Err(TryEnd::Malformed)),
                 Ok(None) | Err(_) => {
-                    let heard = !self.partial.is_empty();
+                    let heard = !self.beginning.is_empty();
                     let sent = self.upload.any_sent() || heard;
                     return Poll::Ready(Err(if sent { TryEnd::Reset } else { TryEnd::ResetBeforeRequest }));
                 }
@@ -329,10 +330,14 @@ impl Connection {
         let (reader, mut writer) = stream.into_split();
         let mut upload = std::mem::take(&mut self.upload);
         let sending = tokio::task::spawn_local(async move {
-            // A source that breaks off ends the connection: the callee must not take it for the end.
-            let _ = poll_fn(|cx| upload.poll(&mut writer, cx)).await;
+            // A source that breaks off ends the connection: the callee must not take it for the end. A
+            // request that is through does not: to a callee that still answers, a shut would look as if
+            // its caller had gone away.
+            if poll_fn(|cx| upload.poll(&mut writer, cx)).await.is_ok() {
+                writer.forget();
+            }
         });
-        self.stream = Stream::Reading { reader, _upload: AbortOnDrop(sending.abort_handle()) };
+        self.stream = Stream::Reading { reader, upload: AbortOnDrop(sending) };
         self.keeps = false;
     }
 }
@@ -343,28 +348,6 @@ impl Stream {
             Self::Whole(stream) => scratch::read(stream, cx, show),
             Self::Reading { reader, .. } => scratch::read(reader, cx, show),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-        }
-    }
-}
-
-/// Reads a head from `bytes`, passing over interim answers; what is not complete is kept in `partial`.
-fn parse(
-    mut bytes: &[u8],
-    to_head: bool,
-    headers: &mut Option<HeaderMap>,
-    partial: &mut Vec<u8>,
-) -> Result<Option<(Head, Bytes)>, Malformed> {
-    loop {
-        match framing::parse(bytes, to_head, headers.take().unwrap_or_default())? {
-            Parsed::Head(head, rest) => return Ok(Some((head, rest))),
-            Parsed::Interim(length) => bytes = &bytes[length..],
-            Parsed::Partial => {
-                if HEAD_BYTES_MAX <= bytes.len() {
-                    return Err(Malformed);
-                }
-                *partial = bytes.to_vec();
-                return Ok(None);
-            }
         }
     }
 }

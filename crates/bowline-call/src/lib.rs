@@ -8,12 +8,13 @@
 //! - [`clock`]: the seam where time comes in; [`alarm`]: one timer a connection
 //! - [`endpoint`]: an address; [`pool`]: connections to it
 //! - [`replay`]: a request's body, kept so that it can be sent again
-//! - [`ask`]: a request's head on its way out; `upload`, `framing`, `chunks`, `connection`: HTTP/1.1
+//! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `connection`: HTTP/1.1
 //! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]
 //! - [`relay`]: an answer's body; [`pushback`]: `Retry-After`
 
 pub mod alarm;
 pub mod ask;
+mod beginning;
 mod chunks;
 pub mod clock;
 mod connection;

@@ -77,6 +77,24 @@ impl AnswerBody {
     }
 }
 
+impl AnswerBody {
+    /// The answer is passed on, no other try follows. One without a body is whole then, although its request
+    /// is not through: the rest of that goes out by itself.
+    #[must_use]
+    pub fn passed_on(self) -> Self {
+        match self {
+            Self::Coming(mut relay) if relay.left == Some(0) => {
+                if let Some(connection) = relay.connection.take() {
+                    let now = relay.spares.now();
+                    relay.spares.park(connection, now);
+                }
+                Self::Whole(Bytes::new())
+            }
+            other => other,
+        }
+    }
+}
+
 impl Relay {
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Part, Broken>>> {
         for slot in &mut self.ahead {
