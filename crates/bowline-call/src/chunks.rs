@@ -101,6 +101,9 @@ impl Chunks {
                 State::DataCr if byte == b'\r' => State::DataLf,
                 State::DataLf if byte == b'\n' => State::Size { size: 0, digits: 0 },
                 State::Trailers => {
+                    if byte == b'\n' && self.trailers.last() != Some(&b'\r') {
+                        return Err(Malformed);
+                    }
                     self.trailers.push(byte);
                     if self.trailers == b"\r\n" {
                         self.state = State::End;
@@ -191,6 +194,10 @@ mod tests {
             "11111111111111111\r\n",
             "5;a\nb\r\nhello\r\n",
             "0\r\nbad trailer\r\n\r\n",
+            "0\r\na: b\n\r\n\r\n",
+            "0\r\na: b\n\nHTTP/1.1 200 OK\r\n\r\n",
+            "0\r\na: b\nc: d\r\n\r\n",
+            "0\r\n\nHTTP/1.1 200 OK\r\n\r\n",
         ] {
             assert!(decode(text.as_bytes(), 3).is_err(), "{text:?}");
         }

@@ -64,6 +64,9 @@ pub(crate) fn parse(bytes: &[u8], to_head: bool, mut headers: HeaderMap) -> Resu
         Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Ok(Parsed::Partial),
         Ok(httparse::Status::Partial) | Err(_) => return Err(Malformed),
     };
+    if !lines_end_in_crlf(&bytes[..length]) {
+        return Err(Malformed);
+    }
     let code = response.code.ok_or(Malformed)?;
     match code {
         // Nobody asked to switch, so nobody may.
@@ -76,7 +79,9 @@ pub(crate) fn parse(bytes: &[u8], to_head: bool, mut headers: HeaderMap) -> Resu
     let mut said = Said { version_1_1: response.version == Some(1), ..Said::default() };
     for field in &*response.headers {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
-        said.note(&name, field.value)?;
+        if said.note(&name, field.value)? == Worth::Nothing {
+            continue;
+        }
         let start = field.value.as_ptr().addr() - bytes.as_ptr().addr();
         let value = whole.slice(start..start + field.value.len());
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| Malformed)?;
@@ -86,6 +91,13 @@ pub(crate) fn parse(bytes: &[u8], to_head: bool, mut headers: HeaderMap) -> Resu
     let keeps = framing != Framing::UntilClose && said.keeps();
     let status = StatusCode::from_u16(code).map_err(|_| Malformed)?;
     Ok(Parsed::Head(Head { status, headers, framing, keeps }, whole.slice(length..)))
+}
+
+/// Whether every line feed follows a carriage return. The parser takes a bare one for a line's end; who does
+/// not sees other fields, or the end of the head elsewhere. Without a branch, to be done many bytes at a time.
+fn lines_end_in_crlf(head: &[u8]) -> bool {
+    let pairs = head.iter().zip(head.get(1..).unwrap_or_default());
+    head.first() != Some(&b'\n') && pairs.fold(true, |good, (a, b)| good & ((*b != b'\n') | (*a == b'\r')))
 }
 
 /// What the fields say about framing and the connection.
@@ -98,15 +110,26 @@ struct Said {
     keep_alive: bool,
 }
 
+/// What to do with a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    /// It goes on.
+    Keeping,
+    /// It was said before.
+    Nothing,
+}
+
 impl Said {
-    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Malformed> {
+    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<Worth, Malformed> {
         if *name == header::CONTENT_LENGTH {
             let length = digits(value)?;
             // RFC 9110, 8.6 lets a recipient take a repeated, equal length; servers behind caches send it.
-            if self.length.is_some_and(|before| before != length) {
-                return Err(Malformed);
+            // It is passed on once.
+            match self.length.replace(length) {
+                None => (),
+                Some(before) if before == length => return Ok(Worth::Nothing),
+                Some(_) => return Err(Malformed),
             }
-            self.length = Some(length);
         } else if *name == header::TRANSFER_ENCODING {
             if self.chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
                 return Err(Malformed);
@@ -118,7 +141,7 @@ impl Said {
                 self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
         }
-        Ok(())
+        Ok(Worth::Keeping)
     }
 
     fn framing(&self, code: u16, to_head: bool) -> Result<Framing, Malformed> {
