@@ -26,7 +26,11 @@ impl<'o> HeadWriter<'o> {
         self.method = method.clone();
         self.put(method.as_str().as_bytes());
         self.put(b" ");
-        self.put(if target.is_empty() { b"/" } else { target.as_bytes() });
+        // An absolute target may have a query and no path; a rewrite may leave out the slash.
+        if !matches!(target.as_bytes(), [b'/', ..] | b"*") {
+            self.put(b"/");
+        }
+        self.put(target.as_bytes());
         self.put(b" HTTP/1.1\r\n");
     }
 
@@ -100,6 +104,9 @@ mod tests {
             &[("host", "x"), ("a", "1"), ("a", "2")],
             "GET /a?b HTTP/1.1\r\nhost: x\r\na: 1\r\na: 2\r\n\r\n",
         );
+        check(&Method::GET, "?b", &[], "GET /?b HTTP/1.1\r\n\r\n");
+        check(&Method::GET, "a", &[], "GET /a HTTP/1.1\r\n\r\n");
+        check(&Method::OPTIONS, "*", &[], "OPTIONS * HTTP/1.1\r\n\r\n");
         check(&Method::GET, "", &[("transfer-encoding", "chunked")], "GET / HTTP/1.1\r\n\r\n");
         check(&Method::GET, "/", &[("content-length", "0")], "GET / HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
         check(&Method::POST, "/", &[], "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
