@@ -8,6 +8,7 @@
 //! cost a hash for each name.
 
 use bowline_call::HeadWriter;
+use bowline_design::routing::HeaderSide;
 use bowline_model::TraceContext;
 use bowline_model::random::Random;
 use bowline_policy::deadline::{parse_expected_ms, parse_grpc_timeout};
@@ -53,6 +54,7 @@ pub(crate) struct Steering {
     pub(crate) json: bool,
     forwarded: bool,
     forwarded_proto: bool,
+    strange_proto: bool,
     numbered: bool,
     expected: bool,
     tried: bool,
@@ -113,24 +115,50 @@ impl HopByHop {
     }
 }
 
-/// Removes `Connection` and what it names.
-fn remove_named(headers: &mut HeaderMap) {
+/// Removes `Connection` and what it names; whether any of that was there.
+fn remove_named(headers: &mut HeaderMap) -> bool {
     let mut named: Vec<HeaderName> = Vec::new();
     for value in headers.get_all(header::CONNECTION) {
         let names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        let names = names
-            .filter(|name| !name.eq_ignore_ascii_case(b"close") && !name.eq_ignore_ascii_case(b"keep-alive"));
+        // `TE` is named as a rule, and has a rule of its own.
+        let names = names.filter(|name| {
+            ![&b"close"[..], b"keep-alive", b"te"].iter().any(|own| name.eq_ignore_ascii_case(own))
+        });
         named.extend(names.filter_map(|name| HeaderName::from_bytes(name).ok()));
     }
     headers.remove(header::CONNECTION);
+    let before = headers.keys_len();
     for name in named {
         headers.remove(name);
     }
+    headers.keys_len() < before
 }
 
 /// Reads what steers the proxy and takes away what must not go on. `trusted`: the caller may steer;
 /// `local`: it may ask for its trail.
 pub(crate) fn receive(headers: &mut HeaderMap, trusted: bool, local: bool) -> Steering {
+    let mut steering = read(headers, trusted, local);
+    if std::mem::take(&mut steering.hop.connection) && remove_named(headers) {
+        // What the caller takes back at this hop says nothing to those behind it, a key least of all.
+        steering = read(headers, trusted, local);
+    }
+    steering.hop.remove(headers);
+    if steering.expected {
+        headers.remove(&EXPECTED_MS);
+    }
+    if steering.tried {
+        headers.remove(&TRY);
+    }
+    if steering.explains {
+        headers.remove(&EXPLAIN);
+    }
+    if steering.strange_proto {
+        headers.remove(&FORWARDED_PROTO);
+    }
+    steering
+}
+
+fn read(headers: &HeaderMap, trusted: bool, local: bool) -> Steering {
     let mut steering = Steering::default();
     for (name, value) in headers.iter() {
         let name = name.as_str();
@@ -151,16 +179,6 @@ pub(crate) fn receive(headers: &mut HeaderMap, trusted: bool, local: bool) -> St
             }
             _ => (),
         }
-    }
-    steering.hop.remove(headers);
-    if steering.expected {
-        headers.remove(&EXPECTED_MS);
-    }
-    if steering.tried {
-        headers.remove(&TRY);
-    }
-    if steering.explains {
-        headers.remove(&EXPLAIN);
     }
     steering
 }
@@ -186,7 +204,9 @@ impl Steering {
                 self.explain |= (trusted || local) && value.as_bytes() == b"1";
             }
             "x-forwarded-for" => self.forwarded = true,
-            "x-forwarded-proto" => self.forwarded_proto = true,
+            // How a stranger came here is what we see.
+            "x-forwarded-proto" if trusted => self.forwarded_proto = true,
+            "x-forwarded-proto" => self.strange_proto = true,
             "x-request-id" => self.numbered = true,
             _ => (),
         }
@@ -317,6 +337,20 @@ pub(crate) fn return_answer(headers: &mut HeaderMap, trusted: bool) {
     }
 }
 
+/// Does what a rule says to an answer's fields, except to those that frame it: its length is what it is.
+pub(crate) fn apply_to_answer(side: &HeaderSide, headers: &mut HeaderMap) {
+    if side.is_empty() {
+        return;
+    }
+    let length = headers.remove(header::CONTENT_LENGTH);
+    side.apply(headers);
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.remove(header::CONTENT_LENGTH);
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+}
+
 /// A field with a number in it.
 pub(crate) fn number(number: u64) -> HeaderValue {
     HeaderValue::from(number)
@@ -355,7 +389,7 @@ mod tests {
     fn what_belongs_to_one_hop_ends_here() {
         let mut headers = map(&[
             ("host", "shop"),
-            ("connection", "close, X-Secret"),
+            ("connection", "close, X-Secret, TE"),
             ("x-secret", "1"),
             ("keep-alive", "timeout=5"),
             ("proxy-connection", "keep-alive"),

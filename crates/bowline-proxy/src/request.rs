@@ -145,6 +145,7 @@ impl<'s> Forward<'s> {
             None
         };
 
+        let mut now = ledger.began;
         if let Some(fault) = &self.found.route.fault {
             let scratch = &mut *ledger.scratch;
             let bits = (scratch.random.next_u64(), scratch.random.next_u64());
@@ -155,7 +156,8 @@ impl<'s> Forward<'s> {
                 note(clock.now(), FaultKind::Delay(delay));
                 planned.tally.fault(FaultKind::Delay(delay));
                 ledger.notable = true;
-                scratch.alarm.wait(clock.now() + delay).await;
+                scratch.alarm.wait((clock.now() + delay).min(deadline.instant())).await;
+                now = clock.now();
             }
             if let Some((_, then)) = fault.abort.filter(|(percent, _)| percent.includes(bits.1)) {
                 let (status, grpc) = aborted(then);
@@ -175,7 +177,7 @@ impl<'s> Forward<'s> {
         let scratch = &mut *ledger.scratch;
         let body = Replay::of(incoming, &worker.shared().allowance);
         let ask = Ask {
-            now: ledger.began,
+            now,
             deadline,
             deadline_by: by,
             repeatable: planned.idempotent.repeatable(&parts.method, self.steering.keyed),
@@ -302,12 +304,12 @@ impl<'s> Forward<'s> {
             }
             Some(Answer::Given { status, mut headers, body, .. }) => {
                 headers::return_answer(&mut headers, ledger.entrance.trusted);
-                side.apply(&mut headers);
+                headers::apply_to_answer(side, &mut headers);
                 let code = status.as_u16();
                 let exhausted =
                     end.reason == bowline_model::decision::GiveUp::TriesExhausted && end.tries > 1;
                 let flag = if exhausted { Flag::RetriesExhausted } else { Flag::None };
-                let body = match body {
+                let body = match body.passed_on() {
                     AnswerBody::Whole(bytes) => {
                         drop(permit);
                         explained(&mut headers, ledger.settle(code, flag, true, at), ledger.explain);
@@ -464,7 +466,7 @@ fn made(
     flag: Flag,
     answering: Answering,
 ) -> Response<Body> {
-    side.apply(response.headers_mut());
+    headers::apply_to_answer(side, response.headers_mut());
     let now = ledger.connection().worker().clock().now();
     let id = ledger.settle(response.status().as_u16(), flag, true, now);
     explained(response.headers_mut(), id, ledger.explain);

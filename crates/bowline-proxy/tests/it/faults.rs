@@ -1,6 +1,6 @@
 //! Faults on purpose: ours inside the try, Istio's outside of all.
 
-use crate::support::{Callee, World, policy, route};
+use crate::support::{Callee, Do, World, policy, route};
 use bowline_fault::{Fault, Kind, Percent};
 use std::time::Duration;
 
@@ -45,4 +45,23 @@ async fn an_istio_fault_comes_before_all_tries_and_switches_them_off() {
     assert_eq!((answer.status(), callee.count()), (503, 0));
     assert_eq!(world.metric("bowline_requests_total", &["flag=\"FI\""]), 1.0);
     assert_eq!(world.metric("bowline_retries_total", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn an_istio_delay_leaves_a_try_its_own_time() {
+    let callee = Callee::start(|_| Do::Late(Duration::from_millis(20), 200)).await;
+    let rule = "    fault: { delay: { percentage: { value: 100 }, fixedDelay: 150ms } }";
+    let limits = policy("  deadline: 2s\n  retry: { tries: 1, perTry: 100ms }");
+    let world = World::start(&(route(&[callee.address], rule) + &limits));
+    assert_eq!(world.get("/stock").await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_istio_delay_does_not_outlast_the_deadline() {
+    let callee = Callee::friendly().await;
+    let rule = "    fault: { delay: { percentage: { value: 100 }, fixedDelay: 5s } }";
+    let world = World::start(&(route(&[callee.address], rule) + &policy("  deadline: 100ms")));
+    let answer = tokio::time::timeout(Duration::from_secs(1), world.get("/stock")).await;
+    assert_eq!(answer.map(|answer| answer.status()), Ok(504));
+    assert_eq!(callee.count(), 0);
 }

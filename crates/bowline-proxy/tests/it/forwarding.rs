@@ -379,3 +379,143 @@ async fn an_old_caller_without_a_host_is_served() {
     assert!(callee.hits()[0].message.header("host").is_some_and(|host| host.starts_with("stock")));
     assert!(caller.is_closed().await);
 }
+
+#[tokio::test]
+async fn a_request_that_ends_after_its_answer_began_does_not_shut_the_connection() {
+    // A shut looks to the callee as if its caller had gone away.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let callee = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"first") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
+        while !request.ends_with(b"firstlater") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let shut = tokio::time::timeout(Duration::from_millis(200), stream.read_buf(&mut request)).await;
+        stream.write_all(b"cd").await.unwrap();
+        assert!(shut.is_err(), "{shut:?}");
+    });
+    let world = World::start(&route(&[address], ""));
+    let mut caller = world.caller().await;
+    caller.send("POST /charges HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 10\r\n\r\nfirst").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    caller.send("later").await;
+    assert_eq!(caller.receive("POST").await.unwrap().text(), "abcd");
+    callee.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_absolute_target_without_a_path_gets_one() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = Caller::connect(world.mesh).await;
+    caller.send("GET http://stock?x=1 HTTP/1.1\r\nhost: stock\r\n\r\n").await;
+    assert_eq!(caller.receive("GET").await.unwrap().status(), 200);
+    assert_eq!(callee.hits()[0].message.path(), "/?x=1");
+}
+
+#[tokio::test]
+async fn what_a_caller_takes_back_at_this_hop_is_made_anew() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mine = "x-request-id: mine\r\nx-forwarded-proto: https\r\nx-forwarded-for: 192.0.2.1\r\n";
+    let taken = "connection: x-request-id, x-forwarded-proto, x-forwarded-for\r\n";
+    world.caller().await.ask("GET", "/stock", &format!("{mine}{taken}"), "").await;
+    let seen = &callee.hits()[0].message;
+    assert_eq!(seen.header("x-request-id").map(str::len), Some(36));
+    assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
+    assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_stranger_does_not_say_how_it_came_here() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    world.caller().await.ask("GET", "/stock", "x-forwarded-proto: https\r\n", "").await;
+    assert_eq!(callee.hits()[0].message.header("x-forwarded-proto"), Some("http"));
+    let mut trusted = Caller::connect(world.mesh).await;
+    trusted.send("GET /stock HTTP/1.1\r\nhost: stock\r\nx-forwarded-proto: https\r\n\r\n").await;
+    assert_eq!(trusted.receive("GET").await.unwrap().status(), 200);
+    assert_eq!(callee.hits()[1].message.header("x-forwarded-proto"), Some("https"));
+}
+
+#[tokio::test]
+async fn a_rule_does_not_frame_an_answer() {
+    let callee = Callee::start(|_| Do::Answer(200, "hello".to_owned())).await;
+    let rule = r#"
+    headers: { response: { set: { content-length: "3", transfer-encoding: chunked, x-new: "1" } } }
+"#;
+    let world = World::start(&route(&[callee.address], rule));
+    let mut caller = world.caller().await;
+    for method in ["GET", "HEAD", "GET"] {
+        let answer = caller.ask(method, "/stock", "", "").await;
+        assert_eq!(answer.header("x-new"), Some("1"));
+        assert_eq!((answer.header("content-length"), answer.header("transfer-encoding")), (Some("5"), None));
+    }
+}
+
+#[tokio::test]
+async fn an_early_answer_without_a_body_arrives() {
+    for (method, status) in [("HEAD", 200), ("GET", 304)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let callee = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"first") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            let head = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: 5\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let _ = stream.read_buf(&mut request).await;
+        });
+        let world = World::start(&route(&[address], ""));
+        let mut caller = world.caller().await;
+        let head = format!("{method} /stock HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 10\r\n\r\nfirst");
+        caller.send(&head).await;
+        assert_eq!(caller.receive(method).await.map(|answer| answer.status()), Some(status), "{method}");
+        drop(caller);
+        callee.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_length_said_twice_is_passed_on_once() {
+    let twice = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nok";
+    for method in ["GET", "HEAD"] {
+        let callee = Callee::start(move |_| Do::Raw(twice.as_bytes().to_vec())).await;
+        let world = World::start(&route(&[callee.address], ""));
+        let answer = world.caller().await.ask(method, "/stock", "", "").await;
+        let lengths = answer.headers.iter().filter(|(name, _)| name == "content-length").count();
+        assert_eq!((answer.status(), lengths), (200, 1), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_counts_until_the_rest_of_its_request_is_out() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let callee = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"first") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        while stream.read_buf(&mut request).await.unwrap() != 0 {}
+        assert!(request.ends_with(b"firstlater"));
+    });
+    let world = World::start(&route(&[address], ""));
+    let mut caller = world.caller().await;
+    caller.send("POST /charges HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 10\r\n\r\nfirst").await;
+    assert_eq!(caller.receive("POST").await.unwrap().text(), "ok");
+    let open = || world.metric("bowline_endpoint_connections", &[]);
+    assert_eq!(open(), 1.0);
+    caller.send("later").await;
+    callee.await.unwrap();
+    crate::support::eventually("it is closed", || open() == 0.0).await;
+}

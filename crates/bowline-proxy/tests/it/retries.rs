@@ -59,6 +59,16 @@ async fn an_unknown_outcome_is_repeated_only_where_that_is_safe() {
 }
 
 #[tokio::test]
+async fn a_key_that_ends_at_this_hop_makes_nothing_repeatable() {
+    let callee = Callee::start(|_| Do::Close).await;
+    let world = World::start(&(route(&[callee.address], "") + &no_wait(3)));
+    // The caller itself says that its key is for this hop alone: the callee never sees it.
+    let headers = "idempotency-key: k\r\nconnection: idempotency-key\r\n";
+    assert_eq!(world.caller().await.ask("POST", "/allocations", headers, "").await.status(), 503);
+    assert_eq!((callee.count(), callee.hits()[0].message.header("idempotency-key")), (1, None));
+}
+
+#[tokio::test]
 async fn a_try_that_takes_too_long_is_cancelled_and_another_follows() {
     let callee =
         Callee::start(|hit| if hit.number == 0 { Do::Hang } else { Do::Answer(200, String::new()) }).await;
