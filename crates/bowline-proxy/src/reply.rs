@@ -95,7 +95,9 @@ impl Reply {
     /// The answer, about `whom`.
     pub(crate) fn response(&self, whom: &str, json: bool) -> Response<Bytes> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let seconds = self.retry_after.map(|span| span.as_secs() + u64::from(span.subsec_nanos() > 0));
+        // A wait without an end is none that could be named.
+        let finite = self.retry_after.filter(|span| *span < Duration::MAX);
+        let seconds = finite.map(|span| span.as_secs() + u64::from(span.subsec_nanos() > 0));
         let body = if json { self.json(whom) } else { self.text(whom, seconds) };
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = status;
@@ -176,5 +178,13 @@ mod tests {
         let json = reply.response("inven\"tory", true);
         let expected = "{\"status\":503,\"destination\":\"inven\\\"tory\",\"reason\":\"breaker open\",\"outcome\":\"refused\"}\n";
         assert_eq!(json.body(), expected);
+    }
+
+    #[test]
+    fn a_wait_without_an_end_is_not_named() {
+        let limited = End { retry_after: Some(Duration::MAX), ..end(GiveUp::RateLimited, 0, None) };
+        let response = Reply::of(&limited, None).response("inventory", false);
+        assert_eq!(response.headers().get("retry-after"), None);
+        assert_eq!(response.body(), "inventory: rate limited\n");
     }
 }
