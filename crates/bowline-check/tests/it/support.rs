@@ -71,8 +71,6 @@ pub(crate) fn every_edit_mends(texts: &[Text], found: &[Finding]) {
             .unwrap_or_else(|| panic!("the edit of {told} cannot be made: {:?}", finding.edits));
         let text: String = mended.iter().map(|text| &*text.text).collect();
         let after = findings(&mended);
-        let about =
-            |finding: &Finding| (finding.rule, finding.place.resource.clone(), finding.place.path.clone());
         let still = after.iter().find(|other| about(other) == about(finding));
         assert!(still.is_none(), "{told} is still there: {}\n{text}", line(still.unwrap()));
         for error in after.iter().filter(|error| error.severity == Severity::Error) {
@@ -86,9 +84,9 @@ pub(crate) fn every_edit_mends(texts: &[Text], found: &[Finding]) {
     }
 }
 
-/// What a finding is about: its rule and the place, wherever that moved to.
-fn about(finding: &Finding) -> (&'static str, &str, &str) {
-    (finding.rule, &finding.place.resource, &finding.place.path)
+/// What a finding is about: its rule, how sure it is, and the place, wherever that moved to.
+fn about(finding: &Finding) -> (&'static str, Severity, &str, &str) {
+    (finding.rule, finding.severity, &finding.place.resource, &finding.place.path)
 }
 
 /// Whether an error is one that was known before. An overload moves to another layer when the one it was
