@@ -129,7 +129,8 @@ mod tests {
             always(Kind::Delay(Duration::from_millis(5))),
             always(Kind::Drop),
         ]);
-        let expected = Injection { delay: Some(Duration::from_millis(25)), then: Then::Abort { status: 503 } };
+        let expected =
+            Injection { delay: Some(Duration::from_millis(25)), then: Then::Abort { status: 503 } };
         assert_eq!(plan.decide(9, 1), expected);
     }
 
