@@ -14,13 +14,19 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// Nothing listens there, or the answer is an error; the text is the answer's own.
 pub(crate) fn ask(api: SocketAddr, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(ANSWER_WITHIN)).http_status_as_error(false).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(ANSWER_WITHIN))
+        .http_status_as_error(false)
+        .build()
+        .into();
     let request = Request::builder().method(method).uri(format!("http://{api}{path}"));
     let body = body.map(Value::to_string).unwrap_or_default();
-    let request = request.header("content-type", "application/json").body(body).map_err(Failure::wrong_use)?;
+    let request =
+        request.header("content-type", "application/json").body(body).map_err(Failure::wrong_use)?;
     let mut response = agent.run(request).map_err(|error| {
-        let what = format!("no Bowline answers at {api} ({error}); is `bowline up` running, or is it elsewhere (--api)?");
+        let what = format!(
+            "no Bowline answers at {api} ({error}); is `bowline up` running, or is it elsewhere (--api)?"
+        );
         Failure::unreachable(what)
     })?;
     let text = response.body_mut().read_to_string().map_err(Failure::unreachable)?;

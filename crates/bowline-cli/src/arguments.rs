@@ -10,8 +10,10 @@ use std::time::Duration;
 /// on purpose.
 #[derive(Debug, Parser)]
 #[command(name = "bowline", version, disable_version_flag = true, propagate_version = false)]
-#[command(after_help = "Start here:\n  bowline up examples/shop        runs the order system and prints what to try\n\n\
-    Exit codes: 0 good, 1 findings or a failed test, 2 wrong use, 3 could not reach something.")]
+#[command(
+    after_help = "Start here:\n  bowline up examples/shop        runs the order system and prints what to try\n\n\
+    Exit codes: 0 good, 1 findings or a failed test, 2 wrong use, 3 could not reach something."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -33,8 +35,10 @@ pub(crate) enum Output {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Run a design: start its services, listen, route, retry, break, explain.
-    #[command(after_help = "Example:\n  bowline up examples/shop\n  bowline up examples/shop --port 8080=18080 --workers 1\n  \
-        bowline up design/ --only gateway\n  bowline up design/ --replace        takes over without a failed request")]
+    #[command(
+        after_help = "Example:\n  bowline up examples/shop\n  bowline up examples/shop --port 8080=18080 --workers 1\n  \
+        bowline up design/ --only gateway\n  bowline up design/ --replace        takes over without a failed request"
+    )]
     Up(Up),
 
     /// Find what can be seen to go wrong before anything runs.
@@ -250,7 +254,8 @@ fn moved_port(text: &str) -> Result<(u16, u16), String> {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    bowline_design::format::parse_duration(text).map_err(|_| format!("`{text}` is not a span of time such as 250ms, 10s or 1m30s"))
+    bowline_design::format::parse_duration(text)
+        .map_err(|_| format!("`{text}` is not a span of time such as 250ms, 10s or 1m30s"))
 }
 
 #[cfg(test)]

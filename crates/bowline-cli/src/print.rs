@@ -58,7 +58,8 @@ pub(crate) fn failure(failure: &Failure, output: Output) {
 /// Rows under each other, columns aligned, two spaces between them. The first row is the head.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
@@ -79,7 +80,8 @@ mod tests {
 
     #[test]
     fn tables_align_and_leave_no_space_at_the_end_of_a_line() {
-        let rows = [vec!["NAME".to_owned(), "STATE".to_owned()], vec!["inventory".to_owned(), "ready".to_owned()]];
+        let rows =
+            [vec!["NAME".to_owned(), "STATE".to_owned()], vec!["inventory".to_owned(), "ready".to_owned()]];
         assert_eq!(table(&rows), "NAME       STATE\ninventory  ready\n");
     }
 }

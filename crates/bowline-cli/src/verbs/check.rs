@@ -12,7 +12,9 @@ pub(crate) fn run(check: &Check, output: Output) -> Done {
     if let Some(id) = &check.explain {
         return explain(id, output);
     }
-    let Some(path) = &check.design else { return Err(Failure::wrong_use("name a design, or - for standard input")) };
+    let Some(path) = &check.design else {
+        return Err(Failure::wrong_use("name a design, or - for standard input"));
+    };
     let began = bowline_runtime::clock::now();
     if check.syntax {
         return syntax(path, output);
@@ -42,9 +44,15 @@ fn syntax(path: &std::path::Path, output: Output) -> Done {
     }
     let documents = reading.documents.count();
     match output {
-        Output::Json => print::json(&json!({"mistakes": [], "documents": documents, "notes": notes(&reading.notes)})),
+        Output::Json => {
+            print::json(&json!({"mistakes": [], "documents": documents, "notes": notes(&reading.notes)}))
+        }
         Output::Text => {
-            print::out(&format!("{} read, no mistakes{}\n", counted(documents, "document"), not_read(&reading.notes)));
+            print::out(&format!(
+                "{} read, no mistakes{}\n",
+                counted(documents, "document"),
+                not_read(&reading.notes)
+            ));
         }
     }
     Ok(Exit::Good)
@@ -147,8 +155,6 @@ fn finding_json(finding: &Finding) -> Value {
 }
 
 fn notes(notes: &[Note]) -> Vec<Value> {
-    let each = |note: &Note| {
-        json!({"subject": note.subject, "text": note.text, "count": note.count, "place": note.place.to_json()})
-    };
+    let each = |note: &Note| json!({"subject": note.subject, "text": note.text, "count": note.count, "place": note.place.to_json()});
     notes.iter().map(each).collect()
 }

@@ -39,7 +39,11 @@ pub(crate) fn mistaken(mistakes: &[Mistake], texts: &[Text], output: Output) {
         print::out(&format!("{}\n", mistake.render(texts, print::coloured())));
     }
     let files = texts.len();
-    print::out(&format!("{} in {}; nothing was loaded\n", counted(mistakes.len(), "mistake"), counted(files, "file")));
+    print::out(&format!(
+        "{} in {}; nothing was loaded\n",
+        counted(mistakes.len(), "mistake"),
+        counted(files, "file")
+    ));
 }
 
 /// `1 file`, `2 files`.

@@ -11,11 +11,13 @@ pub(crate) fn run(explain: &Explain, output: Output) -> Done {
         return last(explain, output);
     }
     let (Some(method), Some(url)) = (&explain.method, &explain.url) else {
-        let what = "name a method and a URL, or ask for the newest recorded request with `bowline explain last`";
+        let what =
+            "name a method and a URL, or ask for the newest recorded request with `bowline explain last`";
         return Err(Failure::wrong_use(what));
     };
     let method = method.to_ascii_uppercase();
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Failure::wrong_use(format!("`{method}` is no method")))?;
+    let method = Method::from_bytes(method.as_bytes())
+        .map_err(|_| Failure::wrong_use(format!("`{method}` is no method")))?;
     let url: Uri = url.parse().map_err(|error| Failure::wrong_use(format!("`{url}` is no URL: {error}")))?;
     let headers = headers(&explain.headers)?;
     let Some(loaded) = design::load(&explain.design, output)? else { return Ok(design::MISTAKEN) };

@@ -10,16 +10,22 @@ pub(crate) fn run(test: &Test, output: Output) -> Done {
     let failed = results.iter().filter(|result| !result.passed()).count();
     match output {
         Output::Json => {
-            let results: Vec<_> = results.iter().map(bowline_design::route_test::TestResult::to_json).collect();
-            print::json(&serde_json::json!({"results": results, "passed": results.len() - failed, "failed": failed}));
+            let results: Vec<_> =
+                results.iter().map(bowline_design::route_test::TestResult::to_json).collect();
+            print::json(
+                &serde_json::json!({"results": results, "passed": results.len() - failed, "failed": failed}),
+            );
         }
         Output::Text => {
             for result in &results {
-                let word = if result.passed() { print::style("32", "ok  ") } else { print::style("1;31", "FAIL") };
+                let word =
+                    if result.passed() { print::style("32", "ok  ") } else { print::style("1;31", "FAIL") };
                 print::out(&format!("{word}  {result}\n"));
             }
             if results.is_empty() {
-                print::out("no route tests; a document with `testCases:` holds them (docs/guide/route-tests.md)\n");
+                print::out(
+                    "no route tests; a document with `testCases:` holds them (docs/guide/route-tests.md)\n",
+                );
             }
             print::out(&format!("{}, {failed} failed\n", counted(results.len(), "request")));
         }

@@ -21,7 +21,9 @@ pub(crate) fn run(top: &Top, output: Output) -> Done {
         let now = Sample::take(top.api)?;
         let rows = rows(&before, &now);
         match output {
-            Output::Json => print::json(&json!({"status": now.status, "services": rows.iter().map(Row::to_json).collect::<Vec<_>>()})),
+            Output::Json => print::json(
+                &json!({"status": now.status, "services": rows.iter().map(Row::to_json).collect::<Vec<_>>()}),
+            ),
             Output::Text => {
                 let clear = if once { "" } else { "\u{1b}[2J\u{1b}[H" };
                 print::out(&format!("{clear}{}", text(&now, &rows)));
@@ -36,7 +38,8 @@ pub(crate) fn run(top: &Top, output: Output) -> Done {
 
 /// Waits on a timer, not on the thread's sleep: Ctrl-C ends it like everything else.
 fn wait(span: Duration) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(Failure::unreachable)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(Failure::unreachable)?;
     runtime.block_on(tokio::time::sleep(span));
     Ok(())
 }
@@ -76,7 +79,11 @@ impl Sample {
     }
 
     fn sum(&self, name: &str, wanted: impl Fn(&BTreeMap<String, String>) -> bool) -> f64 {
-        self.metrics.iter().filter(|metric| metric.name == name && wanted(&metric.labels)).map(|metric| metric.value).sum()
+        self.metrics
+            .iter()
+            .filter(|metric| metric.name == name && wanted(&metric.labels))
+            .map(|metric| metric.value)
+            .sum()
     }
 }
 
@@ -87,7 +94,8 @@ impl Metric {
             return None;
         }
         let (head, value) = line.rsplit_once(' ')?;
-        let (name, labels) = head.split_once('{').map_or((head, ""), |(name, rest)| (name, rest.trim_end_matches('}')));
+        let (name, labels) =
+            head.split_once('{').map_or((head, ""), |(name, rest)| (name, rest.trim_end_matches('}')));
         let mut read = BTreeMap::new();
         for label in labels.split("\",").filter(|label| !label.is_empty()) {
             let (key, value) = label.split_once("=\"")?;
@@ -111,7 +119,9 @@ fn rows(before: &Sample, now: &Sample) -> Vec<Row> {
     let rate = |name: &str, wanted: &dyn Fn(&BTreeMap<String, String>) -> bool| {
         (now.sum(name, wanted) - before.sum(name, wanted)).max(0.0) / seconds
     };
-    let has = |labels: &BTreeMap<String, String>, key: &str, value: &str| labels.get(key).is_some_and(|own| own == value);
+    let has = |labels: &BTreeMap<String, String>, key: &str, value: &str| {
+        labels.get(key).is_some_and(|own| own == value)
+    };
     let mut rows = Vec::new();
     for service in now.status["services"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let name = service["name"].as_str().unwrap_or_default();
@@ -133,7 +143,8 @@ fn rows(before: &Sample, now: &Sample) -> Vec<Row> {
     for guard in now.status["guards"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let service = guard["service"].as_str().unwrap_or_default();
         let name = guard["name"].as_str().unwrap_or_default();
-        let own = |labels: &BTreeMap<String, String>| has(labels, "service", service) && has(labels, "guard", name);
+        let own =
+            |labels: &BTreeMap<String, String>| has(labels, "service", service) && has(labels, "guard", name);
         let calls = rate("bowline_guard_calls_total", &own);
         let done = rate("bowline_guard_ends_total", &|labels| own(labels) && has(labels, "reason", "done"));
         let ended = rate("bowline_guard_ends_total", &own);
@@ -160,9 +171,16 @@ fn breaker(now: &Sample, service: &str) -> String {
     let of = |metric: &&Metric| {
         metric.name == "bowline_breaker_state"
             && metric.value > 0.0
-            && metric.labels.get("breaker").is_some_and(|key| key.split(['|', '/', ' ', ',']).any(|part| part.split('.').next() == Some(service)))
+            && metric.labels.get("breaker").is_some_and(|key| {
+                key.split(['|', '/', ' ', ',']).any(|part| part.split('.').next() == Some(service))
+            })
     };
-    let states: Vec<&str> = now.metrics.iter().filter(of).filter_map(|metric| metric.labels.get("state").map(String::as_str)).collect();
+    let states: Vec<&str> = now
+        .metrics
+        .iter()
+        .filter(of)
+        .filter_map(|metric| metric.labels.get("state").map(String::as_str))
+        .collect();
     let worst = ["open", "half-open", "ramping", "closed"].into_iter().find(|state| states.contains(state));
     worst.unwrap_or("-").to_owned()
 }
@@ -181,15 +199,20 @@ fn quantile(before: &Sample, now: &Sample, service: &str, share: f64) -> Option<
         ends
     };
     let earlier = buckets(before);
-    let since = |end: f64, count: f64| count - earlier.iter().find(|(own, _)| *own == end).map_or(0.0, |(_, count)| *count);
-    let counts: Vec<(f64, f64)> = buckets(now).into_iter().map(|(end, count)| (end, since(end, count))).collect();
+    let since = |end: f64, count: f64| {
+        count - earlier.iter().find(|(own, _)| *own == end).map_or(0.0, |(_, count)| *count)
+    };
+    let counts: Vec<(f64, f64)> =
+        buckets(now).into_iter().map(|(end, count)| (end, since(end, count))).collect();
     let total = counts.last().map(|(_, count)| *count).filter(|total| *total > 0.0)?;
     let end = counts.iter().find(|(_, count)| *count >= share * total)?.0;
     end.is_finite().then_some(end * 1e3)
 }
 
 fn text(now: &Sample, rows: &[Row]) -> String {
-    let head = ["NAME", "STATE", "REQ/S", "FAILED", "P50", "P99", "RETRIES/S", "BREAKER"].map(str::to_owned).to_vec();
+    let head = ["NAME", "STATE", "REQ/S", "FAILED", "P50", "P99", "RETRIES/S", "BREAKER"]
+        .map(str::to_owned)
+        .to_vec();
     let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("<= {value} ms"));
     let mut table = vec![head];
     for row in rows {

@@ -71,12 +71,22 @@ fn log(output: Output) {
 
 /// What to try, as the design's gateways tell it, with the ports and the program as they are here.
 fn hints(loaded: &design::Loaded, up: &Up) -> Vec<String> {
-    let told = loaded.reading.documents.gateways.iter().filter_map(|gateway| gateway.meta.annotations.get(bowline_design::TRY));
+    let told = loaded
+        .reading
+        .documents
+        .gateways
+        .iter()
+        .filter_map(|gateway| gateway.meta.annotations.get(bowline_design::TRY));
     let program = program_as_typed();
     told.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
         .map(|line| {
-            let moved = up.ports.iter().fold(line, |line, (from, to)| line.replace(&format!(":{from}"), &format!(":{to}")));
-            moved.replace("bowline fault", &format!("{program} fault")).replace("bowline top", &format!("{program} top"))
+            let moved = up
+                .ports
+                .iter()
+                .fold(line, |line, (from, to)| line.replace(&format!(":{from}"), &format!(":{to}")));
+            moved
+                .replace("bowline fault", &format!("{program} fault"))
+                .replace("bowline top", &format!("{program} top"))
         })
         .collect()
 }
@@ -109,10 +119,16 @@ impl Screen {
             })),
             Output::Text => {
                 let (services, routes) = (counted(services, "service"), counted(routes, "route"));
-                let policies = if design.policies == 1 { "1 policy".to_owned() } else { format!("{} policies", design.policies) };
+                let policies = if design.policies == 1 {
+                    "1 policy".to_owned()
+                } else {
+                    format!("{} policies", design.policies)
+                };
                 let design = path.display();
                 let head = print::bold(&format!("bowline {version}"));
-                print::out(&format!("  {head}   design {design}: {services}, {routes}, {policies}, {found}\n\n"));
+                print::out(&format!(
+                    "  {head}   design {design}: {services}, {routes}, {policies}, {found}\n\n"
+                ));
             }
         }
     }
@@ -134,7 +150,10 @@ impl Screen {
             Event::Slow(waiting) => {
                 let name = |status: &&Status| format!("{} ({})", status.name, status.state.as_str());
                 let names: Vec<String> = waiting.iter().map(|status| name(&status)).collect();
-                format!("  still waiting for {}; their logs are in the data folder under logs/\n", names.join(", "))
+                format!(
+                    "  still waiting for {}; their logs are in the data folder under logs/\n",
+                    names.join(", ")
+                )
             }
             Event::Door(name, address) => row(name, &address.to_string(), &print::style("32", "ready"), ""),
             Event::Console(address) => row("console", &format!("http://{address}"), "", ""),
@@ -144,7 +163,8 @@ impl Screen {
                 format!("  the design changed: {} hold from now on\n", counted(routes, "route"))
             }
             Event::Rejected(mistakes, texts) => {
-                let mut text = String::from("  the design changed and has mistakes; what ran before goes on\n\n");
+                let mut text =
+                    String::from("  the design changed and has mistakes; what ran before goes on\n\n");
                 for mistake in *mistakes {
                     text.push_str(&Mistake::render(mistake, texts, print::coloured()));
                     text.push('\n');
@@ -155,19 +175,29 @@ impl Screen {
             Event::HandedOver => "  a new process has taken over; finishing what is in flight\n".to_owned(),
             Event::Draining => "\n  stopping: requests in flight finish; Ctrl-C again cuts them\n".to_owned(),
             Event::Stopped { cut: 0 } => "  stopped, nothing was cut\n".to_owned(),
-            Event::Stopped { cut } => format!("  stopped; {} cut when the time to drain was over\n", counted(*cut, "connection")),
+            Event::Stopped { cut } => {
+                format!("  stopped; {} cut when the time to drain was over\n", counted(*cut, "connection"))
+            }
         }
     }
 
     fn service(&self, status: &Status) -> String {
         let address = status.address.map(|address| address.to_string()).unwrap_or_default();
         match status.state {
-            State::Ready { after } => {
-                row(&status.name, &address, &print::style("32", "ready"), &format!("{:.1} s", after.as_secs_f64()))
-            }
+            State::Ready { after } => row(
+                &status.name,
+                &address,
+                &print::style("32", "ready"),
+                &format!("{:.1} s", after.as_secs_f64()),
+            ),
             State::Waiting => {
                 let exit = status.last_exit.as_deref().unwrap_or("ended");
-                row(&status.name, &address, &print::style("1;31", "died"), &format!("{exit}; starting it again"))
+                row(
+                    &status.name,
+                    &address,
+                    &print::style("1;31", "died"),
+                    &format!("{exit}; starting it again"),
+                )
             }
             state => row(&status.name, &address, state.as_str(), ""),
         }
@@ -209,7 +239,9 @@ fn to_json(event: &Event<'_>) -> Value {
     match event {
         Event::Building(package) => json!({"event": "building", "package": package}),
         Event::Service(status) => json!({"event": "service", "service": service(status)}),
-        Event::Slow(waiting) => json!({"event": "slow", "services": waiting.iter().map(service).collect::<Vec<_>>()}),
+        Event::Slow(waiting) => {
+            json!({"event": "slow", "services": waiting.iter().map(service).collect::<Vec<_>>()})
+        }
         Event::Door(name, address) => json!({"event": "door", "name": name, "address": address.to_string()}),
         Event::Console(address) => json!({"event": "console", "address": address.to_string()}),
         Event::Ready => json!({"event": "ready"}),
