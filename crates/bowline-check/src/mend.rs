@@ -26,6 +26,13 @@ pub(crate) fn to_fit(
     deadline: Option<&Sourced<Duration>>,
 ) -> Mend {
     let Some(per_try) = &plan.per_try else { return Mend { advice: String::new(), edits: Vec::new() } };
+    // By an alias, one text may be both: whatever is written there, it does not fit into itself.
+    if per_try.from.place().is_some()
+        && per_try.from.place() == deadline.and_then(|deadline| deadline.from.place())
+    {
+        let advice = "one value is a try's time and the deadline: give each its own".to_owned();
+        return Mend { advice, edits: Vec::new() };
+    }
     let fit = fitting(plan, per_try.value, limit);
     shorter_tries(asked, plan, per_try, limit, fit)
         .or_else(|| fewer_tries(plan, fit))

@@ -121,13 +121,7 @@ fn finding(graph: &Graph<'_>, place: Place, overloads: &[Overload]) -> Option<Fi
 fn mended(graph: &Graph<'_>, overloads: &[Overload]) -> Vec<Edit> {
     let mut lowered: Vec<Lowered> = Vec::new();
     for _ in 0..=EDITS_MAX {
-        let now = |overload: &Overload| {
-            let loads = graph.loads(overload.start, &|call| tries(graph, call, &lowered));
-            let factor = loads.get(overload.node)?.factor();
-            is_too_much(factor).then_some((factor, loads, overload.node))
-        };
-        let worst = overloads.iter().filter_map(now).max_by(|a, b| a.0.total_cmp(&b.0));
-        let Some((factor, loads, node)) = worst else {
+        let Some((factor, loads, node)) = worst_left(graph, overloads, &lowered) else {
             return lowered.into_iter().map(|lowered| lowered.edit).collect();
         };
         let path = loads.worst_path(graph, node);
@@ -136,6 +130,18 @@ fn mended(graph: &Graph<'_>, overloads: &[Overload]) -> Vec<Edit> {
         lowered.push(next);
     }
     Vec::new()
+}
+
+/// Of the operations that still get too much, the one that gets most.
+fn worst_left(graph: &Graph<'_>, overloads: &[Overload], lowered: &[Lowered]) -> Option<(f64, Loads, Node)> {
+    let of_one_start = overloads.chunk_by(|a, b| a.start == b.start).filter_map(|overloads| {
+        let loads = graph.loads(overloads[0].start, &|call| tries(graph, call, lowered));
+        let factors =
+            overloads.iter().filter_map(|overload| Some((loads.get(overload.node)?.factor(), overload.node)));
+        let (factor, node) = factors.max_by(|a, b| a.0.total_cmp(&b.0))?;
+        is_too_much(factor).then_some((factor, loads, node))
+    });
+    of_one_start.max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
 /// Lowers that layer of a path which multiplies most and can be lowered, as far as `excess` asks.

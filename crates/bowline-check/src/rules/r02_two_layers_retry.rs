@@ -7,6 +7,7 @@ use crate::graph::{Call, Graph, Node};
 use crate::layer;
 use crate::words::counted;
 use bowline_design::Place;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 pub(super) const RULE: Rule = Rule {
@@ -58,8 +59,8 @@ fn way_to_next_layer<'g, 'd>(graph: &'g Graph<'d>, outer: &Call<'_>) -> Option<V
                 way.reverse();
                 return Some(way);
             }
-            if !reached.contains_key(&call.to) {
-                reached.insert(call.to, Some(via));
+            if let Entry::Vacant(first) = reached.entry(call.to) {
+                first.insert(Some(via));
                 open.push_back(call.to);
             }
         }

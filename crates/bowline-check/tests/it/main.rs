@@ -8,6 +8,7 @@ mod deadlines;
 mod effects;
 mod generated;
 mod layers;
+mod odd_texts;
 mod strangers;
 mod support;
 mod yaml;

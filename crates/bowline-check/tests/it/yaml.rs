@@ -24,6 +24,7 @@ pub(crate) enum Style {
     Json,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "numbers and words are given as they stand")]
 pub(crate) fn word(text: impl ToString) -> Yaml {
     Yaml::Word(text.to_string())
 }
