@@ -27,9 +27,7 @@ pub(crate) fn to_fit(
 ) -> Mend {
     let Some(per_try) = &plan.per_try else { return Mend { advice: String::new(), edits: Vec::new() } };
     // By an alias, one text may be both: whatever is written there, it does not fit into itself.
-    if per_try.from.place().is_some()
-        && per_try.from.place() == deadline.and_then(|deadline| deadline.from.place())
-    {
+    if is_one_text(per_try, deadline) {
         let advice = "one value is a try's time and the deadline: give each its own".to_owned();
         return Mend { advice, edits: Vec::new() };
     }
@@ -37,6 +35,13 @@ pub(crate) fn to_fit(
     shorter_tries(asked, plan, per_try, limit, fit)
         .or_else(|| fewer_tries(plan, fit))
         .unwrap_or_else(|| longer_deadline(plan, fit, deadline))
+}
+
+fn is_one_text(per_try: &Sourced<Duration>, deadline: Option<&Sourced<Duration>>) -> bool {
+    let at = |span: &Sourced<Duration>| {
+        span.from.place().map(|place| (place.file.clone(), place.line, place.column))
+    };
+    deadline.is_some_and(|deadline| at(per_try).is_some() && at(per_try) == at(deadline))
 }
 
 /// The one deadline of a call, if a longer one would be obeyed: no other may be shorter.
