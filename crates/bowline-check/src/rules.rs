@@ -35,6 +35,11 @@ impl std::fmt::Debug for Rule {
 }
 
 /// All rules, by name.
+///
+/// ```
+/// let names: Vec<_> = bowline_check::all().iter().map(|rule| rule.id).collect();
+/// assert_eq!(names, ["B01", "R01", "R02", "R03", "R05", "T01", "T02", "T03", "T08", "X01"]);
+/// ```
 #[must_use]
 pub fn all() -> &'static [Rule] {
     &[
@@ -52,6 +57,11 @@ pub fn all() -> &'static [Rule] {
 }
 
 /// The rule called `id`, in any case.
+///
+/// ```
+/// assert_eq!(bowline_check::rule("t02").unwrap().title, "no deadline");
+/// assert!(bowline_check::rule("T99").is_none());
+/// ```
 #[must_use]
 pub fn rule(id: &str) -> Option<&'static Rule> {
     all().iter().find(|rule| rule.id.eq_ignore_ascii_case(id))
