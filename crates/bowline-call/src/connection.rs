@@ -9,15 +9,15 @@
 
 use crate::ask::HeadWriter;
 use crate::beginning::Beginning;
-use crate::chunks::{Chunks, Piece};
 use crate::endpoint::Opened;
-use crate::framing::{Framing, Head, Malformed};
+use crate::framing::{Head, Malformed};
+use crate::incoming::{Decoded, Incoming, Part};
 use crate::replay::Replay;
 use crate::scratch;
 use crate::upload::Upload;
 use bowline_model::Instant;
 use bowline_model::decision::TryEnd;
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::HeaderMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -38,9 +38,7 @@ pub(crate) struct Connection {
     stream: Stream,
     upload: Upload,
     beginning: Beginning,
-    /// What was read and is not passed on yet.
-    pending: Bytes,
-    reading: Reading,
+    incoming: Incoming,
     /// Whether it may be used again after the present answer.
     keeps: bool,
     /// When it became spare.
@@ -69,22 +67,6 @@ impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// What is to be read of the present answer's body.
-#[derive(Debug)]
-enum Reading {
-    Nothing,
-    Length(u64),
-    Chunked(Box<Chunks>),
-    UntilClose,
-}
-
-/// A part of an answer's body.
-#[derive(Debug)]
-pub(crate) enum Part {
-    Data(Bytes),
-    Trailers(HeaderMap),
 }
 
 /// Why an answer's body ended early.
@@ -117,14 +99,6 @@ impl std::error::Error for Broken {
     }
 }
 
-/// What can be read of a body without waiting.
-enum Decoded {
-    Part(Part),
-    End,
-    /// More has to be read first.
-    More,
-}
-
 impl Connection {
     /// Speaks HTTP/1.1 over `stream`.
     pub(crate) fn new(stream: TcpStream, opened: Opened, expires: Instant) -> Box<Self> {
@@ -132,8 +106,7 @@ impl Connection {
             stream: Stream::Whole(stream),
             upload: Upload::default(),
             beginning: Beginning::default(),
-            pending: Bytes::new(),
-            reading: Reading::Nothing,
+            incoming: Incoming::default(),
             keeps: true,
             spare_since: Instant::ZERO,
             expires,
@@ -154,7 +127,7 @@ impl Connection {
     pub(crate) fn is_free(&self) -> bool {
         self.keeps
             && self.is_through()
-            && self.pending.is_empty()
+            && self.incoming.pending() == 0
             && self.upload.is_done()
             && matches!(self.stream, Stream::Whole(_))
     }
@@ -182,7 +155,7 @@ impl Connection {
 
     /// Whether all of the answer is through.
     pub(crate) const fn is_through(&self) -> bool {
-        matches!(self.reading, Reading::Nothing)
+        self.incoming.is_through()
     }
 
     /// Sends a request and waits for the head of its answer, whose fields go into `headers`. `head`
@@ -222,7 +195,8 @@ impl Connection {
             }));
             match read {
                 Ok(Some(Ok(Some((head, rest))))) => {
-                    self.begin_answer(&head, rest);
+                    self.keeps = head.keeps;
+                    self.incoming = Incoming::new(head.framing, rest);
                     return Poll::Ready(Ok(head));
                 }
                 Ok(Some(Ok(None))) => (),
@@ -236,21 +210,10 @@ impl Connection {
         }
     }
 
-    fn begin_answer(&mut self, head: &Head, rest: Bytes) {
-        self.keeps = head.keeps;
-        self.pending = rest;
-        self.reading = match head.framing {
-            Framing::Nothing => Reading::Nothing,
-            Framing::Length(length) => Reading::Length(length),
-            Framing::Chunked => Reading::Chunked(Box::new(Chunks::new())),
-            Framing::UntilClose => Reading::UntilClose,
-        };
-    }
-
     /// The next part of the body, if it was read already; `Ok(None)` if it has to be waited for, or if
     /// there is none ([`Connection::is_through`] tells).
     pub(crate) fn ready_part(&mut self) -> Result<Option<Part>, Broken> {
-        match self.decode() {
+        match self.incoming.decode() {
             Ok(Decoded::Part(part)) => Ok(Some(part)),
             Ok(Decoded::End | Decoded::More) => Ok(None),
             Err(Malformed) => Err(Broken::Malformed),
@@ -263,7 +226,7 @@ impl Connection {
             self.detach_upload();
         }
         loop {
-            match self.decode() {
+            match self.incoming.decode() {
                 Ok(Decoded::Part(part)) => return Poll::Ready(Some(Ok(part))),
                 Ok(Decoded::End) => return Poll::Ready(None),
                 Ok(Decoded::More) => (),
@@ -271,49 +234,11 @@ impl Connection {
             }
             match ready!(self.stream.poll_read(cx, Bytes::copy_from_slice)) {
                 Ok(bytes) if bytes.is_empty() => {
-                    if !matches!(self.reading, Reading::UntilClose) {
-                        return Poll::Ready(Some(Err(Broken::Incomplete)));
-                    }
-                    self.reading = Reading::Nothing;
-                    return Poll::Ready(None);
+                    let whole = self.incoming.close();
+                    return Poll::Ready((!whole).then_some(Err(Broken::Incomplete)));
                 }
-                Ok(bytes) => self.pending = bytes,
+                Ok(bytes) => self.incoming.fill(bytes),
                 Err(error) => return Poll::Ready(Some(Err(Broken::Io(error)))),
-            }
-        }
-    }
-
-    fn decode(&mut self) -> Result<Decoded, Malformed> {
-        if self.is_through() {
-            return Ok(Decoded::End);
-        }
-        if self.pending.is_empty() {
-            return Ok(Decoded::More);
-        }
-        match &mut self.reading {
-            Reading::Nothing => Ok(Decoded::End),
-            Reading::UntilClose => Ok(Decoded::Part(Part::Data(std::mem::take(&mut self.pending)))),
-            Reading::Length(left) => {
-                let some = self.pending.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                *left -= some as u64;
-                if *left == 0 {
-                    self.reading = Reading::Nothing;
-                }
-                Ok(Decoded::Part(Part::Data(self.pending.split_to(some))))
-            }
-            Reading::Chunked(chunks) => {
-                let mut at = 0;
-                let piece = chunks.next(&self.pending, &mut at)?;
-                let decoded = match piece {
-                    Piece::Data(range) => Decoded::Part(Part::Data(self.pending.slice(range))),
-                    Piece::More => Decoded::More,
-                    Piece::End(trailers) => {
-                        self.reading = Reading::Nothing;
-                        trailers.map_or(Decoded::End, |trailers| Decoded::Part(Part::Trailers(trailers)))
-                    }
-                };
-                self.pending.advance(at);
-                Ok(decoded)
             }
         }
     }

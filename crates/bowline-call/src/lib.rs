@@ -8,7 +8,8 @@
 //! - [`clock`]: the seam where time comes in; [`alarm`]: one timer a connection
 //! - [`endpoint`]: an address; [`pool`]: connections to it
 //! - [`replay`]: a request's body, kept so that it can be sent again
-//! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `connection`: HTTP/1.1
+//! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `incoming`,
+//!   `connection`: HTTP/1.1
 //! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]
 //! - [`relay`]: an answer's body; [`pushback`]: `Retry-After`
 
@@ -21,6 +22,10 @@ mod connection;
 pub mod drive;
 pub mod endpoint;
 mod framing;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+mod incoming;
 pub mod pool;
 pub mod pushback;
 pub mod relay;

@@ -4,7 +4,8 @@
 //! free again before the caller has read a byte, and nothing is left to drive. A longer body keeps its
 //! connection, and whoever reads the body drives it.
 
-use crate::connection::{Broken, Connection, Part};
+use crate::connection::{Broken, Connection};
+use crate::incoming::Part;
 use crate::pool::Spares;
 use bowline_model::Instant;
 use bytes::Bytes;
