@@ -28,10 +28,11 @@ enum State {
         size: u64,
         digits: u32,
     },
-    /// An extension, which is skipped.
+    /// White space, and then, `named`, extensions; both are skipped.
     Extension {
         size: u64,
         bytes: usize,
+        named: bool,
     },
     /// The line feed behind a size.
     SizeEnd {
@@ -84,14 +85,16 @@ impl Chunks {
                         State::Size { size: (size << 4) | u64::from(digit), digits: digits + 1 }
                     }
                     (b'\r', 1..) => State::SizeEnd { size },
-                    (b';' | b' ' | b'\t', 1..) => State::Extension { size, bytes: 0 },
+                    (b';' | b' ' | b'\t', 1..) => State::Extension { size, bytes: 0, named: byte == b';' },
                     _ => return Err(Malformed),
                 },
                 State::Extension { size, .. } if byte == b'\r' => State::SizeEnd { size },
-                State::Extension { size, bytes } => match byte {
-                    b'\n' => return Err(Malformed),
+                State::Extension { size, bytes, named } => match byte {
                     _ if bytes == EXTENSION_BYTES_MAX => return Err(Malformed),
-                    _ => State::Extension { size, bytes: bytes + 1 },
+                    b' ' | b'\t' => State::Extension { size, bytes: bytes + 1, named },
+                    b';' => State::Extension { size, bytes: bytes + 1, named: true },
+                    _ if !named || byte.is_ascii_control() => return Err(Malformed),
+                    _ => State::Extension { size, bytes: bytes + 1, named },
                 },
                 State::SizeEnd { size } => match (byte, size) {
                     (b'\n', 0) => State::Trailers,
@@ -193,6 +196,9 @@ mod tests {
             "5\r\nhelloo\r\n0\r\n\r\n",
             "11111111111111111\r\n",
             "5;a\nb\r\nhello\r\n",
+            "5;a\0\r\nhello\r\n",
+            "5 5\r\nhello\r\n",
+            "5\tx;a\r\nhello\r\n",
             "0\r\nbad trailer\r\n\r\n",
             "0\r\na: b\n\r\n\r\n",
             "0\r\na: b\n\nHTTP/1.1 200 OK\r\n\r\n",
