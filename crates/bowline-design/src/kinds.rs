@@ -5,22 +5,35 @@ use crate::read::documents::{Door, Kind};
 use crate::read::reader::Read;
 use std::collections::BTreeMap;
 
+pub mod broker;
 pub mod common;
 pub mod destination_rule;
 pub mod gateway;
+pub mod intake;
 mod istio;
+pub mod overlay;
 pub mod policy;
 pub mod route_tests;
+pub mod scenario;
 pub mod service;
 pub mod service_entry;
+pub mod subscription;
+pub mod topic;
+pub mod values;
 pub mod virtual_service;
 
+pub use broker::Broker;
 pub use destination_rule::DestinationRule;
 pub use gateway::Gateway;
+pub use intake::Intake;
+pub use overlay::Overlay;
 pub use policy::Policy;
 pub use route_tests::RouteTests;
+pub use scenario::Scenario;
 pub use service::Service;
 pub use service_entry::ServiceEntry;
+pub use subscription::Subscription;
+pub use topic::Topic;
 pub use virtual_service::VirtualService;
 
 /// A document's name and what belongs to it.
@@ -58,6 +71,8 @@ macro_rules! kinds {
             $($(#[doc = $doc])* pub $field: Vec<Doc<$kind>>,)+
             /// Route tests.
             pub tests: Vec<RouteTests>,
+            /// What each overlay makes of the documents that it touches.
+            pub applied: Vec<overlay::Applied>,
         }
 
         impl Documents {
@@ -71,6 +86,24 @@ macro_rules! kinds {
             #[must_use]
             pub fn namespaces(&self) -> usize {
                 self.metas().map(|meta| &meta.namespace).collect::<std::collections::BTreeSet<_>>().len()
+            }
+
+            /// Whether there is a document of this kind and name.
+            #[must_use]
+            pub fn has(&self, kind: &str, namespace: &str, name: &str) -> bool {
+                let is = |meta: &Meta| meta.namespace == namespace && meta.name == name;
+                $((kind == <$kind as Kind>::KIND && self.$field.iter().any(|document| is(&document.meta))))||+
+            }
+
+            /// All of it with an overlay applied: what the overlay changes takes the place of what was
+            /// there, what it adds comes last.
+            #[must_use]
+            pub fn overlaid(&self, changed: &Self) -> Self {
+                Self {
+                    $($field: replaced(&self.$field, &changed.$field),)+
+                    tests: self.tests.clone(),
+                    applied: self.applied.clone(),
+                }
             }
 
             /// The name and namespace of every document.
@@ -99,6 +132,20 @@ macro_rules! kinds {
     };
 }
 
+/// `documents`, each that is among `changed` as it is there, and what is only there at the end.
+fn replaced<T: Clone>(documents: &[Doc<T>], changed: &[Doc<T>]) -> Vec<Doc<T>> {
+    fn key<T>(document: &Doc<T>) -> (&str, &str) {
+        (&document.meta.namespace, &document.meta.name)
+    }
+    let mut others: BTreeMap<_, _> = changed.iter().map(|document| (key(document), document)).collect();
+    let mut all: Vec<Doc<T>> = Vec::with_capacity(documents.len() + changed.len());
+    for document in documents {
+        all.push(others.remove(&key(document)).unwrap_or(document).clone());
+    }
+    all.extend(changed.iter().filter(|document| others.contains_key(&key(document))).cloned());
+    all
+}
+
 kinds! {
     /// Istio's VirtualService.
     virtual_services: VirtualService,
@@ -112,6 +159,18 @@ kinds! {
     services: Service,
     /// Our Policy.
     policies: Policy,
+    /// Our Broker.
+    brokers: Broker,
+    /// Our Topic.
+    topics: Topic,
+    /// Our Subscription.
+    subscriptions: Subscription,
+    /// Our Intake.
+    intakes: Intake,
+    /// Our Overlay.
+    overlays: Overlay,
+    /// Our Scenario.
+    scenarios: Scenario,
 }
 
 /// What has to hold between documents.

@@ -5,7 +5,8 @@
 //! - [`mistake`]: [`Text`], a text with a name; [`Place`], where something stands in it; [`Mistake`]
 //! - [`kinds`]: what a design is made of, one file a kind; Istio's kinds and ours
 //! - [`fn@read`]: all documents of all texts, past every mistake
-//! - [`resolve()`]: documents to a [`Design`], each value with where it came from
+//! - [`resolve()`]: documents to a [`Design`], each value with where it came from; [`resolve_arm()`]: one
+//!   variant of it
 //! - [`resolved`]: what a design is once everything in it is settled
 //! - [`routing`]: which route a request takes; the proxy, `explain` and `test` ask the same code
 //! - [`graph`]: who calls whom
@@ -48,7 +49,7 @@ pub mod schema;
 
 pub use mistake::{Mistake, Note, Place, Spot, Text};
 pub use read::read;
-pub use resolve::{TRY, load, resolve};
+pub use resolve::{TRY, load, resolve, resolve_arm};
 pub use resolved::{Design, Source, Sourced};
 pub use schema::schema;
 

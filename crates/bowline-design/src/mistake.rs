@@ -120,6 +120,22 @@ impl Mistakes {
         self.last.insert(mistake)
     }
 
+    /// Whether there is none so far.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Takes over the mistakes of another reading, each changed by `change`.
+    pub(crate) fn take_over(&mut self, other: Self, change: impl Fn(&mut Mistake)) {
+        for mistake in other.list {
+            let own = self.add(mistake.code, &mistake.place, "", "");
+            *own = mistake;
+            change(own);
+        }
+        self.dropped += other.dropped;
+        self.last = self.last.take().or(other.last);
+    }
+
     /// Whether nothing more is kept: then the details need not be worked out.
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= MISTAKES_MAX

@@ -2,30 +2,41 @@
 //!
 //! In the order in which it is done:
 //! - [`services`]: who there is, by [`names`]
+//! - [`topics`]: brokers and topics, by the names of a [`directory`]
 //! - [`rules`]: subsets and traffic policies; [`works`]: what operations do
 //! - [`policies`], and from all of them [`settings`]: the effective policy of one call
 //! - [`routes`], with [`conditions`] and [`delegates`]: what a VirtualService's rules become
 //! - [`mesh`] and [`listeners`]: the tables
+//! - [`subscriptions`], [`intakes`] and [`scenarios`]
+//! - [`overlays`]: all of it once more for each variant of the design
 //!
 //! Nothing here fails at the first mistake; [`findings`] collects them all.
 
 mod annotations;
 mod conditions;
 mod delegates;
+mod directory;
 mod findings;
+mod intakes;
 mod listeners;
 mod mesh;
 mod names;
+mod overlays;
 mod policies;
 mod routes;
 mod rules;
+mod scenarios;
 mod services;
 mod settings;
+mod subscriptions;
+mod topics;
 mod works;
 
 pub use annotations::TRY;
+pub use overlays::resolve_arm;
 
 use crate::kinds::Documents;
+use crate::kinds::overlay::Applied;
 use crate::mistake::Mistake;
 use crate::resolved::Design;
 use crate::route_test::RouteTest;
@@ -33,17 +44,28 @@ use crate::{Reading, Text};
 use findings::Findings;
 use policies::Policies;
 use rules::Rules;
+use scenarios::Known;
 use services::Services;
 use settings::Voices;
+use topics::Topics;
 
 /// Works out what all documents together mean.
 ///
 /// # Errors
 /// Everything that keeps the design from being used: the mistakes of reading, or, where there are
-/// none, those that only show when documents meet.
+/// none, those that only show when documents meet, with every overlay too.
 pub fn resolve(reading: &Reading) -> Result<Design, Vec<Mistake>> {
+    let design = settle(reading, None)?;
+    overlays::check(reading)?;
+    Ok(design)
+}
+
+/// Works out what the documents mean, by themselves or with an overlay applied.
+fn settle(reading: &Reading, applied: Option<&Applied>) -> Result<Design, Vec<Mistake>> {
+    let overlaid = applied.map(|applied| reading.documents.overlaid(&applied.documents));
+    let documents = overlaid.as_ref().unwrap_or(&reading.documents);
     let mut findings = Findings::default();
-    let mut design = design(&reading.documents, &mut findings);
+    let mut design = design(documents, applied, &mut findings);
     if reading.mistakes.is_empty() && findings.mistakes.is_empty() {
         design.notes = reading.notes.iter().cloned().chain(findings.notes).collect();
         return Ok(design);
@@ -62,25 +84,44 @@ pub fn load(texts: &[Text]) -> Result<Design, Vec<Mistake>> {
     resolve(&crate::read(texts))
 }
 
-fn design(documents: &Documents, findings: &mut Findings) -> Design {
+fn design(documents: &Documents, applied: Option<&Applied>, findings: &mut Findings) -> Design {
     annotations::check(documents, findings);
     let mut services = Services::of(documents, findings);
     let rules = Rules::of(documents, findings);
     rules.cut_subsets(&mut services);
-    works::fill(documents, &mut services, findings);
-    let policies = Policies::of(documents, &services, &route_names(documents), findings);
+    let topics = Topics::of(documents, findings);
+    works::fill(documents, &topics, &mut services, findings);
+    let routes = route_names(documents);
+    let policies = Policies::of(documents, &services, &routes, findings);
     settings::settle(&mut services, &rules, &policies, findings);
 
     let voices = Voices { services: &services, rules: &rules, policies: &policies };
     let listeners = listeners::listeners(documents, voices, findings);
     let mesh = mesh::table(documents, voices, findings);
     note_what_is_not_served(documents, &services, findings);
+    let subscriptions = subscriptions::all(documents, &topics, &services, findings);
+    let intakes = intakes::all(documents, &topics, &services, findings);
+    let known = Known {
+        documents,
+        services: &services,
+        topics: &topics,
+        intakes: &intakes::names(documents),
+        subscriptions: &subscriptions::names(documents),
+        routes: &routes,
+        applied,
+    };
+    let scenarios = scenarios::all(known, findings);
     let tests = documents.tests.iter().flat_map(|tests| &tests.test_cases);
     Design {
         listeners,
         mesh,
         tests: tests.map(|written| RouteTest { written: written.clone() }).collect(),
         notes: Vec::new(),
+        subscriptions,
+        intakes,
+        scenarios,
+        brokers: topics.brokers,
+        topics: topics.all,
         policies: documents.policies.len(),
         services: services.all,
     }

@@ -8,19 +8,28 @@
 //! - [`Design`] and [`Listener`], here
 //! - [`service`]: who there is, and what can be asked of it
 //! - [`call`]: the effective policy of one call
+//! - [`topic`]: brokers, topics and subscriptions
+//! - [`intake`]: doors to asynchronous work
+//! - [`mod@scenario`]: experiments
 //! - [`crate::routing`]: which route a request takes
 
 pub mod call;
+pub mod intake;
+pub mod scenario;
 pub mod service;
+pub mod topic;
 
 use crate::mistake::{Note, Place};
 use crate::routing::Table;
 pub use call::{CallSettings, EdgeKeys, Outlier, PlannedCall, TryPlan};
+pub use intake::{Intake, IntakeId};
+pub use scenario::Scenario;
 pub use service::{
     Endpoint, Idempotency, Needs, Operation, PathPattern, Program, Protocol, Run, Service, ServiceId, Subset,
     Takes, Work,
 };
 use std::net::SocketAddr;
+pub use topic::{Broker, BrokerAt, BrokerId, RecordNeeds, Subscription, SubscriptionId, Topic, TopicId};
 
 /// A value and where it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +91,16 @@ pub struct Design {
     /// What a reader should know and need not mend: what this version does not act on, and where a
     /// name leads nowhere.
     pub notes: Vec<Note>,
+    /// What keeps records. [`BrokerId`] indexes it.
+    pub brokers: Vec<Broker>,
+    /// Where records go. [`TopicId`] indexes it.
+    pub topics: Vec<Topic>,
+    /// Who reads them. [`SubscriptionId`] indexes it.
+    pub subscriptions: Vec<Subscription>,
+    /// Synchronous doors to asynchronous work. [`IntakeId`] indexes it.
+    pub intakes: Vec<Intake>,
+    /// Experiments. With an overlay applied, those that have an arm with it.
+    pub scenarios: Vec<Scenario>,
     /// How many policies the documents hold, for the one line that sums a design up.
     pub policies: usize,
 }
@@ -103,6 +122,20 @@ impl Design {
         by(&|service| service.run.is_some() && *service.name == *name)
             .or_else(|| by(&|service| *service.name == *name))
             .or_else(|| by(&|service| service.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))))
+    }
+
+    /// The scenario called `name`, or `namespace/name`; alone a name means the one in `default`, or else
+    /// the only one of that name.
+    #[must_use]
+    pub fn scenario(&self, name: &str) -> Option<&Scenario> {
+        let by = |namespace: &str, name: &str| {
+            self.scenarios.iter().find(|known| (&*known.namespace, &*known.name) == (namespace, name))
+        };
+        if let Some((namespace, name)) = name.split_once('/') {
+            return by(namespace, name);
+        }
+        let mut named = self.scenarios.iter().filter(|known| *known.name == *name);
+        by("default", name).or_else(|| named.next().filter(|_| named.next().is_none()))
     }
 
     /// All services with their ids.

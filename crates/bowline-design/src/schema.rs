@@ -62,6 +62,7 @@ fn describe(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Ignored => json!({}),
         Shape::Text => json!({ "type": "string" }),
         Shape::Duration => json!({ "type": "string", "pattern": DURATION }),
+        Shape::Form(form) => json!({ "type": "string", "pattern": form }),
         Shape::Whole(max) => json!({ "type": "integer", "minimum": 0, "maximum": max }),
         Shape::Number => json!({ "type": "number" }),
         Shape::Truth => json!({ "type": "boolean" }),
@@ -76,6 +77,11 @@ fn describe(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
         }
         Shape::Record(record) => define(record, false, definitions),
         Shape::Either(record) => define(record, true, definitions),
+        Shape::Mapping => json!({ "type": "object" }),
+        Shape::AnyOf(shapes) => {
+            let each = shapes.iter().map(|shape| describe(shape, definitions));
+            json!({ "anyOf": each.collect::<Vec<_>>() })
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::kinds::Meta;
 use crate::kinds::istio::GRPC_STATUS;
 use crate::kinds::service::Idempotent;
+use crate::kinds::values::{at_least_one, longer_than_zero, percent as in_percent};
 use crate::mistake::{Mistakes, Place, Spot};
 use crate::read::documents::{Group, Kind, OURS};
 use crate::read::names::quoted;
@@ -208,22 +209,8 @@ impl Kind for Policy {
     }
 }
 
-fn longer_than_zero(span: Option<&Spot<Duration>>, mistakes: &mut Mistakes) {
-    if let Some(span) = span.filter(|span| span.value.is_zero()) {
-        mistakes
-            .add("bad-value", &span.place, "no time at all", "more than 0s")
-            .hint("to have none, leave the field out");
-    }
-}
-
-fn at_least_one(count: Option<&Spot<u32>>, mistakes: &mut Mistakes) {
-    if let Some(count) = count.filter(|count| count.value == 0) {
-        mistakes.add("bad-value", &count.place, "0", "at least 1");
-    }
-}
-
 /// A share as a number from 0 to 1, as our kinds write it.
-fn ratio(ratio: Option<&Spot<f64>>, may_be_zero: bool, mistakes: &mut Mistakes) {
+pub(crate) fn ratio(ratio: Option<&Spot<f64>>, may_be_zero: bool, mistakes: &mut Mistakes) {
     let Some(ratio) = ratio else { return };
     let fits = (0.0..=1.0).contains(&ratio.value) && (may_be_zero || ratio.value > 0.0);
     if !fits {
@@ -343,9 +330,7 @@ fn check_fault(fault: &Fault, place: &Place, mistakes: &mut Mistakes) {
         let found = format!("the gRPC status {}", quoted(status));
         mistakes.add("bad-value", &status.place, found, format!("one of {}", GRPC_STATUS.join(", ")));
     }
-    if let Some(percent) = percent.as_ref().filter(|percent| !(0.0..=100.0).contains(&percent.value)) {
-        mistakes.add("bad-value", &percent.place, format!("{} percent", percent.value), "0 to 100");
-    }
+    in_percent(percent.as_ref(), mistakes);
     if let (Some(_), Some(percent)) = (drop_first, percent) {
         let expected = "none: the first tries of every call are dropped";
         mistakes.add("conflict", &percent.place, "`percent` beside `dropFirst`", expected);

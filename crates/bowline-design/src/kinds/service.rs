@@ -26,6 +26,9 @@ record! {
         pub replicas: Option<Spot<u32>>,
         /// Requests one replica works on at once.
         pub concurrency: Option<Spot<u32>>,
+        /// Requests that may wait in one replica while it works on as many as it can; any number when
+        /// absent.
+        pub queue: Option<Spot<u32>>,
         /// Whether it hands deadline and trace headers on to what it calls; without it both end here.
         pub forwards: Option<Spot<bool>>,
         /// The path that answers 2xx when it is ready.
@@ -209,6 +212,10 @@ impl Kind for Service {
             if let Some(count) = count.as_ref().filter(|count| count.value == 0) {
                 mistakes.add("bad-value", &count.place, format!("0 {what}"), "at least 1");
             }
+        }
+        if let Some(queue) = spec.queue.as_ref().filter(|_| spec.concurrency.is_none()) {
+            let found = "a queue of a service that may work on everything at once";
+            mistakes.add("conflict", &queue.place, found, "`concurrency` beside it");
         }
         if let Some(health) = spec.health.as_ref().filter(|health| !health.starts_with('/')) {
             mistakes.add("bad-value", &health.place, quoted(health), "a path that begins with `/`");

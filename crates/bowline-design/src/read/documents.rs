@@ -27,8 +27,7 @@ pub(crate) const ISTIO: Group =
 pub(crate) const OURS: Group = Group { name: "bowline.dev", versions: &["v1alpha1"], implied: true };
 
 /// Our kinds that a later version will read.
-const LATER: [&str; 9] =
-    ["Broker", "Topic", "Subscription", "Saga", "Intake", "Contract", "Access", "Scenario", "Overlay"];
+const LATER: [&str; 3] = ["Saga", "Contract", "Access"];
 
 /// A kind of document.
 pub(crate) trait Kind: Read {
@@ -101,6 +100,8 @@ fn document_fields() -> Vec<Field> {
 
 /// What reading the documents needs beside the reader.
 pub(crate) struct Library {
+    /// The names of all texts.
+    files: Arc<[Arc<str>]>,
     pub(crate) documents: Documents,
     notes: BTreeMap<String, Note>,
     /// Where each kind, namespace and name was met first.
@@ -108,14 +109,14 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    pub(crate) fn new() -> Self {
-        Self { documents: Documents::default(), notes: BTreeMap::new(), met: BTreeMap::new() }
+    pub(crate) fn new(files: Arc<[Arc<str>]>) -> Self {
+        Self { files, documents: Documents::default(), notes: BTreeMap::new(), met: BTreeMap::new() }
     }
 
-    /// Reads all documents of a text.
-    pub(crate) fn read(&mut self, text: &Text, mistakes: &mut Mistakes) {
-        let mut reader = Reader::new(Arc::clone(&text.name), mistakes);
-        let (documents, broken) = parse(text.text.strip_prefix('\u{feff}').unwrap_or(&text.text));
+    /// Reads all documents of a text, which is the `number`th.
+    pub(crate) fn read(&mut self, text: &Text, number: u32, mistakes: &mut Mistakes) {
+        let mut reader = Reader::new(Arc::clone(&self.files), mistakes);
+        let (documents, broken) = parse(body(text), number);
         for broken in broken {
             let place = reader.place(broken.extent);
             reader.mistakes().add(broken.code, &place, broken.found, broken.expected);
@@ -124,6 +125,25 @@ impl Library {
         for document in &documents {
             self.document(document, &mut reader, &mut left);
         }
+    }
+
+    /// Reads one document that was found before, and is as it is now.
+    pub(crate) fn read_again(&mut self, node: &Node, mistakes: &mut Mistakes) {
+        let mut reader = Reader::new(Arc::clone(&self.files), mistakes);
+        self.document(node, &mut reader, &mut 1);
+    }
+
+    /// Where the name of a document is written.
+    pub(crate) fn name_of(&self, kind: &'static str, namespace: &str, name: &str) -> Option<&Place> {
+        self.met.get(&(kind, namespace.to_owned(), name.to_owned()))
+    }
+
+    /// Takes over what another library noted.
+    pub(crate) fn take_notes(&mut self, other: Self) -> Documents {
+        for (subject, note) in other.notes {
+            self.notes.entry(subject).and_modify(|own| own.count += note.count).or_insert(note);
+        }
+        other.documents
     }
 
     pub(crate) fn into_parts(self) -> (Documents, Vec<Note>) {
@@ -308,8 +328,13 @@ impl Library {
     }
 }
 
+/// What a text says, without the mark that some editors put before it.
+pub(crate) fn body(text: &Text) -> &str {
+    text.text.strip_prefix('\u{feff}').unwrap_or(&text.text)
+}
+
 /// The namespace of a document that names none.
-const DEFAULT_NAMESPACE: &str = "default";
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 fn missing(node: &Node, field: &str, reader: &mut Reader<'_>) {
     let place = reader.field(field, |reader| reader.place(node.extent));
@@ -321,6 +346,6 @@ fn missing(node: &Node, field: &str, reader: &mut Reader<'_>) {
     );
 }
 
-fn doors() -> Vec<Door> {
+pub(crate) fn doors() -> Vec<Door> {
     crate::kinds::doors()
 }

@@ -17,3 +17,7 @@ pub(crate) const DOCUMENTS_MAX: usize = 20_000;
 
 /// Mistakes kept. Nobody reads the thousandth; the rest is counted.
 pub(crate) const MISTAKES_MAX: usize = 1_000;
+
+/// Overlays of one design. Each is a whole design to work out; an experiment of more than a few arms is a
+/// sweep.
+pub(crate) const OVERLAYS_MAX: usize = 32;

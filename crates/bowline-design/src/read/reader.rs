@@ -35,7 +35,8 @@ pub(crate) trait Read: Sized {
 
 /// Where the reader is, and what it has found wrong so far.
 pub(crate) struct Reader<'r> {
-    file: Arc<str>,
+    /// The names of all texts, by the numbers in extents.
+    files: Arc<[Arc<str>]>,
     resource: Arc<str>,
     path: String,
     /// What is read: where a misplaced field is looked for.
@@ -53,14 +54,14 @@ pub(crate) struct Root {
 }
 
 impl<'r> Reader<'r> {
-    pub(crate) fn new(file: Arc<str>, mistakes: &'r mut Mistakes) -> Self {
-        Self { file, resource: "".into(), path: String::new(), root: None, sound: true, mistakes }
+    pub(crate) fn new(files: Arc<[Arc<str>]>, mistakes: &'r mut Mistakes) -> Self {
+        Self { files, resource: "".into(), path: String::new(), root: None, sound: true, mistakes }
     }
 
     /// The same reader inside a resource.
     pub(crate) fn inside(&mut self, resource: Arc<str>, root: Root) -> Reader<'_> {
-        let (file, root) = (Arc::clone(&self.file), Some(root));
-        Reader { file, resource, path: String::new(), root, sound: true, mistakes: self.mistakes }
+        let (files, root) = (Arc::clone(&self.files), Some(root));
+        Reader { files, resource, path: String::new(), root, sound: true, mistakes: self.mistakes }
     }
 
     /// Whether the mapping read last was well.
@@ -75,7 +76,7 @@ impl<'r> Reader<'r> {
     /// The place of `extent` at the path read now.
     pub(crate) fn place(&self, extent: Extent) -> Place {
         Place {
-            file: Arc::clone(&self.file),
+            file: self.files.get(extent.text as usize).cloned().unwrap_or_default(),
             line: extent.start.0,
             column: extent.start.1,
             end: extent.end,
@@ -119,7 +120,7 @@ impl<'r> Reader<'r> {
 }
 
 /// What a node is, for a mistake's first half.
-fn describe(node: &Node) -> String {
+pub(crate) fn describe(node: &Node) -> String {
     match &node.value {
         Value::List(items) if items.is_empty() => "an empty list".to_owned(),
         Value::List(_) => "a list".to_owned(),
@@ -210,7 +211,7 @@ impl<'n> Fields<'n> {
 }
 
 /// A field written twice: YAML readers differ in which one they take, so neither may stay.
-fn find_twice(entries: &[(Key, Node)], reader: &mut Reader<'_>) {
+pub(crate) fn find_twice(entries: &[(Key, Node)], reader: &mut Reader<'_>) {
     for (index, (key, _)) in entries.iter().enumerate() {
         // Quadratic, but only up to the first; a mapping of a hundred thousand names is sorted instead.
         if entries.len() > 64 {
@@ -238,7 +239,7 @@ fn twice(first: &Key, second: &Key, reader: &mut Reader<'_>) {
 }
 
 /// Whether it was meant to be one of the known.
-fn unknown_field(key: &Key, known: &[Field], reader: &mut Reader<'_>) -> bool {
+pub(crate) fn unknown_field(key: &Key, known: &[Field], reader: &mut Reader<'_>) -> bool {
     let place = reader.field(&key.name, |reader| reader.place(key.extent));
     if reader.mistakes.is_full() {
         reader.mistakes.add("unknown-field", &place, "unknown field", "a known one");

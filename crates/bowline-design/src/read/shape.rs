@@ -10,6 +10,8 @@ pub(crate) enum Shape {
     Text,
     /// A duration such as `250ms`.
     Duration,
+    /// Text of a form, as a regular expression in ECMA's manner.
+    Form(&'static str),
     /// A whole number up to this.
     Whole(u64),
     /// A number.
@@ -28,6 +30,10 @@ pub(crate) enum Shape {
     Record(Record),
     /// A mapping with exactly one of these fields.
     Either(Record),
+    /// A mapping with whatever its own kind allows.
+    Mapping,
+    /// One of these.
+    AnyOf(Vec<Shape>),
 }
 
 /// A mapping. Its fields are a function, so that a mapping may hold itself.
@@ -52,6 +58,7 @@ impl Shape {
             Self::Record(record) | Self::Either(record) => Some((record, "")),
             Self::List(item) => item.record().map(|(record, _)| (record, "[]")),
             Self::Map(value) => value.record().map(|(record, _)| (record, ".*")),
+            Self::AnyOf(shapes) => shapes.iter().find_map(Self::record),
             _ => None,
         }
     }

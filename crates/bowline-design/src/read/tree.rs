@@ -11,6 +11,8 @@ use std::rc::Rc;
 /// Where a value stands: line and column from one, the end just after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
+    /// Which of the texts that are read together: what an overlay changes stands in another one.
+    pub(crate) text: u32,
     pub(crate) start: (u32, u32),
     pub(crate) end: (u32, u32),
 }
@@ -59,11 +61,12 @@ pub(crate) struct Broken {
 }
 
 /// The documents of a text, and what is broken in it. A broken document does not take the others along.
-pub(crate) fn parse(text: &str) -> (Vec<Node>, Vec<Broken>) {
+/// `number`: which of the texts it is.
+pub(crate) fn parse(text: &str, number: u32) -> (Vec<Node>, Vec<Broken>) {
     let (mut documents, mut broken) = (Vec::new(), Vec::new());
     if text.len() > BYTES_MAX {
         broken.push(Broken::limit(
-            Extent::START,
+            Extent::start_of(number),
             format!("a text of {} bytes", text.len()),
             format!("at most {BYTES_MAX} bytes in one text; split it"),
         ));
@@ -78,7 +81,7 @@ pub(crate) fn parse(text: &str) -> (Vec<Node>, Vec<Broken>) {
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut nodes_left = NODES_MAX;
     loop {
-        let mut builder = Builder { nodes_left, ..Builder::default() };
+        let mut builder = Builder { text: number, nodes_left, ..Builder::default() };
         let read = loop {
             match parser.next_event() {
                 None | Some(Ok((Event::StreamEnd, _))) => break Ok(false),
@@ -88,7 +91,7 @@ pub(crate) fn parse(text: &str) -> (Vec<Node>, Vec<Broken>) {
                         break Err(why);
                     }
                 }
-                Some(Err(error)) => break Err(syntax(&error)),
+                Some(Err(error)) => break Err(syntax(&error, number)),
             }
         };
         nodes_left = builder.nodes_left;
@@ -110,7 +113,7 @@ pub(crate) fn parse(text: &str) -> (Vec<Node>, Vec<Broken>) {
         }
         if documents.len() + broken.len() > DOCUMENTS_MAX {
             broken.push(Broken::limit(
-                documents.last().map_or(Extent::START, |last| last.extent),
+                documents.last().map_or(Extent::start_of(number), |last| last.extent),
                 format!("more than {DOCUMENTS_MAX} documents"),
                 "fewer documents in one text; split it".to_owned(),
             ));
@@ -123,10 +126,10 @@ pub(crate) fn parse(text: &str) -> (Vec<Node>, Vec<Broken>) {
 /// The code of everything that is refused for its size.
 const TOO_LARGE: &str = "too-large";
 
-fn syntax(error: &ScanError) -> Broken {
+fn syntax(error: &ScanError, text: u32) -> Broken {
     let mark = error.marker();
     let start = (mark.line().max(1) as u32, mark.col() as u32 + 1);
-    let extent = Extent { start, end: (start.0, start.1 + 1) };
+    let extent = Extent { text, start, end: (start.0, start.1 + 1) };
     if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
         return too_deep(extent);
     }
@@ -146,12 +149,14 @@ impl Broken {
 
 impl Extent {
     /// The beginning of a text.
-    pub(crate) const START: Self = Self { start: (1, 1), end: (1, 2) };
+    const fn start_of(text: u32) -> Self {
+        Self { text, start: (1, 1), end: (1, 2) }
+    }
 
-    fn of(span: Span) -> Self {
+    fn of(span: Span, text: u32) -> Self {
         let at =
             |mark: serde_saphyr::granit_parser::Marker| (mark.line().max(1) as u32, mark.col() as u32 + 1);
-        Self { start: at(span.start), end: at(span.end) }
+        Self { text, start: at(span.start), end: at(span.end) }
     }
 }
 
@@ -172,6 +177,11 @@ impl Node {
         }
     }
 
+    /// How many values are in it, itself included.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// The text, when this is a scalar.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
@@ -179,6 +189,33 @@ impl Node {
             Value::List(_) | Value::Map(_) => None,
         }
     }
+}
+
+/// `target` with `patch` merged into it as RFC 7396 has it: mappings field by field, `null` takes a field
+/// away, and everything else, lists among it, takes the place of what was there. What comes from the
+/// patch stands where the patch stands.
+pub(crate) fn merged(target: Option<&Node>, patch: &Node) -> Node {
+    let Value::Map(changes) = &patch.value else { return patch.clone() };
+    let (known, extent): (&[(Key, Node)], _) = match target {
+        Some(Node { value: Value::Map(entries), extent, .. }) => (entries, *extent),
+        _ => (&[], patch.extent),
+    };
+    let mut slots: Vec<Option<(Key, Node)>> = known.iter().cloned().map(Some).collect();
+    let at: HashMap<&str, usize> = known.iter().enumerate().map(|(at, (key, _))| (&*key.name, at)).collect();
+    for (key, change) in &**changes {
+        let known = at.get(&*key.name).and_then(|at| slots.get_mut(*at));
+        match (known, change.is_null()) {
+            (Some(slot), true) => *slot = None,
+            (None, true) => {}
+            (Some(slot), false) => {
+                *slot = slot.take().map(|(key, node)| (key, merged(Some(&node), change)));
+            }
+            (None, false) => slots.push(Some((key.clone(), merged(None, change)))),
+        }
+    }
+    let entries: Vec<(Key, Node)> = slots.into_iter().flatten().collect();
+    let (size, depth) = measure(entries.iter().map(|(_, node)| node));
+    Node { value: Value::Map(entries.into()), extent, size: size + 1, depth: depth + 1 }
 }
 
 impl Scalar {
@@ -212,6 +249,7 @@ impl Scalar {
 /// Events to one document's tree, without recursion: nesting comes from the text.
 #[derive(Default)]
 struct Builder {
+    text: u32,
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     root: Option<Node>,
@@ -234,7 +272,7 @@ enum Parts {
 
 impl Builder {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Broken> {
-        let extent = Extent::of(span);
+        let extent = Extent::of(span, self.text);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && !self.is_string(tag.as_deref(), extent);
@@ -423,7 +461,7 @@ mod tests {
     use super::*;
 
     fn one(text: &str) -> Node {
-        let (mut documents, broken) = parse(text);
+        let (mut documents, broken) = parse(text, 0);
         assert!(broken.is_empty(), "{broken:?}");
         assert_eq!(documents.len(), 1);
         documents.remove(0)
@@ -432,16 +470,16 @@ mod tests {
     #[test]
     fn a_value_points_at_itself_and_a_block_at_its_key() {
         let root = one("a: 1\nbb:\n  c: [x, y]\n  d: ~\n");
-        assert_eq!(root.field("a").map(|a| a.extent), Some(Extent { start: (1, 4), end: (1, 5) }));
+        assert_eq!(root.field("a").map(|a| a.extent), Some(Extent { text: 0, start: (1, 4), end: (1, 5) }));
         let block = root.field("bb").expect("bb");
-        assert_eq!(block.extent, Extent { start: (2, 1), end: (2, 3) });
-        assert_eq!(block.field("c").map(|c| c.extent), Some(Extent { start: (3, 6), end: (3, 12) }));
-        assert_eq!(block.field("d").map(|d| d.extent), Some(Extent { start: (4, 3), end: (4, 4) }));
+        assert_eq!(block.extent, Extent { text: 0, start: (2, 1), end: (2, 3) });
+        assert_eq!(block.field("c").map(|c| c.extent), Some(Extent { text: 0, start: (3, 6), end: (3, 12) }));
+        assert_eq!(block.field("d").map(|d| d.extent), Some(Extent { text: 0, start: (4, 3), end: (4, 4) }));
     }
 
     #[test]
     fn a_broken_document_leaves_the_others_whole() {
-        let (documents, broken) = parse("a: 1\n---\nb: [1, 2\nc: }\n---\nd: 4\n");
+        let (documents, broken) = parse("a: 1\n---\nb: [1, 2\nc: }\n---\nd: 4\n", 0);
         assert_eq!(broken.len(), 1, "{broken:?}");
         assert_eq!(broken[0].code, "syntax");
         let texts: Vec<_> = documents.iter().filter_map(|d| d.field("a").or(d.field("d"))?.text()).collect();
@@ -464,23 +502,56 @@ mod tests {
             let before = level - 1;
             text += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{before}"); 9].join(", "));
         }
-        let (documents, broken) = parse(&text);
+        let (documents, broken) = parse(&text, 0);
         assert!(documents.is_empty());
         assert_eq!(broken.iter().map(|b| b.code).collect::<Vec<_>>(), [TOO_LARGE]);
     }
 
     #[test]
     fn a_value_inside_itself_is_refused() {
-        let (_, broken) = parse("a: &a [*a]\n");
+        let (_, broken) = parse("a: &a [*a]\n", 0);
         assert_eq!(broken.iter().map(|b| b.code).collect::<Vec<_>>(), ["alias"]);
     }
 
     #[test]
     fn depth_and_size_have_limits() {
         let deep = "[".repeat(DEPTH_MAX + 1) + &"]".repeat(DEPTH_MAX + 1);
-        assert_eq!(parse(&deep).1[0].code, TOO_LARGE);
+        assert_eq!(parse(&deep, 0).1[0].code, TOO_LARGE);
         let giant = "x".repeat(BYTES_MAX + 1);
-        assert_eq!(parse(&giant).1[0].code, TOO_LARGE);
+        assert_eq!(parse(&giant, 0).1[0].code, TOO_LARGE);
+    }
+
+    #[test]
+    fn a_patch_is_merged_field_by_field() {
+        /// The examples of RFC 7396, appendix A, whose targets and patches are mappings.
+        const CASES: [(&str, &str, &str); 11] = [
+            ("{a: b}", "{a: c}", "{a: c}"),
+            ("{a: b}", "{b: c}", "{a: b, b: c}"),
+            ("{a: b}", "{a: null}", "{}"),
+            ("{a: b, b: c}", "{a: null}", "{b: c}"),
+            ("{a: [b]}", "{a: c}", "{a: c}"),
+            ("{a: c}", "{a: [b]}", "{a: [b]}"),
+            ("{a: {b: c}}", "{a: {b: d, c: null}}", "{a: {b: d}}"),
+            ("{a: [{b: c}]}", "{a: [1]}", "{a: [1]}"),
+            ("{e: null}", "{a: 1}", "{e: null, a: 1}"),
+            ("[1, 2]", "{a: b, c: null}", "{a: b}"),
+            ("{}", "{a: {bb: {ccc: null}}}", "{a: {bb: {}}}"),
+        ];
+        for (target, patch, expected) in CASES {
+            let found = merged(Some(&one(target)), &one(patch));
+            assert_eq!(written(&found), written(&one(expected)), "{target} + {patch}");
+        }
+    }
+
+    fn written(node: &Node) -> String {
+        match &node.value {
+            Value::Scalar(scalar) => scalar.text.clone(),
+            Value::List(items) => format!("{:?}", items.iter().map(written).collect::<Vec<_>>()),
+            Value::Map(entries) => {
+                let field = |(key, node): &(Key, Node)| format!("{}: {}", key.name, written(node));
+                format!("{{{}}}", entries.iter().map(field).collect::<Vec<_>>().join(", "))
+            }
+        }
     }
 
     #[test]

@@ -41,6 +41,30 @@ impl Findings {
         });
     }
 
+    /// Two documents that both say what only one may, and what to do about it.
+    pub(super) fn said_twice_by(&mut self, what: &str, place: &Place, other: &Place, hint: &str) {
+        self.push(Mistake {
+            code: "said-twice",
+            place: place.clone(),
+            also: vec![other.clone()],
+            found: format!("{what} is said twice: here and in {}", other.resource),
+            expected: "one of the two".to_owned(),
+            hint: Some(hint.to_owned()),
+        });
+    }
+
+    /// Something that is asked for here and made impossible there.
+    pub(super) fn impossible(&mut self, what: &str, place: &Place, other: &Place) {
+        self.push(Mistake {
+            code: "conflict",
+            place: place.clone(),
+            also: vec![other.clone()],
+            found: what.to_owned(),
+            expected: "a topic that can".to_owned(),
+            hint: None,
+        });
+    }
+
     /// The same mistake comes up once for each call that it touches; it is said once.
     fn push(&mut self, mistake: Mistake) {
         let same = |known: &Mistake| {

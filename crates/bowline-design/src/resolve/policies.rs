@@ -169,7 +169,7 @@ fn written<T: Copy>(spot: &Spot<T>) -> Sourced<T> {
 }
 
 /// 25 ms and 250 ms: Envoy's, which our own back-off shares (`Backoff::ENVOY`).
-fn backoff(it: &Spot<WrittenBackoff>, findings: &mut Findings) -> Sourced<Backoff> {
+pub(super) fn backoff(it: &Spot<WrittenBackoff>, findings: &mut Findings) -> Sourced<Backoff> {
     let base = it.base.as_ref().map_or(Duration::from_millis(25), |base| base.value);
     let max = it.max.as_ref().map_or(base.saturating_mul(10), |max| max.value);
     let value = match &it.jitter {

@@ -103,6 +103,7 @@ impl Services {
                 None => Sourced::default(1, "one process, where nobody says more"),
             },
             concurrency: spec.concurrency.as_ref().map(written),
+            queue: spec.queue.as_ref().map(written),
             forwards: match &spec.forwards {
                 Some(forwards) => written(forwards),
                 None => Sourced::default(false, "a service that does not say so hands nothing on"),
@@ -253,6 +254,7 @@ fn named(place: &Place) -> Service {
         health: None,
         replicas: Sourced::default(1, "nothing is known of it"),
         concurrency: None,
+        queue: None,
         forwards: Sourced::default(false, "nothing is known of it"),
         operations: Vec::new(),
         external: false,

@@ -1,20 +1,29 @@
 //! What operations do: the names in `does`, looked up.
+//!
+//! Why a topic that nobody declares is no mistake: a record can be published to a topic that another
+//! system owns, as a host can be called that no document declares.
 
 use super::findings::{Findings, did_you_mean};
 use super::policies::unknown_service;
 use super::services::Services;
+use super::topics::Topics;
 use crate::kinds::Documents;
 use crate::kinds::service::Work as WrittenWork;
 use crate::mistake::Spot;
-use crate::resolved::{ServiceId, Work};
+use crate::resolved::{ServiceId, TopicId, Work};
 
 /// Fills in what every operation does.
-pub(super) fn fill(documents: &Documents, services: &mut Services, findings: &mut Findings) {
+pub(super) fn fill(
+    documents: &Documents,
+    topics: &Topics<'_>,
+    services: &mut Services,
+    findings: &mut Findings,
+) {
     for document in &documents.services {
         let namespace = &document.meta.namespace;
         let Some(id) = services.names.find(&document.meta.name, namespace) else { continue };
         for written in &document.spec.operations {
-            let works = all(&written.does, namespace, services, findings);
+            let works = all(&written.does, namespace, topics, services, findings);
             let service = &mut services.all[id.0 as usize];
             let own = service.operations.iter_mut().find(|own| own.place == written.place);
             if let Some(operation) = own {
@@ -27,15 +36,17 @@ pub(super) fn fill(documents: &Documents, services: &mut Services, findings: &mu
 fn all(
     works: &[Spot<WrittenWork>],
     namespace: &str,
+    topics: &Topics<'_>,
     services: &Services,
     findings: &mut Findings,
 ) -> Vec<Work> {
-    works.iter().filter_map(|work| one(work, namespace, services, findings)).collect()
+    works.iter().filter_map(|work| one(work, namespace, topics, services, findings)).collect()
 }
 
 fn one(
     work: &Spot<WrittenWork>,
     namespace: &str,
+    topics: &Topics<'_>,
     services: &Services,
     findings: &mut Findings,
 ) -> Option<Work> {
@@ -46,16 +57,24 @@ fn one(
             Work::Call { service, operation, place: name.place.clone() }
         }
         WrittenWork::Publish(topic) => {
-            Work::Publish { topic: topic.value.clone(), place: topic.place.clone() }
+            let declared = topics.names.find(topic, namespace).map(TopicId);
+            if declared.is_none() {
+                let text = match topics.names.near(topic, namespace) {
+                    Some(meant) => format!("published to, and declared by no Topic: {meant}"),
+                    None => "published to, and declared by no Topic: nothing is known of it".to_owned(),
+                };
+                findings.note(&topic.value, text, &topic.place);
+            }
+            Work::Publish { topic: topic.value.clone(), declared, place: topic.place.clone() }
         }
-        WrittenWork::Parallel(works) => Work::Parallel(all(works, namespace, services, findings)),
+        WrittenWork::Parallel(works) => Work::Parallel(all(works, namespace, topics, services, findings)),
         WrittenWork::Choice(branches) => {
             let weight = |weight: Option<&Spot<f64>>| weight.map_or(1.0, |weight| weight.value.max(0.0));
             let total: f64 = branches.iter().map(|branch| weight(branch.weight.as_ref())).sum();
             let mut choice = Vec::with_capacity(branches.len());
             for branch in branches {
                 let share = if total > 0.0 { weight(branch.weight.as_ref()) / total } else { 0.0 };
-                choice.push((share, all(&branch.does, namespace, services, findings)));
+                choice.push((share, all(&branch.does, namespace, topics, services, findings)));
             }
             Work::Choice(choice)
         }

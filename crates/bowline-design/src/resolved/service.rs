@@ -1,6 +1,7 @@
 //! Who there is, and what can be asked of it.
 
 use super::call::CallSettings;
+use super::topic::TopicId;
 use super::{Source, Sourced};
 pub use crate::kinds::service::{Consistency, Loss};
 use crate::mistake::Place;
@@ -39,6 +40,8 @@ pub struct Service {
     pub replicas: Sourced<u32>,
     /// Requests one replica works on at once; `None`: nobody said.
     pub concurrency: Option<Sourced<u32>>,
+    /// Requests that may wait in one replica while it works on as many as it can; `None`: any number.
+    pub queue: Option<Sourced<u32>>,
     /// Whether it hands deadline and trace headers on to what it calls.
     pub forwards: Sourced<bool>,
     /// What can be asked of it, in the order of the document.
@@ -385,8 +388,10 @@ pub enum Work {
     },
     /// Publishes to a topic.
     Publish {
-        /// Which.
+        /// Which, as it is written.
         topic: String,
+        /// Which, if a document declares it.
+        declared: Option<TopicId>,
         /// Where it is written.
         place: Place,
     },

@@ -75,9 +75,9 @@ fn versions_and_kinds_that_nobody_knows_are_mistakes() {
 
 #[test]
 fn kinds_of_later_versions_are_noted() {
-    let reading = taken("kind: Saga\nmetadata: { name: order }\nspec: { steps: [] }\n---\nkind: Topic\n");
+    let reading = taken("kind: Saga\nmetadata: { name: order }\nspec: { steps: [] }\n---\nkind: Contract\n");
     let notes: Vec<_> = reading.notes.iter().map(|n| (n.subject.as_str(), n.text.as_str())).collect();
-    assert_eq!(notes, [("Saga", "not read by this version"), ("Topic", "not read by this version")]);
+    assert_eq!(notes, [("Contract", "not read by this version"), ("Saga", "not read by this version")]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Helpers that every test file shares.
 
-use bowline_design::{Mistake, Reading, Text};
+use bowline_design::{Design, Mistake, Reading, Text};
 use std::path::{Path, PathBuf};
 
 /// A folder of the tests.
@@ -37,6 +37,26 @@ pub(crate) fn refused(content: &str, mistakes: &[&str]) {
     let reading = read(content);
     let found: Vec<String> = reading.mistakes.iter().map(line).collect();
     assert_eq!(found, mistakes, "{content}");
+}
+
+/// The design of one text that is called `design.yaml`.
+#[track_caller]
+pub(crate) fn design(content: &str) -> Design {
+    bowline_design::resolve(&taken(content)).unwrap_or_else(|mistakes| panic!("{}", said(content, &mistakes)))
+}
+
+/// Demands that reading and resolving `content` finds exactly these mistakes: `path: what was found`.
+#[track_caller]
+pub(crate) fn finds(content: &str, expected: &[&str]) {
+    let mistakes = bowline_design::resolve(&read(content)).err().unwrap_or_default();
+    let found: Vec<String> = mistakes.iter().map(|m| format!("{}: {}", m.place.path, m.found)).collect();
+    assert_eq!(found, expected, "{content}");
+}
+
+/// What a person would be told.
+pub(crate) fn said(content: &str, mistakes: &[Mistake]) -> String {
+    let texts = [text("design.yaml", content)];
+    mistakes.iter().map(|mistake| mistake.render(&texts, false)).collect::<Vec<_>>().join("\n")
 }
 
 /// Demands that reading `content` finds nothing wrong.

@@ -1,0 +1,56 @@
+//! Which document of our kinds a name means: one of the same namespace, or `namespace/name`.
+
+use super::findings::{Findings, did_you_mean};
+use crate::kinds::{Doc, Meta};
+use crate::mistake::Spot;
+use std::collections::BTreeMap;
+
+/// The documents of one kind by their names.
+#[derive(Debug)]
+pub(super) struct Directory<'d> {
+    /// What the kind is called in a sentence, `topic`.
+    what: &'static str,
+    /// The code of the mistake when a name leads nowhere.
+    code: &'static str,
+    by_name: BTreeMap<(&'d str, &'d str), u32>,
+}
+
+impl<'d> Directory<'d> {
+    pub(super) fn of<T>(what: &'static str, code: &'static str, documents: &'d [Doc<T>]) -> Self {
+        let key = |meta: &'d Meta| (meta.namespace.as_str(), meta.name.as_str());
+        let by_name = (0..).zip(documents).map(|(index, document)| (key(&document.meta), index)).collect();
+        Self { what, code, by_name }
+    }
+
+    /// The document that `name` means, used in `namespace`.
+    pub(super) fn find(&self, name: &str, namespace: &str) -> Option<u32> {
+        let key = name.split_once('/').unwrap_or((namespace, name));
+        self.by_name.get(&key).copied()
+    }
+
+    /// The same; a name that leads nowhere is a mistake, with the one that was probably meant.
+    pub(super) fn look_up(
+        &self,
+        name: &Spot<String>,
+        namespace: &str,
+        findings: &mut Findings,
+    ) -> Option<u32> {
+        let found = self.find(name, namespace);
+        if found.is_none() {
+            let what = self.what;
+            let hint = self.near(name, namespace);
+            let said = format!("no {what} is named `{}`", name.value);
+            findings.mistake(self.code, &name.place, said, format!("a {what} of the design"), hint);
+        }
+        found
+    }
+
+    /// What a name was probably meant to be.
+    pub(super) fn near(&self, name: &str, namespace: &str) -> Option<String> {
+        let own = self.by_name.keys().filter(|(own, _)| *own == namespace).map(|(_, name)| *name);
+        did_you_mean(name, own).or_else(|| {
+            let (elsewhere, _) = self.by_name.keys().find(|(_, other)| *other == name)?;
+            Some(format!("there is one in another namespace: `{elsewhere}/{name}`"))
+        })
+    }
+}
