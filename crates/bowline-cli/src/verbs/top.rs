@@ -40,7 +40,8 @@ pub(crate) fn run(top: &Top, output: Output) -> Done {
 fn wait(span: Duration) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(Failure::unreachable)?;
-    runtime.block_on(tokio::time::sleep(span));
+    // A timer is made inside its runtime.
+    runtime.block_on(async { tokio::time::sleep(span).await });
     Ok(())
 }
 
