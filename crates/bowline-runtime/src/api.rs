@@ -13,6 +13,7 @@
 mod caller;
 mod link;
 
+use crate::clock;
 use crate::faults::Injected;
 use crate::links::Links;
 use crate::services::Status;
@@ -22,12 +23,21 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
-use bowline_proxy::{Door, Filter, Proxy};
+use bowline_proxy::{Door, Filter, Proxy, Record};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long a change waits for linked libraries to have it. They ask all the time and have it within
+/// milliseconds; one that hangs is not waited for.
+const KNOWN_WITHIN: Duration = Duration::from_millis(500);
+
+/// Within this time linked libraries have told what they decided: they gather as long as more comes
+/// within 50 ms.
+const TOLD_WITHIN: Duration = Duration::from_millis(300);
 
 /// What the local API serves from.
 #[derive(Debug)]
@@ -42,6 +52,10 @@ pub struct Running {
     pub tokens: Mutex<BTreeMap<String, String>>,
     /// Grows with every reload and every fault: what linked libraries wait for.
     pub revision: watch::Sender<u64>,
+    /// The revision that each linked process has, by its token.
+    pub known: watch::Sender<BTreeMap<String, String>>,
+    /// Whether the local API has closed, because a successor serves it.
+    closed: watch::Sender<bool>,
     /// Where the doors listen, as people know them.
     pub doors: Mutex<Vec<(Door, String, SocketAddr)>>,
     /// What keeps the process from being ready, if anything does.
@@ -58,6 +72,8 @@ impl Running {
             services: Mutex::default(),
             tokens: Mutex::default(),
             revision: watch::channel(1).0,
+            known: watch::channel(BTreeMap::new()).0,
+            closed: watch::channel(false).0,
             doors: Mutex::default(),
             pending: Mutex::default(),
         }
@@ -68,6 +84,34 @@ impl Running {
         self.revision.send_modify(|revision| *revision += 1);
     }
 
+    /// The revision that holds, as libraries know it: no other process has the same.
+    #[must_use]
+    pub fn revision(&self) -> String {
+        revision(*self.revision.borrow())
+    }
+
+    /// Returns when every linked library has what holds now, or after [`KNOWN_WITHIN`].
+    async fn is_known(&self) {
+        let revision = self.revision();
+        let mut known = self.known.subscribe();
+        let all = known.wait_for(|known| {
+            let tokens = locked(&self.tokens);
+            known.iter().filter(|(token, _)| tokens.contains_key(*token)).all(|(_, known)| *known == revision)
+        });
+        let _ = tokio::time::timeout(KNOWN_WITHIN, all).await;
+    }
+
+    /// Takes no more connections for the local API, and lets those go that are there.
+    pub fn close_api(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Returns when the local API closes.
+    async fn api_closes(&self) {
+        let mut closed = self.closed.subscribe();
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+
     /// What is known of each service's process.
     #[must_use]
     pub fn statuses(&self) -> Vec<Status> {
@@ -75,12 +119,17 @@ impl Running {
     }
 }
 
+/// A revision as libraries know it.
+fn revision(number: u64) -> String {
+    format!("{}.{number}", std::process::id())
+}
+
 /// The lock, whatever happened to its last holder: each is held for a few lines that cannot fail.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Serves the local API on `listener` until the future is dropped.
+/// Serves the local API on `listener` until [`Running::close_api`] or until the future is dropped.
 ///
 /// # Errors
 /// The socket cannot be used.
@@ -99,8 +148,8 @@ pub async fn serve(running: Arc<Running>, listener: std::net::TcpListener) -> st
         .route(bowline::link::format::GUARDS_PATH, get(link::guards))
         .route(bowline::link::format::REPORT_PATH, post(link::report))
         .layer(middleware::from_fn_with_state(listens, caller::check))
-        .with_state(running);
-    axum::serve(listener, app).await
+        .with_state(Arc::clone(&running));
+    axum::serve(listener, app).with_graceful_shutdown(async move { running.api_closes().await }).await
 }
 
 type Shared = State<Arc<Running>>;
@@ -168,6 +217,7 @@ fn service_json(status: &Status) -> Value {
         "ready_after_ms": after,
         "restarts": status.restarts,
         "last_exit": status.last_exit,
+        "log": status.log,
     })
 }
 
@@ -179,6 +229,7 @@ async fn add_fault(State(running): Shared, Json(body): Json<Value>) -> Response 
     match Injected::from_json(&body).and_then(|injected| injected.add_to(&running.proxy)) {
         Ok(()) => {
             running.changed();
+            running.is_known().await;
             (StatusCode::CREATED, Json(json!({"faults": faults_json(&running)}))).into_response()
         }
         Err(why) => (StatusCode::BAD_REQUEST, Json(json!({"error": why}))).into_response(),
@@ -188,6 +239,7 @@ async fn add_fault(State(running): Shared, Json(body): Json<Value>) -> Response 
 async fn clear_faults(State(running): Shared, Query(asked): Asked) -> Json<Value> {
     let cleared = Injected::clear(&running.proxy, asked.get("target").map(String::as_str));
     running.changed();
+    running.is_known().await;
     Json(json!({"cleared": cleared, "faults": faults_json(&running)}))
 }
 
@@ -205,6 +257,10 @@ async fn explain_last(State(running): Shared, Query(asked): Asked) -> Response {
         Ok(filter) => filter,
         Err(why) => return (StatusCode::BAD_REQUEST, Json(json!({"error": why}))).into_response(),
     };
+    let untold = running.proxy.trails().last(&filter).and_then(|record| untold(&running, &record));
+    if let Some(rest) = untold {
+        tokio::time::sleep(rest).await;
+    }
     let Some(record) = running.proxy.trails().last(&filter) else {
         let why = "no such request is recorded; kept are those that failed, were tried again, met a fault, or asked \
                    for it with `x-bowline-explain: 1`";
@@ -213,6 +269,16 @@ async fn explain_last(State(running): Shared, Query(asked): Asked) -> Response {
     let linked = running.links.of_trace(&format!("{:032x}", record.trace));
     let design = running.proxy.design();
     Json(Story { record: &record, linked, design: &design }.json()).into_response()
+}
+
+/// How long it may take until linked libraries have told of a request that ended just now.
+fn untold(running: &Running, record: &Record) -> Option<Duration> {
+    if running.known.borrow().is_empty() {
+        return None;
+    }
+    let ended = record.at.as_unix_nanos() + bowline_model::time::nanos(record.took);
+    let since = Duration::from_nanos(clock::wall().as_unix_nanos().saturating_sub(ended));
+    TOLD_WITHIN.checked_sub(since)
 }
 
 fn filter(asked: &HashMap<String, String>) -> Result<Filter, String> {

@@ -106,8 +106,8 @@ pub fn accepted(mut stream: &UnixStream) -> io::Result<()> {
 /// Answers one asker; returns when it accepts connections.
 ///
 /// # Errors
-/// The asker is of another version, went away, or did not become ready in time. Nothing is lost
-/// then: this process still has its sockets and goes on.
+/// The asker is of another version or went away. Nothing is lost then: this process still has its
+/// sockets and goes on.
 pub fn answer(stream: &UnixStream, offer: &Offer, sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     expect(stream, HELLO)?;
@@ -120,8 +120,9 @@ pub fn answer(stream: &UnixStream, offer: &Offer, sockets: &[BorrowedFd<'_>]) ->
     let (first, rest) = line.as_bytes().split_at(1);
     sendmsg(stream.as_fd(), &[IoSlice::new(first)], &mut control, SendFlags::NOSIGNAL)?;
     (&*stream).write_all(rest)?;
-    expect(stream, READY)?;
-    stream.set_read_timeout(None)
+    // However long its services take: this process goes on until then, and hears if the other dies.
+    stream.set_read_timeout(None)?;
+    expect(stream, READY)
 }
 
 // === impl Offer ===

@@ -17,7 +17,7 @@ const TRAILS_MAX: usize = 4_096;
 /// Only what the design writes is said. A default of ours does not take the place of what a program's
 /// author chose.
 #[must_use]
-pub fn guards(design: &Design, faults: &[Injected], revision: u64) -> Guards {
+pub fn guards(design: &Design, faults: &[Injected], revision: String) -> Guards {
     let mut all = Vec::new();
     for (_, service) in design.services() {
         all.push(guard(service.name.to_string(), &service.policy, faults));
@@ -25,7 +25,7 @@ pub fn guards(design: &Design, faults: &[Injected], revision: u64) -> Guards {
             all.push(guard(format!("{}.{}", service.name, operation.name), &operation.settings, faults));
         }
     }
-    Guards { revision: revision.to_string(), guards: all }
+    Guards { revision, guards: all }
 }
 
 fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {

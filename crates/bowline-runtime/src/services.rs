@@ -76,6 +76,8 @@ pub struct Status {
     pub restarts: u32,
     /// How its last process ended.
     pub last_exit: Option<String>,
+    /// Where its output goes.
+    pub log: PathBuf,
 }
 
 impl Status {
@@ -87,6 +89,7 @@ impl Status {
             state: State::Starting,
             restarts: 0,
             last_exit: None,
+            log: spec.log.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! queues. Stopping goes the other way round.
 
 mod doors;
+mod news;
 mod programs;
 mod steward;
 
@@ -19,6 +20,7 @@ use crate::source;
 use bowline_design::{Design, Mistake, Text};
 use bowline_proxy::{Config, Door, Proxy};
 use doors::Doors;
+use news::News;
 use programs::Programs;
 use std::fmt;
 use std::io;
@@ -29,7 +31,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time;
 
 /// How often the design's files are looked at: a person who saves and looks up sees it done.
@@ -37,6 +40,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How long services may take to become ready before `up` says which one is not. It goes on waiting.
 const SLOW_AFTER: Duration = Duration::from_secs(15);
+
+/// What a leash is called among the sockets of a hand-over.
+const LEASH: &str = "leash";
 
 /// How a design is to be run.
 #[derive(Clone, Debug)]
@@ -85,7 +91,10 @@ pub enum Event<'a> {
     /// The design's files changed and something about them cannot be done; the rest holds.
     Hindered(&'a str),
     /// A successor accepts now; this process drains.
-    HandedOver,
+    HandedOver {
+        /// Services that this process keeps running for its successor, as their parent.
+        keeps: usize,
+    },
     /// Asked to stop: requests in flight finish.
     Draining,
     /// Stopped; this many connections were cut because the drain's time was over.
@@ -111,11 +120,17 @@ pub fn run(options: &Options, design: Design, tell: &mut dyn FnMut(Event<'_>)) -
 }
 
 async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), UpError> {
+    let mut programs = Programs::new(options);
+    if options.replace && options.roles.has(Role::Services) {
+        // What takes long comes before the predecessor is asked.
+        programs.prepare(&design, tell)?;
+    }
     let mut taken = Taken::new(options)?;
     let workers = options.workers.unwrap_or_else(|| Config::new(Arc::clone(&design)).workers);
     let mut doors = Doors::bind(options, &design, workers, &mut taken.sockets)?;
-    let console = match options.roles.has(Role::Console) {
-        true => Some(bind_api(options, taken.api.take())?),
+    let replaces = taken.data.is_none();
+    let mut console = match options.roles.has(Role::Console) {
+        true => Some(Console::bind(options, taken.api.take())?),
         false => None,
     };
 
@@ -124,28 +139,77 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
     let proxy = Proxy::start(config).map_err(UpError::System)?;
     let running = Arc::new(Running::new(proxy));
     *locked(&running.pending) = vec!["gateway: waits for its services".to_owned()];
-    let address = match console {
-        Some(listener) => Some(open_console(&running, listener, tell)?),
-        None => None,
-    };
+    if let Some(console) = &mut console {
+        programs.report_to(console.address);
+        // A predecessor's API answers until this process is ready to.
+        if !replaces {
+            console.open(&running)?;
+        }
+    }
 
-    let mut programs = Programs::new(options, address);
     programs.adopt(&taken.offer.services);
     if options.roles.has(Role::Services) {
         programs.follow(&design, &running, tell)?;
-        wait_until_ready(&running, tell).await;
+    }
+    let mut signals = Signals::new().map_err(UpError::System)?;
+    tokio::select! {
+        () = wait_until_ready(&running, tell) => {}
+        () = signals.stop.asked() => {
+            tell(Event::Draining);
+            programs.stop().await;
+            tell(Event::Stopped { cut: 0 });
+            return Ok(());
+        }
     }
     doors.open(&running, tell)?;
     locked(&running.pending).clear();
+    if let Some(console) = &mut console {
+        console.open(&running)?;
+        tell(Event::Console(console.address));
+    }
 
     let data = taken.finish(options)?;
     let successor = listen_for_successor(data.path()).map_err(UpError::System)?;
     tell(Event::Ready);
 
-    let mut running_design = RunningDesign { options, running, doors, programs, workers };
-    let ending = running_design.serve(&successor, tell).await?;
-    running_design.end(ending, data, taken.leashes, tell).await;
+    let leashes = taken.leashes;
+    let mut running_design = RunningDesign { options, running, doors, programs, console, leashes, workers };
+    let ending = running_design.serve(&mut signals, &successor, tell).await;
+    drop(successor);
+    running_design.end(ending, data, &mut signals, tell).await;
     Ok(())
+}
+
+/// What people send a process.
+#[derive(Debug)]
+struct Signals {
+    stop: Stop,
+    /// Read the design again.
+    hangup: Signal,
+}
+
+/// What asks a process to stop.
+#[derive(Debug)]
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let stop =
+            Stop { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
+        Ok(Self { stop, hangup: signal(SignalKind::hangup())? })
+    }
+}
+
+impl Stop {
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// The data folder, or what was taken over from the process that has it.
@@ -184,7 +248,7 @@ impl Taken {
         for (name, fd) in offer.sockets.iter().zip(fds) {
             match name.as_str() {
                 "api" => taken.api = Some(TcpListener::from(fd)),
-                "leash" => taken.leashes.push(UnixStream::from(fd)),
+                LEASH => taken.leashes.push(UnixStream::from(fd)),
                 _ => taken.sockets.push((name.clone(), TcpListener::from(fd))),
             }
         }
@@ -205,66 +269,55 @@ impl Taken {
     }
 }
 
-fn bind_api(options: &Options, taken: Option<TcpListener>) -> Result<TcpListener, UpError> {
-    match taken {
-        Some(listener) => Ok(listener),
-        None => TcpListener::bind(options.api)
-            .map_err(|source| UpError::port("api", options.api, "--api ADDR", source)),
-    }
+/// The local API's socket, and who serves it.
+#[derive(Debug)]
+struct Console {
+    address: SocketAddr,
+    /// Goes to a successor; the API itself is served from a copy.
+    listener: TcpListener,
+    is_open: bool,
 }
 
-fn open_console(
-    running: &Arc<Running>,
-    listener: TcpListener,
-    tell: &mut dyn FnMut(Event<'_>),
-) -> Result<(SocketAddr, OwnedFd), UpError> {
-    let address = listener.local_addr().map_err(UpError::System)?;
-    let copy = listener.try_clone().map_err(UpError::System)?;
-    let running = Arc::clone(running);
-    tokio::task::spawn_local(async move {
-        if let Err(error) = api::serve(running, listener).await {
-            tracing::error!(%error, "the local API stopped");
+impl Console {
+    fn bind(options: &Options, taken: Option<TcpListener>) -> Result<Self, UpError> {
+        let listener = match taken {
+            Some(listener) => listener,
+            None => TcpListener::bind(options.api)
+                .map_err(|source| UpError::port("api", options.api, "--api ADDR", source))?,
+        };
+        let address = listener.local_addr().map_err(UpError::System)?;
+        Ok(Self { address, listener, is_open: false })
+    }
+
+    /// Answers from now on.
+    fn open(&mut self, running: &Arc<Running>) -> Result<(), UpError> {
+        if !std::mem::replace(&mut self.is_open, true) {
+            let (running, copy) = (Arc::clone(running), self.listener.try_clone().map_err(UpError::System)?);
+            tokio::task::spawn_local(async move {
+                if let Err(error) = api::serve(running, copy).await {
+                    tracing::error!(%error, "the local API stopped");
+                }
+            });
         }
-    });
-    tell(Event::Console(address));
-    Ok((address, copy.into()))
+        Ok(())
+    }
 }
 
 /// Waits until every service answers, and says which do not when it takes long.
 async fn wait_until_ready(running: &Running, tell: &mut dyn FnMut(Event<'_>)) {
-    let mut follows = locked(&running.services).clone();
-    let mut shown: Vec<Status> = Vec::new();
+    let mut news = News::begin(running);
     let mut slow_at = time::Instant::now() + SLOW_AFTER;
     loop {
-        let statuses: Vec<Status> =
-            follows.iter_mut().map(|status| status.borrow_and_update().clone()).collect();
-        for status in &statuses {
-            if !shown.contains(status) && (status.state.is_ready() || status.last_exit.is_some()) {
-                tell(Event::Service(status));
-            }
-        }
-        let waiting: Vec<Status> =
-            statuses.iter().filter(|status| !status.state.is_ready()).cloned().collect();
-        shown = statuses;
+        news.tell(tell);
+        let waiting = news.unready();
         if waiting.is_empty() {
             return;
         }
-        let changed = any_change(&mut follows);
-        if time::timeout_at(slow_at, changed).await.is_err() {
+        if time::timeout_at(slow_at, news.change()).await.is_err() {
             tell(Event::Slow(&waiting));
             slow_at += SLOW_AFTER;
         }
     }
-}
-
-/// Returns when one of the statuses is another than the one last seen.
-async fn any_change(follows: &mut [tokio::sync::watch::Receiver<Status>]) {
-    let mut changes: Vec<_> = follows.iter_mut().map(|status| Box::pin(status.changed())).collect();
-    std::future::poll_fn(|cx| {
-        let ready = changes.iter_mut().any(|change| change.as_mut().poll(cx).is_ready());
-        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
 }
 
 fn listen_for_successor(data: &Path) -> io::Result<UnixListener> {
@@ -290,6 +343,9 @@ struct RunningDesign<'a> {
     running: Arc<Running>,
     doors: Doors,
     programs: Programs,
+    console: Option<Console>,
+    /// Connections to processes that keep services for us; closing one ends what it keeps.
+    leashes: Vec<UnixStream>,
     workers: usize,
 }
 
@@ -297,39 +353,47 @@ impl RunningDesign<'_> {
     /// Serves until something ends it; reloads on the way.
     async fn serve(
         &mut self,
+        signals: &mut Signals,
         successor: &UnixListener,
         tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Ending, UpError> {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(UpError::System)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(UpError::System)?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(UpError::System)?;
+    ) -> Ending {
         let mut look = time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         let mut seen = source::fingerprint(&self.options.path);
-        let mut services = self.running.statuses();
+        let mut changed = None;
+        let mut news = News::go_on(&self.running);
+        let mut hand_over: Option<JoinHandle<io::Result<UnixStream>>> = None;
         loop {
             tokio::select! {
-                _ = interrupt.recv() => return Ok(Ending::Asked),
-                _ = terminate.recv() => return Ok(Ending::Asked),
-                _ = hangup.recv() => self.reload(tell).await,
-                asker = successor.accept() => {
-                    let Ok((asker, _)) = asker else { continue };
-                    match self.hand_over(asker).await {
-                        Ok(leash) => return Ok(Ending::Replaced(leash)),
-                        Err(error) => tracing::warn!(%error, "a successor did not take over; this process goes on"),
+                () = signals.stop.asked() => return Ending::Asked,
+                _ = signals.hangup.recv() => {
+                    self.reload(tell).await;
+                    news = News::go_on(&self.running);
+                }
+                asker = successor.accept(), if hand_over.is_none() => {
+                    match asker.and_then(|(asker, _)| self.hand_over(asker)) {
+                        Ok(begun) => hand_over = Some(begun),
+                        Err(error) => tracing::warn!(%error, "a successor cannot be handed the sockets"),
                     }
                 }
-                _ = look.tick() => {
+                handed_over = ended(&mut hand_over) => match handed_over {
+                    Ok(leash) => return Ending::Replaced(leash),
+                    Err(error) => tracing::warn!(%error, "a successor did not take over; this process goes on"),
+                },
+                () = news.change() => news.tell(tell),
+                _ = look.tick(), if self.options.path != Path::new("-") => {
                     let now = source::fingerprint(&self.options.path);
-                    if now != seen && self.options.path != Path::new("-") {
+                    if now == seen {
+                        changed = None;
+                    } else if changed.as_ref() == Some(&now) {
+                        // Twice the same: whoever was writing has finished.
                         seen = now;
+                        changed = None;
                         self.reload(tell).await;
+                        news = News::go_on(&self.running);
+                    } else {
+                        changed = Some(now);
                     }
-                    let statuses = self.running.statuses();
-                    for status in statuses.iter().filter(|status| !services.contains(status)) {
-                        tell(Event::Service(status));
-                    }
-                    services = statuses;
                 }
             }
         }
@@ -359,8 +423,9 @@ impl RunningDesign<'_> {
         tell(Event::Reloaded(&design));
     }
 
-    /// Gives the sockets to a successor; returns the leash once it accepts.
-    async fn hand_over(&self, asker: tokio::net::UnixStream) -> io::Result<UnixStream> {
+    /// Gives the sockets to a successor; ends with the leash once it accepts. Until then everything goes
+    /// on as before.
+    fn hand_over(&self, asker: tokio::net::UnixStream) -> io::Result<JoinHandle<io::Result<UnixStream>>> {
         let asker = asker.into_std()?;
         asker.set_nonblocking(false)?;
         let mut sockets: Vec<(String, OwnedFd)> = Vec::new();
@@ -369,21 +434,22 @@ impl RunningDesign<'_> {
             sockets
                 .extend(door.listeners.into_iter().map(|listener| (name.clone(), OwnedFd::from(listener))));
         }
-        if let Some(api) = self.programs.api() {
-            sockets.push(("api".to_owned(), api.try_clone_to_owned()?));
+        if let Some(console) = &self.console {
+            sockets.push(("api".to_owned(), console.listener.try_clone()?.into()));
+        }
+        for leash in &self.leashes {
+            sockets.push((LEASH.to_owned(), leash.try_clone()?.into()));
         }
         let offer = Offer {
             sockets: sockets.iter().map(|(name, _)| name.clone()).collect(),
             services: self.programs.kept(),
         };
-        // The exchange blocks for as long as the successor starts; the data path runs on its own threads.
-        tokio::task::spawn_blocking(move || {
+        // The exchange blocks for as long as the successor starts.
+        Ok(tokio::task::spawn_blocking(move || {
             let fds: Vec<_> = sockets.iter().map(|(_, fd)| fd.as_fd()).collect();
             handover::answer(&asker, &offer, &fds)?;
             Ok(asker)
-        })
-        .await
-        .map_err(io::Error::other)?
+        }))
     }
 
     /// Drains and stops; as a steward, only after the successor is gone.
@@ -391,24 +457,20 @@ impl RunningDesign<'_> {
         self,
         ending: Ending,
         data: DataFolder,
-        leashes: Vec<UnixStream>,
+        signals: &mut Signals,
         tell: &mut dyn FnMut(Event<'_>),
     ) {
-        let Self { options, running, programs, .. } = self;
-        let mut again = signal(SignalKind::interrupt()).ok();
-        let impatient = async {
-            match &mut again {
-                Some(again) => drop(again.recv().await),
-                None => std::future::pending().await,
-            }
-        };
+        let Self { options, running, programs, console, leashes, .. } = self;
         let leash = match ending {
             Ending::Asked => {
                 tell(Event::Draining);
                 None
             }
             Ending::Replaced(leash) => {
-                tell(Event::HandedOver);
+                tell(Event::HandedOver { keeps: programs.children() });
+                // The successor answers now, on the same socket.
+                running.close_api();
+                drop(console);
                 data.release();
                 Some(leash)
             }
@@ -416,14 +478,27 @@ impl RunningDesign<'_> {
         *locked(&running.pending) = vec!["draining".to_owned()];
         let cut = tokio::select! {
             drained = running.proxy.drain(options.drain) => drained.cut,
-            () = impatient => 0,
+            _ = signals.stop.interrupt.recv() => 0,
         };
         match leash {
-            Some(leash) => steward::keep(programs, leash, leashes).await,
+            // The successor holds the leashes of those before us, too: each steward ends with whoever is last.
+            Some(leash) if programs.children() > 0 => {
+                drop(leashes);
+                steward::keep(programs, leash).await;
+            }
+            Some(_) => {}
             None => programs.stop().await,
         }
         tell(Event::Stopped { cut });
     }
+}
+
+/// The end of a task, if there is one; the task is taken out then.
+async fn ended<T>(task: &mut Option<JoinHandle<io::Result<T>>>) -> io::Result<T> {
+    let Some(running) = task else { return std::future::pending().await };
+    let end = running.await;
+    *task = None;
+    end.map_err(io::Error::other)?
 }
 
 /// Why a design could not be made to run.

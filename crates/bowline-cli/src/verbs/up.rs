@@ -9,6 +9,7 @@ use bowline_runtime::roles::{Role, Roles};
 use bowline_runtime::services::{State, Status};
 use bowline_runtime::up::{Event, Options, UpError};
 use serde_json::{Value, json};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
 
@@ -64,7 +65,7 @@ fn log(output: Output) {
     let filter = EnvFilter::try_from_env("BOWLINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match output {
-        Output::Text => log.with_ansi(print::coloured()).init(),
+        Output::Text => log.with_ansi(print::coloured() && std::io::stderr().is_terminal()).init(),
         Output::Json => log.json().init(),
     }
 }
@@ -78,6 +79,8 @@ fn hints(loaded: &design::Loaded, up: &Up) -> Vec<String> {
         .iter()
         .filter_map(|gateway| gateway.meta.annotations.get(bowline_design::TRY));
     let program = program_as_typed();
+    let api =
+        if up.api == bowline_runtime::API_ADDRESS { String::new() } else { format!(" --api {}", up.api) };
     told.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
         .map(|line| {
             let moved = up
@@ -85,8 +88,8 @@ fn hints(loaded: &design::Loaded, up: &Up) -> Vec<String> {
                 .iter()
                 .fold(line, |line, (from, to)| line.replace(&format!(":{from}"), &format!(":{to}")));
             moved
-                .replace("bowline fault", &format!("{program} fault"))
-                .replace("bowline top", &format!("{program} top"))
+                .replace("bowline fault", &format!("{program} fault{api}"))
+                .replace("bowline top", &format!("{program} top{api}"))
         })
         .collect()
 }
@@ -172,7 +175,14 @@ impl Screen {
                 text
             }
             Event::Hindered(why) => format!("  the design changed, but {why}\n"),
-            Event::HandedOver => "  a new process has taken over; finishing what is in flight\n".to_owned(),
+            Event::HandedOver { keeps: 0 } => {
+                "  a new process has taken over; finishing what is in flight\n".to_owned()
+            }
+            Event::HandedOver { keeps } => format!(
+                "  a new process has taken over; finishing what is in flight, then staying as the parent of {} \
+                 until the new process ends\n",
+                counted(*keeps, "service")
+            ),
             Event::Draining => "\n  stopping: requests in flight finish; Ctrl-C again cuts them\n".to_owned(),
             Event::Stopped { cut: 0 } => "  stopped, nothing was cut\n".to_owned(),
             Event::Stopped { cut } => {
@@ -196,7 +206,7 @@ impl Screen {
                     &status.name,
                     &address,
                     &print::style("1;31", "died"),
-                    &format!("{exit}; starting it again"),
+                    &format!("{exit}; starting it again; its log: {}", status.log.display()),
                 )
             }
             state => row(&status.name, &address, state.as_str(), ""),
@@ -233,7 +243,7 @@ fn to_json(event: &Event<'_>) -> Value {
         };
         json!({
             "name": status.name, "address": status.address.map(|address| address.to_string()), "pid": status.pid,
-            "state": status.state.as_str(), "ready_after_ms": after, "restarts": status.restarts, "last_exit": status.last_exit,
+            "state": status.state.as_str(), "ready_after_ms": after, "restarts": status.restarts, "log": status.log, "last_exit": status.last_exit,
         })
     };
     match event {
@@ -250,7 +260,7 @@ fn to_json(event: &Event<'_>) -> Value {
             json!({"event": "rejected", "mistakes": mistakes.iter().map(Mistake::to_json).collect::<Vec<_>>()})
         }
         Event::Hindered(why) => json!({"event": "hindered", "why": why}),
-        Event::HandedOver => json!({"event": "handed-over"}),
+        Event::HandedOver { keeps } => json!({"event": "handed-over", "keeps": keeps}),
         Event::Draining => json!({"event": "draining"}),
         Event::Stopped { cut } => json!({"event": "stopped", "cut": cut}),
     }

@@ -26,24 +26,25 @@ pub(super) async fn guards(
     Query(asked): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Response {
-    if identity(&running, &headers).is_none() {
-        return unknown();
-    }
+    let Some((token, _)) = identity(&running, &headers) else { return unknown() };
     let wait = asked.get("wait").and_then(|wait| parse_duration(wait).ok()).unwrap_or_default().min(WAIT_MAX);
     let since = asked.get("since").cloned().unwrap_or_default();
+    running.known.send_modify(|known| drop(known.insert(token, since.clone())));
     let mut revision = running.revision.subscribe();
-    let newer = tokio::time::timeout(wait, revision.wait_for(|now| now.to_string() != since)).await;
-    let now = match newer {
-        Ok(Ok(now)) => *now,
-        Ok(Err(_)) | Err(_) => return StatusCode::NO_CONTENT.into_response(),
-    };
+    tokio::select! {
+        _ = revision.wait_for(|now| super::revision(*now) != since) => {}
+        () = tokio::time::sleep(wait) => return StatusCode::NO_CONTENT.into_response(),
+        () = running.api_closes() => return StatusCode::NO_CONTENT.into_response(),
+    }
+    // Read before what it names: a change in between is asked for again, not missed.
+    let now = running.revision();
     let guards = links::guards(&running.proxy.design(), &Injected::list(&running.proxy), now);
     ([(header::CONTENT_TYPE, "application/json")], guards.to_json()).into_response()
 }
 
 /// Takes what a library counted and decided.
 pub(super) async fn report(State(running): Shared, headers: HeaderMap, body: axum::body::Body) -> Response {
-    let Some(service) = identity(&running, &headers) else { return unknown() };
+    let Some((_, service)) = identity(&running, &headers) else { return unknown() };
     let Ok(bytes) = axum::body::to_bytes(body, REPORT_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
@@ -56,10 +57,11 @@ pub(super) async fn report(State(running): Shared, headers: HeaderMap, body: axu
     }
 }
 
-/// The service whose token the request carries.
-fn identity(running: &Arc<Running>, headers: &HeaderMap) -> Option<String> {
+/// The token that the request carries, and whose it is.
+fn identity(running: &Arc<Running>, headers: &HeaderMap) -> Option<(String, String)> {
     let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
-    locked(&running.tokens).get(token).cloned()
+    let service = locked(&running.tokens).get(token).cloned()?;
+    Some((token.to_owned(), service))
 }
 
 fn unknown() -> Response {

@@ -12,14 +12,16 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The processes of a design.
 #[derive(Debug)]
 pub(super) struct Programs {
     options: Options,
-    api: Option<(SocketAddr, OwnedFd)>,
+    /// Where services find the local API.
+    api: Option<SocketAddr>,
+    /// Programs that were built ahead, by their packages.
+    prepared: BTreeMap<String, PathBuf>,
     processes: Vec<Process>,
     /// What a predecessor keeps running for us.
     kept: Vec<Kept>,
@@ -33,11 +35,35 @@ struct Process {
     command: String,
     token: String,
     service: Service,
+    /// Whether it is our child, and not one that a predecessor keeps for us.
+    is_child: bool,
 }
 
 impl Programs {
-    pub(super) fn new(options: &Options, api: Option<(SocketAddr, OwnedFd)>) -> Self {
-        Self { options: options.clone(), api, processes: Vec::new(), kept: Vec::new(), leaving: Vec::new() }
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            options: options.clone(),
+            api: None,
+            prepared: BTreeMap::new(),
+            processes: Vec::new(),
+            kept: Vec::new(),
+            leaving: Vec::new(),
+        }
+    }
+
+    /// Services started from now on get their values from the local API there.
+    pub(super) fn report_to(&mut self, api: SocketAddr) {
+        self.api = Some(api);
+    }
+
+    /// Builds what the design runs, ahead of [`Programs::follow`].
+    pub(super) fn prepare(
+        &mut self,
+        design: &Design,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), UpError> {
+        self.prepared = self.build(design, tell)?;
+        Ok(())
     }
 
     /// Services that a predecessor keeps running.
@@ -52,7 +78,11 @@ impl Programs {
         running: &Running,
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), UpError> {
-        let wanted = self.specs(design, tell)?;
+        let built = match std::mem::take(&mut self.prepared) {
+            prepared if prepared.is_empty() => self.build(design, tell)?,
+            prepared => prepared,
+        };
+        let wanted = self.specs(design, &built);
         let gone = self
             .processes
             .extract_if(.., |process| !wanted.iter().any(|(command, _)| *command == process.command));
@@ -67,7 +97,7 @@ impl Programs {
                 Some(kept) => kept.token.clone(),
                 None => token().map_err(UpError::System)?,
             };
-            if let Some((address, _)) = &self.api {
+            if let Some(address) = self.api {
                 spec.environment.push(("BOWLINE".to_owned(), format!("http://{token}@{address}")));
             }
             let own_name = spec.name.split('#').next().unwrap_or_default().to_owned();
@@ -81,9 +111,12 @@ impl Programs {
                     source,
                 ));
             }
-            let service = if kept.is_some() { Service::watch(spec) } else { Service::start(spec) };
-            self.processes.push(Process { command, token, service });
+            let is_child = kept.is_none();
+            let service = if is_child { Service::start(spec) } else { Service::watch(spec) };
+            self.processes.push(Process { command, token, service, is_child });
         }
+        locked(&running.tokens)
+            .retain(|token, _| self.processes.iter().any(|process| process.token == *token));
         *locked(&running.services) = self.processes.iter().map(|process| process.service.follow()).collect();
         Ok(())
     }
@@ -117,32 +150,39 @@ impl Programs {
         self.processes.iter().map(kept).collect()
     }
 
-    /// The local API's socket.
-    pub(super) fn api(&self) -> Option<BorrowedFd<'_>> {
-        self.api.as_ref().map(|(_, fd)| fd.as_fd())
+    /// How many services are children of this process.
+    pub(super) fn children(&self) -> usize {
+        self.processes.iter().filter(|process| process.is_child).count()
     }
 
-    /// How each process of the design is started, with a text that changes when that changes.
-    fn specs(
+    /// Builds the packages that the design runs; their programs.
+    fn build(
         &self,
         design: &Design,
         tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Vec<(String, Spec)>, UpError> {
-        let mut built: BTreeMap<String, PathBuf> = BTreeMap::new();
+    ) -> Result<BTreeMap<String, PathBuf>, UpError> {
+        let mut built = BTreeMap::new();
+        for run in design.services.iter().filter_map(|service| service.run.as_ref()) {
+            if let Program::Cargo(package) = &run.program
+                && !built.contains_key(package)
+            {
+                tell(Event::Building(package));
+                let path = cargo::build(&self.folder(), package)
+                    .map_err(|error| UpError::Service(Box::new(error)))?;
+                built.insert(package.clone(), path);
+            }
+        }
+        Ok(built)
+    }
+
+    /// How each process of the design is started, with a text that changes when that changes.
+    fn specs(&self, design: &Design, built: &BTreeMap<String, PathBuf>) -> Vec<(String, Spec)> {
         let mut specs = Vec::new();
         for service in &design.services {
             let Some(run) = &service.run else { continue };
             let program: Vec<OsString> = match &run.program {
                 Program::Command(words) => words.iter().map(OsString::from).collect(),
-                Program::Cargo(package) => {
-                    if !built.contains_key(package) {
-                        tell(Event::Building(package));
-                        let path = cargo::build(&self.folder(), package)
-                            .map_err(|error| UpError::Service(Box::new(error)))?;
-                        built.insert(package.clone(), path);
-                    }
-                    vec![built[package].clone().into_os_string()]
-                }
+                Program::Cargo(package) => vec![built[package].clone().into_os_string()],
             };
             for number in 0..service.replicas.value.max(1) as usize {
                 let spec = self.spec(service, run, &program, number);
@@ -150,7 +190,7 @@ impl Programs {
                 specs.push((format!("{} {} {:?}", spec.name, words.join(" "), run.env), spec));
             }
         }
-        Ok(specs)
+        specs
     }
 
     /// One process; where a service has several, `{address}` and `{port}` in its command and

@@ -1,21 +1,20 @@
 //! What is left of a process that was replaced: the parent of the services it started.
 //!
 //! They would die with it. So it stays, does nothing, and ends with its successor: the leash's other end
-//! closes when the successor stops, however it does.
+//! closes when the successor stops, however it does. A successor that is replaced in turn hands its end
+//! of the leash on.
 
 use super::programs::Programs;
 use std::io;
 use std::os::unix::net::UnixStream;
 use tokio::io::AsyncReadExt;
 
-/// Keeps the services until the leash's other end closes, then stops them. `leashes` are those on which
-/// this process itself holds predecessors; they end with it.
-pub(super) async fn keep(programs: Programs, leash: UnixStream, leashes: Vec<UnixStream>) {
+/// Keeps the services until the leash's other end closes, then stops them.
+pub(super) async fn keep(programs: Programs, leash: UnixStream) {
     if let Err(error) = wait(leash).await {
         tracing::warn!(%error, "the leash to the successor broke");
     }
     programs.stop().await;
-    drop(leashes);
 }
 
 async fn wait(leash: UnixStream) -> io::Result<()> {
