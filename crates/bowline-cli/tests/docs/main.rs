@@ -1,0 +1,19 @@
+//! What the documentation shows is what the program does.
+//!
+//! In reading order:
+//! - [`pages`]: the documents, their code blocks and tables
+//! - [`console`]: commands of "console run" blocks, run, and their output compared
+//! - [`shop`]: a running shop for the blocks that need one
+//! - `commands`: every such block of every page
+//! - `designs`: every design in a "yaml" block loads, and finds what it says
+//! - `code`: Rust in the guide is Rust that the library's own documentation tests
+//! - `names`: flags, rules, fields, metrics, reasons, limits and links, both ways
+
+mod clock;
+mod code;
+mod commands;
+mod console;
+mod designs;
+mod names;
+mod pages;
+mod shop;

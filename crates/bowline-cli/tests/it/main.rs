@@ -1,0 +1,29 @@
+//! The real program, from end to end: started, asked over real sockets, broken, told to stop.
+//!
+//! In reading order:
+//! - [`world`]: `bowline up` in a folder and on ports of its own; [`designs`]: what it runs
+//! - [`http`], [`callee`], [`load`]: both sides of HTTP, in the test's own process
+//! - `first_command`, `stopping`: the first five minutes, and that nothing is left of them
+//! - `faults`, `deadlines`, `breaker`, `effects`: what the design says about failures is what happens
+//! - `reload`, `replace`, `drain`: changes without a lost request
+//! - `watching`, `guards`, `local_api`, `manners`: what is said about it, and how
+
+mod breaker;
+mod callee;
+mod clock;
+mod deadlines;
+mod designs;
+mod drain;
+mod effects;
+mod faults;
+mod first_command;
+mod guards;
+mod http;
+mod load;
+mod local_api;
+mod manners;
+mod reload;
+mod replace;
+mod stopping;
+mod watching;
+mod world;

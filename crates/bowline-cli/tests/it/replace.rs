@@ -1,0 +1,161 @@
+//! `bowline up --replace`: a new process takes over without a failed request.
+
+use crate::callee::Callee;
+use crate::clock::until;
+use crate::designs::{Shop, rules, service, small};
+use crate::http;
+use crate::load::Load;
+use crate::world::{Ports, Up, is_alive, nothing_is_left, port};
+use rustix::process::Signal;
+
+#[test]
+fn a_process_is_replaced_under_load_without_a_failed_request() {
+    let gateway = port();
+    let design = rules(
+        "  - name: all\n    route: [ { destination: { host: stock } } ]\n    timeout: 10s\n    retries: { attempts: 0 }\n",
+    ) + &service("stock", Callee::saying("stock").port, "");
+    let folder = small(gateway, &design);
+    let ports = Ports { gateway, ..Ports::new() };
+    let mut old = Up::ready(&folder, ports, &[]);
+    let load = Load::start(gateway, "/");
+    load.goes_on(200);
+    for _ in 0..3 {
+        let mut new = Up::ready(&folder, ports, &["--replace"]);
+        load.goes_on(200);
+        // Without services to keep there is no reason to stay.
+        assert_eq!(old.ended().code(), Some(0));
+        let stopped = old.event("its end", |event| event["event"] == "stopped");
+        assert_eq!(stopped["cut"], 0);
+        assert!(new.runs());
+        old = new;
+    }
+    let told = load.finish();
+    println!("{} requests over three replacements", told.answered());
+    assert!(
+        told.failures.is_empty(),
+        "{} of {} failed, the first: {:?}",
+        told.failures.len(),
+        told.answered(),
+        told.failures.first()
+    );
+}
+
+#[test]
+fn services_go_on_running_and_everything_stops_with_the_new_process() {
+    let shop = Shop::new();
+    let ports = Ports::new();
+    let mut old = Up::ready(&shop.folder, ports, &[]);
+    let pids = old.pids();
+    let load = Load::start(ports.gateway, "/inventory/stock");
+    load.goes_on(50);
+
+    let mut new = Up::ready(&shop.folder, ports, &["--replace"]);
+    load.goes_on(50);
+    assert_eq!(new.order(&[]).status(), 201);
+    assert!(pids.iter().all(|pid| is_alive(*pid)), "the same processes");
+    assert_eq!(http::get(ports.api, "/readyz").status(), 200);
+    let told = load.finish();
+    assert!(
+        told.failures.is_empty(),
+        "{} of {} failed, the first: {:?}",
+        told.failures.len(),
+        told.answered(),
+        told.failures.first()
+    );
+
+    new.signal(Signal::TERM);
+    assert_eq!(new.ended().code(), Some(0));
+    assert_eq!(old.ended().code(), Some(0), "the steward ends with it");
+    nothing_is_left(&pids, &[&shop.ports[..], &[ports.gateway, ports.api, ports.mesh]].concat());
+}
+
+#[test]
+fn a_new_process_that_is_killed_takes_the_steward_and_the_services_with_it() {
+    let shop = Shop::new();
+    let ports = Ports::new();
+    let mut old = Up::ready(&shop.folder, ports, &[]);
+    let pids = old.pids();
+    let mut new = Up::ready(&shop.folder, ports, &["--replace"]);
+    new.signal(Signal::KILL);
+    new.ended();
+    old.ended();
+    nothing_is_left(&pids, &[&shop.ports[..], &[ports.gateway, ports.api, ports.mesh]].concat());
+}
+
+#[test]
+fn the_new_process_alone_answers_the_local_api_and_the_library_finds_it() {
+    let shop = Shop::new();
+    let ports = Ports::new();
+    let old = Up::ready(&shop.folder, ports, &[]);
+    assert_eq!(old.order(&[]).status(), 201);
+    let new = Up::ready(&shop.folder, ports, &["--replace"]);
+    old.event("the hand-over", |event| event["event"] == "handed-over");
+    for _ in 0..20 {
+        assert_eq!(new.status()["pid"], new.pid(), "the old process still answers");
+    }
+
+    // Faults reach the services that the old process started.
+    until("orders reports to the new process", || {
+        new.order(&[]);
+        !new.status()["guards"].as_array().unwrap().is_empty()
+    });
+    assert_eq!(new.verb(&["fault", "add", "inventory.allocate", "--error", "503"]).code, 0);
+    assert_eq!(new.order(&[]).status(), 503);
+}
+
+#[test]
+fn a_third_process_goes_on_with_the_services_of_the_first() {
+    let shop = Shop::new();
+    let ports = Ports::new();
+    let mut first = Up::ready(&shop.folder, ports, &[]);
+    let pids = first.pids();
+    let mut second = Up::ready(&shop.folder, ports, &["--replace"]);
+    let mut third = Up::ready(&shop.folder, ports, &["--replace"]);
+    assert_eq!(third.order(&[]).status(), 201);
+    assert!(pids.iter().all(|pid| is_alive(*pid)));
+    assert_eq!(second.ended().code(), Some(0), "the second keeps nothing that the third needs");
+    assert!(first.runs(), "the first is the services' parent");
+    assert!(pids.iter().all(|pid| is_alive(*pid)));
+
+    third.signal(Signal::INT);
+    assert_eq!(third.ended().code(), Some(0));
+    assert_eq!(first.ended().code(), Some(0));
+    nothing_is_left(&pids, &[&shop.ports[..], &[ports.gateway, ports.api, ports.mesh]].concat());
+}
+
+#[test]
+fn a_service_that_the_steward_keeps_is_started_again_when_it_dies() {
+    let shop = Shop::new();
+    let ports = Ports::new();
+    let old = Up::ready(&shop.folder, ports, &[]);
+    let pid = old.pid_of("inventory");
+    let new = Up::ready(&shop.folder, ports, &["--replace"]);
+    crate::world::signal_to(pid, Signal::KILL);
+    until("the old process ends", || !is_alive(pid));
+    until("another one answers", || new.order(&[]).status() == 201);
+    drop(old);
+}
+
+#[test]
+fn a_design_with_a_mistake_replaces_nothing() {
+    let gateway = port();
+    let design = rules("  - name: all\n    directResponse: { status: 200, body: { string: here } }\n");
+    let folder = small(gateway, &design);
+    let ports = Ports { gateway, ..Ports::new() };
+    let mut old = Up::ready(&folder, ports, &[]);
+    folder.edit("design.yaml", "status: 200", "status: two");
+    let mut new = Up::start(&folder, ports, &["--replace"]);
+    assert_eq!(new.ended().code(), Some(1));
+    assert!(new.screen().contains("design.yaml:"), "{}", new.screen());
+    assert!(old.runs());
+    assert_eq!(old.ask("GET", "/", &[], "").text(), "here");
+}
+
+#[test]
+fn without_a_predecessor_replace_just_starts() {
+    let gateway = port();
+    let design = rules("  - name: all\n    directResponse: { status: 200, body: { string: here } }\n");
+    let folder = small(gateway, &design);
+    let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &["--replace"]);
+    assert_eq!(up.ask("GET", "/", &[], "").text(), "here");
+}
