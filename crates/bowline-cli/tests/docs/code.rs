@@ -49,7 +49,11 @@ fn the_librarys_examples_are_tested_ones() {
     for page in pages() {
         for block in page.blocks().into_iter().filter(|block| block.info == "rust") {
             let shown = trimmed(&block.lines);
-            assert!(tested.contains(&shown), "{}: no example of crate bowline is this:\n{shown}", block.place);
+            assert!(
+                tested.contains(&shown),
+                "{}: no example of crate bowline is this:\n{shown}",
+                block.place
+            );
         }
     }
 }

@@ -28,13 +28,15 @@ fn read(block: &Block<'_>) -> bowline_design::Reading {
     let text = Text { name: block.place.as_str().into(), text: block.lines.join("\n") + "\n" };
     let texts = [text];
     let reading = bowline_design::read(&texts);
-    let mistakes: Vec<String> = reading.mistakes.iter().map(|mistake| mistake.render(&texts, false)).collect();
+    let mistakes: Vec<String> =
+        reading.mistakes.iter().map(|mistake| mistake.render(&texts, false)).collect();
     assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
     reading
 }
 
 fn found(block: &Block<'_>) -> Vec<&'static str> {
     let reading = read(block);
-    let design = bowline_design::resolve(&reading).unwrap_or_else(|mistakes| panic!("{}: {mistakes:?}", block.place));
+    let design =
+        bowline_design::resolve(&reading).unwrap_or_else(|mistakes| panic!("{}: {mistakes:?}", block.place));
     check(&design, &reading.documents).iter().map(|finding| finding.rule).collect()
 }

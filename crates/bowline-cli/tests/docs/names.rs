@@ -23,7 +23,10 @@ fn set<'n>(names: impl IntoIterator<Item = &'n str>) -> Names {
 fn same(what: &str, documented: &Names, real: &Names) {
     let gone: Vec<_> = documented.difference(real).collect();
     let missing: Vec<_> = real.difference(documented).collect();
-    assert!(gone.is_empty() && missing.is_empty(), "{what}: documented and not there: {gone:?}; not documented: {missing:?}");
+    assert!(
+        gone.is_empty() && missing.is_empty(),
+        "{what}: documented and not there: {gone:?}; not documented: {missing:?}"
+    );
 }
 
 // === links ===
@@ -36,7 +39,13 @@ fn fragment(heading: &str) -> String {
 
 #[test]
 fn every_link_leads_somewhere() {
-    let more = ["examples/article/README.md", "examples/shop/README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/benchmarks.md"];
+    let more = [
+        "examples/article/README.md",
+        "examples/shop/README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "docs/benchmarks.md",
+    ];
     for page in pages().into_iter().chain(more.map(page)) {
         for link in page.prose().split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {
@@ -63,14 +72,18 @@ fn help(verb: &[&str]) -> (Names, Vec<String>) {
     let text = String::from_utf8(output.stdout).unwrap();
     let usage = text.split("Example").next().unwrap();
     let flags = flags(usage);
-    let below = usage.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
+    let below =
+        usage.split("Commands:").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
     let below = below.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let below = below.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help");
     (flags, below.map(str::to_owned).collect())
 }
 
 fn flags(text: &str) -> Names {
-    words(text, "-").filter(|word| word.starts_with("--") && word.len() > 2).map(str::to_owned).collect()
+    let is_flag = |word: &&str| {
+        word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+    };
+    words(text, "-").filter(is_flag).map(str::to_owned).collect()
 }
 
 #[test]
@@ -88,7 +101,7 @@ fn every_verb_and_flag_is_documented_and_exists() {
     }
     // Behind `bowline` on the same line, or alone between backticks.
     let mut documented = Names::new();
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.contains("cargo doc")) {
         let after = line.split("bowline ").skip(1).filter_map(|rest| rest.split(['|', ';', '`']).next());
         after.for_each(|rest| documented.extend(flags(rest)));
         documented.extend(quoted(line).filter(|span| span.starts_with("--")).flat_map(flags));
@@ -152,14 +165,21 @@ fn paths(schema: &Value, root: &Value, before: &str, within: &mut Vec<String>, f
 fn every_field_of_our_kinds_is_documented_and_exists() {
     let schema = bowline_design::schema();
     let kinds = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array()).expect("a list of kinds");
-    for (kind, documents) in [("Service", &["docs/guide/design-files.md"][..]), ("Policy", &["docs/guide/design-files.md", "docs/guide/policies.md"])] {
-        let shape = kinds.iter().find(|shape| shape["title"] == kind).unwrap_or_else(|| panic!("{kind} in the schema"));
+    for (kind, documents) in [
+        ("Service", &["docs/guide/design-files.md"][..]),
+        ("Policy", &["docs/guide/design-files.md", "docs/guide/policies.md"]),
+    ] {
+        let shape = kinds
+            .iter()
+            .find(|shape| shape["title"] == kind)
+            .unwrap_or_else(|| panic!("{kind} in the schema"));
         let mut real = Names::new();
         paths(&shape["properties"]["spec"], &schema, "", &mut Vec::new(), &mut real);
         let documents: Vec<_> = documents.iter().map(|path| page(path)).collect();
         let heading = format!("{kind} field");
         let rows = documents.iter().flat_map(|page| page.rows(&heading));
-        let documented: Names = rows.flat_map(|row| quoted(row[0]).map(str::to_owned).collect::<Vec<_>>()).collect();
+        let documented: Names =
+            rows.flat_map(|row| quoted(row[0]).map(str::to_owned).collect::<Vec<_>>()).collect();
         same(&format!("fields of {kind}"), &documented, &real);
     }
 }
@@ -198,7 +218,11 @@ fn every_field_of_istios_kinds_is_listed_with_what_comes_of_it() {
 #[test]
 fn every_mistake_has_its_code_in_the_table() {
     let page = page("docs/guide/design-files.md");
-    let documented: Names = page.rows("code").iter().flat_map(|row| quoted(row[0]).map(str::to_owned).collect::<Vec<_>>()).collect();
+    let documented: Names = page
+        .rows("code")
+        .iter()
+        .flat_map(|row| quoted(row[0]).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
     let mut real = Names::new();
     let mut folders = vec![root().join("crates/bowline-design/src")];
     while let Some(folder) = folders.pop() {
@@ -211,9 +235,16 @@ fn every_mistake_has_its_code_in_the_table() {
             let source = std::fs::read_to_string(path).unwrap();
             let source = source.split("#[cfg(test)]").next().unwrap();
             for maker in ["add(", "mistake(", "code: ", "TOO_LARGE: &str = ", "REFUSED: &str = "] {
-                let codes = source.split(maker).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+                let codes =
+                    source.split(maker).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
                 let codes = codes.filter_map(|rest| rest.split('"').next());
-                real.extend(codes.filter(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')).map(str::to_owned));
+                real.extend(
+                    codes
+                        .filter(|code| {
+                            code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                        })
+                        .map(str::to_owned),
+                );
             }
         }
     }
@@ -226,12 +257,16 @@ fn every_mistake_has_its_code_in_the_table() {
 #[track_caller]
 pub(crate) fn metrics_are_those_of(metrics: &str) {
     let real = set(metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()));
-    let documented: Names =
-        page("docs/guide/operating.md").rows("family").iter().flat_map(|row| quoted(row[0]).map(str::to_owned).collect::<Vec<_>>()).collect();
+    let documented: Names = page("docs/guide/operating.md")
+        .rows("family")
+        .iter()
+        .flat_map(|row| quoted(row[0]).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
     same("families of metrics", &documented, &real);
     let text = all_text();
     for name in words(&text, "_").filter(|word| word.starts_with("bowline_") && *word != "bowline_proxy") {
-        let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let family =
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
         assert!(real.contains(family), "there is no metric {name}");
     }
 }
@@ -240,7 +275,12 @@ pub(crate) fn metrics_are_those_of(metrics: &str) {
 fn every_flag_of_an_answer_is_explained() {
     let page = page("docs/guide/operating.md");
     let rows = page.rows("flag");
-    let documented: Names = rows.iter().flat_map(|row| quoted(row[0])).filter(|flag| !flag.starts_with("--")).map(str::to_owned).collect();
+    let documented: Names = rows
+        .iter()
+        .flat_map(|row| quoted(row[0]))
+        .filter(|flag| !flag.starts_with("--"))
+        .map(str::to_owned)
+        .collect();
     same("flags of answers", &documented, &set(Flag::ALL.map(Flag::as_str)));
 }
 
@@ -250,14 +290,20 @@ fn every_reason_to_give_up_is_explained() {
     let block = source.split("words!(GiveUp {").nth(1).and_then(|rest| rest.split("});").next()).unwrap();
     let real = set(block.split('"').skip(1).step_by(2));
     let page = page("docs/guide/operating.md");
-    let documented: Names = page.rows("reason").iter().flat_map(|row| quoted(row[0]).map(str::to_owned).collect::<Vec<_>>()).collect();
+    let documented: Names = page
+        .rows("reason")
+        .iter()
+        .flat_map(|row| quoted(row[0]).map(str::to_owned).collect::<Vec<_>>())
+        .collect();
     same("reasons", &documented, &real);
 }
 
 #[test]
 fn every_header_of_ours_exists() {
     let source = read("crates/bowline-proxy/src/headers.rs");
-    let ours = |text: &str| words(text, "-").filter(|word| word.starts_with("x-bowline-")).map(str::to_owned).collect::<Names>();
+    let ours = |text: &str| {
+        words(text, "-").filter(|word| word.starts_with("x-bowline-")).map(str::to_owned).collect::<Names>()
+    };
     same("headers", &ours(&all_text()), &ours(&source));
 }
 
@@ -267,20 +313,25 @@ fn every_header_of_ours_exists() {
 fn the_gates_table_is_the_gates() {
     let page = page("docs/guide/http-strictness.md");
     let documented: Names = page.rows("status").iter().map(|row| row.join(" | ")).collect();
-    let real = Reason::ALL.iter().map(|reason| format!("{} | `{reason}` | {}", reason.status(), reason.sentence()));
+    let real =
+        Reason::ALL.iter().map(|reason| format!("{} | `{reason}` | {}", reason.status(), reason.sentence()));
     same("rows of the gate's table", &documented, &real.collect());
 }
 
 /// 10,000
 fn number(number: u64) -> String {
     let digits = number.to_string();
-    let parts: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|part| std::str::from_utf8(part).unwrap()).collect();
+    let parts: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|part| std::str::from_utf8(part).unwrap()).collect();
     parts.join(",")
 }
 
 /// 8 KiB
 fn bytes(bytes: u64) -> String {
-    let (unit, word) = [(30, "GiB"), (20, "MiB"), (10, "KiB")].into_iter().find(|(shift, _)| bytes >> shift > 0).unwrap_or((0, "B"));
+    let (unit, word) = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        .into_iter()
+        .find(|(shift, _)| bytes >> shift > 0)
+        .unwrap_or((0, "B"));
     format!("{} {word}", bytes >> unit)
 }
 
@@ -300,7 +351,8 @@ fn limits_are_what_the_tables_say() {
     let proxy = bowline_proxy::Limits::default();
     let gate = &proxy.gate;
     let seconds = |span: std::time::Duration| format!("{} s", span.as_secs());
-    let pace = |pace: bowline_proxy::gate::Pace| format!("{} in {}", bytes(pace.bytes as u64), seconds(pace.every));
+    let pace =
+        |pace: bowline_proxy::gate::Pace| format!("{} in {}", bytes(pace.bytes as u64), seconds(pace.every));
     limits(
         "docs/guide/http-strictness.md",
         &[
@@ -317,7 +369,14 @@ fn limits_are_what_the_tables_say() {
             ("head", seconds(proxy.patience.head)),
             ("body", pace(proxy.patience.body)),
             ("reader", pace(proxy.patience.reader)),
-            ("linger", format!("{}, {}", seconds(proxy.patience.linger), bytes(proxy.patience.linger_bytes_max as u64))),
+            (
+                "linger",
+                format!(
+                    "{}, {}",
+                    seconds(proxy.patience.linger),
+                    bytes(proxy.patience.linger_bytes_max as u64)
+                ),
+            ),
         ],
     );
     limits(

@@ -87,8 +87,9 @@ impl Page {
         let mut rows = Vec::new();
         let mut inside = false;
         for line in self.text.lines() {
-            let cells: Option<Vec<&str>> =
-                line.strip_prefix('|').map(|row| row.trim_end_matches('|').split('|').map(str::trim).collect());
+            let cells: Option<Vec<&str>> = line
+                .strip_prefix('|')
+                .map(|row| row.trim_end_matches('|').split('|').map(str::trim).collect());
             match cells {
                 None => inside = false,
                 Some(cells) if cells[0] == heading => inside = true,
