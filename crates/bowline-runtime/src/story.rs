@@ -5,6 +5,7 @@
 
 use bowline::link::format::TrailReport;
 use bowline_design::Design;
+use bowline_design::routing::Table;
 use bowline_model::decision::{Decision, GiveUp};
 use bowline_model::describe::{describe, span, word};
 use bowline_proxy::Record;
@@ -163,7 +164,7 @@ impl Story<'_> {
             .iter()
             .map(|listener| &listener.table)
             .chain([&self.design.mesh])
-            .flat_map(|table| table.hosts())
+            .flat_map(Table::hosts)
             .flat_map(|host| &host.routes)
             .find(|known| known.place == route.place)
             .and_then(|route| {
