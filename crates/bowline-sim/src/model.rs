@@ -27,7 +27,9 @@ macro_rules! ids {
         pub struct $name(pub u32);
 
         impl $name {
-            pub(crate) const fn index(self) -> usize {
+            /// Its index in the lists that a model or a run has of its kind.
+            #[must_use]
+            pub const fn index(self) -> usize {
                 self.0 as usize
             }
         })+

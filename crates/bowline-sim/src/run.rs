@@ -2,10 +2,10 @@
 
 use crate::fault::FaultEvent;
 use crate::histogram::Histogram;
-use crate::model::Model;
+use crate::model::{EdgeId, Model};
 use crate::series::Series;
-use bowline_model::Instant;
 use bowline_model::decision::GiveUp;
+use bowline_model::{Instant, Trail};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
@@ -153,6 +153,13 @@ pub struct Progress {
 /// which.
 pub fn run(spec: &RunSpec, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Run {
     crate::engine::run(spec, progress)
+}
+
+/// Runs it, and keeps every decision of the calls that request `number` (from zero) of the first way in makes
+/// by `edge`: the trail that production would have kept.
+#[must_use]
+pub fn trail(spec: &RunSpec, edge: EdgeId, number: u64) -> Trail {
+    crate::engine::run_watched(spec, edge.0, number).1
 }
 
 /// What came of a run.

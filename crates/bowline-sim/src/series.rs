@@ -57,9 +57,8 @@ impl Series {
         Duration::from_secs(self.seconds as u64)
     }
 
-    /// The point for the moment `at_ns`.
-    #[inline]
-    pub(crate) fn at(&mut self, at_ns: u64) -> &mut Point {
+    /// Adds what happened in the second that `at_ns` lies in.
+    pub(crate) fn add(&mut self, at_ns: u64, second: &Point) {
         let mut index = self.index(at_ns);
         while Self::POINTS_MAX <= index {
             self.coarsen();
@@ -68,7 +67,7 @@ impl Series {
         if self.points.len() <= index {
             self.points.resize(index + 1, Point::default());
         }
-        &mut self.points[index]
+        self.points[index] = self.points[index].and(second);
     }
 
     const fn index(&self, at_ns: u64) -> usize {
@@ -122,9 +121,7 @@ mod tests {
         let mut series = Series::default();
         let day = 24 * 3_600;
         for second in 0..day {
-            let point = series.at(second * 1_000_000_000);
-            point.offered += 1;
-            point.queue = point.queue.max(second);
+            series.add(second * 1_000_000_000, &Point { offered: 1, queue: second, ..Point::default() });
         }
         assert_eq!(series.seconds, 128);
         assert!(series.points.len() <= Series::POINTS_MAX);

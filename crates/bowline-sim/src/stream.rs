@@ -43,10 +43,20 @@ pub(crate) struct Draw {
 
 impl Draw {
     /// The draw of the try `number` (from one) of a call at `site`.
+    ///
+    /// A path of calls and a path of tries are folded into one number each. First tries of first calls leave
+    /// them at zero, so an operation draws the same whether a request reaches it directly, through another
+    /// service, or by a record.
     pub(crate) const fn of_try(self, site: u32, number: u32) -> Self {
-        // A path of tries is folded into one number; first tries leave it alone.
+        let site = self.site.wrapping_mul(31).wrapping_add(site);
         let attempt = self.attempt.wrapping_mul(31).wrapping_add(number - 1);
         Self { request: self.request, site, attempt }
+    }
+
+    /// A draw of its own within this one.
+    pub(crate) const fn at(self, place: u32) -> Self {
+        // A prime keeps neighbouring places and neighbouring sites apart.
+        Self { site: self.site ^ place.wrapping_mul(0x0100_0193), ..self }
     }
 }
 
@@ -127,7 +137,8 @@ mod tests {
     #[test]
     fn first_tries_of_first_tries_draw_the_same_in_every_arm() {
         let root = Draw { request: 5, site: 0, attempt: 0 };
-        assert_eq!(root.of_try(2, 1).of_try(3, 1), Draw { request: 5, site: 3, attempt: 0 });
-        assert_ne!(root.of_try(2, 2).of_try(3, 1), root.of_try(2, 1).of_try(3, 1));
+        assert_eq!(root.of_try(0, 1).of_try(0, 1), root);
+        assert_ne!(root.of_try(0, 2).of_try(0, 1), root.of_try(0, 1).of_try(0, 2).of_try(0, 2));
+        assert_ne!(root.of_try(1, 1).of_try(0, 1), root.of_try(0, 1).of_try(0, 1));
     }
 }

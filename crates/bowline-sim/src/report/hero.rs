@@ -1,0 +1,92 @@
+//! The verdicts and the table of everything that is compared.
+
+use super::page::{Cell, Hero, Page, Standing, Verdict};
+use maud::{Markup, html};
+
+/// One card for each objective: who does best, and who keeps it.
+pub(super) fn verdicts(page: &Page) -> Markup {
+    html! {
+        @if !page.verdicts.is_empty() {
+            section aria-labelledby="verdicts" {
+                h2 #verdicts { "Objectives" }
+                ul.cards {
+                    @for verdict in &page.verdicts { (card(verdict, page)) }
+                }
+            }
+        }
+    }
+}
+
+fn card(verdict: &Verdict, page: &Page) -> Markup {
+    html! {
+        li.card {
+            h3 { (verdict.objective) }
+            @if !verdict.best.is_empty() { p { (verdict.best) } }
+            ul.marks {
+                @for (arm, (value, met)) in page.arms.iter().zip(&verdict.arms) {
+                    li {
+                        (mark(*met)) " " span.arm { (arm.name) } " " span.value { (value) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A sign and a word: colour alone would tell some readers nothing.
+fn mark(met: Option<bool>) -> Markup {
+    let (class, sign, word) = match met {
+        Some(true) => ("met", "✓", "met"),
+        Some(false) => ("missed", "✗", "missed"),
+        None => ("unknown", "?", "not known"),
+    };
+    html! { span.mark.(class) { span aria-hidden="true" { (sign) } span.hidden { (word) ":" } } }
+}
+
+/// Everything that is compared, arm beside arm.
+pub(super) fn table(page: &Page) -> Markup {
+    let Hero { population, rows } = &page.hero;
+    html! {
+        section aria-labelledby="compared" {
+            h2 #compared { "Side by side" }
+            // The roles are said again because narrow screens lay the table out as blocks.
+            table.hero role="table" aria-labelledby="compared" {
+                thead role="rowgroup" {
+                    tr role="row" {
+                        th role="columnheader" scope="col" { (population) }
+                        @for arm in &page.arms { th role="columnheader" scope="col" { (arm.name) } }
+                    }
+                }
+                tbody role="rowgroup" {
+                    @for row in rows {
+                        tr role="row" {
+                            th role="rowheader" scope="row" { (row.what) }
+                            @for (arm, cell) in page.arms.iter().zip(&row.cells) {
+                                td role="cell" data-arm=(arm.name) { (figure(cell)) }
+                            }
+                        }
+                    }
+                }
+            }
+            p.key {
+                span.best { "bold" } " best of its row, outside the noise   "
+                span.missed { "✗" } " misses its objective   "
+                "± half of the 95 % interval over seeds"
+            }
+            @for conclusion in &page.conclusions { p.conclusion { (conclusion) } }
+        }
+    }
+}
+
+fn figure(cell: &Cell) -> Markup {
+    html! {
+        @match cell.standing {
+            Standing::Plain => span.figure { (cell.text) },
+            Standing::Best => strong.figure.best { (cell.text) },
+            Standing::Missed => span.figure.missed {
+                span aria-hidden="true" { "✗ " } span.hidden { "missed: " } (cell.text)
+            },
+        }
+        @if let Some(margin) = &cell.margin { " " span.margin { (margin) } }
+    }
+}
