@@ -9,7 +9,7 @@
 use crate::clock::Clock;
 use bowline_model::Instant;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use tokio::time::Sleep;
 
@@ -45,7 +45,9 @@ impl Alarm {
         }
         loop {
             let Some(sleep) = &mut self.sleep else { return Poll::Pending };
-            if sleep.as_mut().poll(cx).is_pending() {
+            // What its owner did in this turn of the runtime does not count: work that never pauses would
+            // use up what a task may do in one, and never be told that its time is over.
+            if pin!(tokio::task::unconstrained(sleep.as_mut())).poll(cx).is_pending() {
                 return Poll::Pending;
             }
             if self.clock.now() >= at {
@@ -108,6 +110,20 @@ mod tests {
         let soon = clock.now() + Duration::from_millis(5);
         alarm.wait(soon).await;
         assert!(clock.now().since(soon) < Duration::from_millis(3));
+    }
+
+    #[tokio::test]
+    async fn work_that_never_pauses_does_not_hold_off_the_end() {
+        let clock = Clock::start();
+        let mut alarm = Alarm::new(clock);
+        let busy = async {
+            loop {
+                tokio::task::consume_budget().await;
+            }
+        };
+        let waiting = alarm.or_until(clock.now() + Duration::from_millis(20), busy);
+        let ended = tokio::time::timeout(Duration::from_secs(2), waiting).await;
+        assert!(matches!(ended, Ok(None::<()>)), "{ended:?}");
     }
 
     #[tokio::test(start_paused = true)]
