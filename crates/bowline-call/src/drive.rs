@@ -227,7 +227,11 @@ impl Client {
             Some(Err(end)) => Sent::ended(end, now),
             // Time that ran out over connecting had no effect on anybody; the deadline stays a deadline.
             None if connecting.get() && !this.until_is_deadline => Sent::ended(TryEnd::ConnectFailed, now),
-            None => Sent::ended(out_of_time, now),
+            None => {
+                let mut sent = Sent::ended(out_of_time, now);
+                sent.report.callers_turn = body.is_callers_turn();
+                sent
+            }
         }
     }
 

@@ -98,6 +98,7 @@ impl Replay {
                 trailers: None,
                 left: 0,
                 overflowed,
+                awaited: false,
                 bodies: 0,
             }),
         })))
@@ -142,6 +143,12 @@ impl Replay {
         })
     }
 
+    /// Whether its next part has to come from the caller first.
+    #[must_use]
+    pub fn is_callers_turn(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| shared.state.borrow().awaited)
+    }
+
     /// Whether some try is still sending it.
     #[must_use]
     pub fn is_being_sent(&self) -> bool {
@@ -164,6 +171,8 @@ struct State {
     left: u64,
     /// From here on nothing is kept.
     overflowed: bool,
+    /// Whether the source was asked and had nothing yet.
+    awaited: bool,
     /// Bodies of tries that are not dropped yet.
     bodies: u32,
 }
@@ -320,7 +329,9 @@ impl Body for RequestBody {
             return Poll::Ready(Some(Err(BodyBroken::NotKept)));
         }
         while let Some(source) = &mut state.source {
-            match std::task::ready!(source.as_mut().poll_frame(cx)) {
+            let polled = source.as_mut().poll_frame(cx);
+            state.awaited = polled.is_pending();
+            match std::task::ready!(polled) {
                 None => state.source = None,
                 Some(Err(error)) => return Poll::Ready(Some(Err(BodyBroken::Source(error)))),
                 Some(Ok(frame)) => match frame.into_data() {

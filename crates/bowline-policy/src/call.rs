@@ -11,7 +11,7 @@
 //! of the budget go back.
 
 use crate::breaker::{Admission, Lease, Moved};
-use crate::classify;
+use crate::classify::{self, Health};
 use crate::deadline::until_of_try;
 use crate::edge::Edge;
 use crate::report::{Pushback, Report};
@@ -190,7 +190,8 @@ impl Call {
         self.unknown |= outcome == Outcome::Unknown;
         self.held.retry_over();
         if let Some((breaker, lease)) = self.held.take_lease() {
-            moved(now, breaker.settle(now, lease, classify::health(end, outcome), took, rng), seen);
+            let health = if report.callers_turn { Health::Neutral } else { classify::health(end, outcome) };
+            moved(now, breaker.settle(now, lease, health, took, rng), seen);
         }
         match self.judge(now, report, rng) {
             Verdict::Again { after, why } => {

@@ -17,13 +17,23 @@ pub struct Report {
     pub retriable_header: bool,
     /// Whether the answer carried `x-envoy-ratelimited`.
     pub rate_limited: bool,
+    /// Whether the callee was still waiting for the caller, who had not sent all of the request: how long
+    /// that took says nothing about the callee.
+    pub callers_turn: bool,
 }
 
 impl Report {
     /// A try that ended this way, and nothing more to say about it.
     #[must_use]
     pub const fn new(end: TryEnd, outcome: Outcome) -> Self {
-        Self { end, outcome, pushback: None, retriable_header: false, rate_limited: false }
+        Self {
+            end,
+            outcome,
+            pushback: None,
+            retriable_header: false,
+            rate_limited: false,
+            callers_turn: false,
+        }
     }
 }
 

@@ -201,6 +201,19 @@ fn an_open_breaker_refuses_and_says_when_to_come_back() {
 }
 
 #[test]
+fn a_try_that_waited_for_the_caller_says_nothing_about_the_callee() {
+    let breaker = BreakerSettings { consecutive: Some(1), ..BreakerSettings::default() };
+    let mut world = World::new(CallPolicy { breaker: Some(breaker), ..CallPolicy::default() });
+    let late = Report::new(TryEnd::DeadlineExceeded, Outcome::Unknown);
+    for (callers_turn, opens) in [(true, false), (false, true)] {
+        let (mut call, _) = world.begin(world.ask());
+        world.report(&mut call, Report { callers_turn, ..late });
+        let state = world.edge.breaker().unwrap().state(world.now);
+        assert_eq!(state == BreakerState::Open, opens, "{callers_turn}");
+    }
+}
+
+#[test]
 fn a_breaker_that_opens_under_a_call_ends_its_tries() {
     let mut world = World::new(CallPolicy { bulkhead: None, ..everything() });
     let ask = Ask { repeatable: true, ..world.ask() };

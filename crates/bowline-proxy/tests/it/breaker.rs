@@ -56,6 +56,40 @@ async fn a_breaker_means_the_same_with_two_workers() {
 }
 
 #[tokio::test]
+async fn callers_that_do_not_finish_their_requests_open_no_breaker() {
+    let callee = Callee::friendly().await;
+    let spec = "  deadline: 50ms\n  breaker: { consecutive: 3, open: 60s }";
+    let world = World::start(&(route(&[callee.address], "") + &policy(spec)));
+    for _ in 0..5 {
+        let mut caller = world.caller().await;
+        caller.send("POST /charges HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 10\r\n\r\nfirst").await;
+        assert_eq!(caller.receive("POST").await.map(|answer| answer.status()), Some(504));
+    }
+    assert_eq!(world.get("/stock").await.status(), 200, "{}", world.proxy.metrics());
+}
+
+#[tokio::test]
+async fn a_callee_that_does_not_read_requests_opens_its_breaker() {
+    // It accepts, in the kernel, and reads nothing: the callers are ready to send more.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let spec = "  deadline: 200ms\n  breaker: { consecutive: 2, open: 60s }";
+    let world = World::start(&(route(&[listener.local_addr().unwrap()], "") + &policy(spec)));
+    for _ in 0..2 {
+        let mut caller = world.caller().await;
+        caller.send("POST /charges HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 50000000\r\n\r\n").await;
+        let (mut reader, mut writer) = caller.stream.split();
+        let piece = vec![b'x'; 1 << 20];
+        let sending =
+            async { while tokio::io::AsyncWriteExt::write_all(&mut writer, &piece).await.is_ok() {} };
+        let mut start = [0; 12];
+        let reading = tokio::io::AsyncReadExt::read_exact(&mut reader, &mut start);
+        tokio::select! { () = sending => (), read = reading => { read.unwrap(); } }
+    }
+    let refused = world.get("/stock").await;
+    assert_eq!((refused.status(), refused.header("x-bowline-reason")), (503, Some("breaker open")));
+}
+
+#[tokio::test]
 async fn a_full_bulkhead_queues_then_refuses() {
     let callee = Callee::start(|_| Do::Late(Duration::from_millis(150), 200)).await;
     let limits = policy("  bulkhead: { concurrent: 1, queue: 1, wait: 1s }");
