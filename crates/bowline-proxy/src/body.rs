@@ -131,6 +131,11 @@ impl Coming {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyCut>>> {
         if let Poll::Ready(part) = Pin::new(&mut *self.relay).poll_frame(cx) {
             self.paused_since = self.alarm.clock().now();
+            // To a caller slower than the callee the next part is always there: nothing waits for the alarm.
+            if self.deadline <= self.paused_since && matches!(part, Some(Ok(_))) {
+                self.finish.flag = Flag::UpstreamTimeout;
+                return Poll::Ready(Some(Err(BodyCut::Late)));
+            }
             return Poll::Ready(match part {
                 Some(Ok(frame)) => {
                     if self.relay.is_end_stream() {

@@ -178,6 +178,30 @@ async fn a_body_that_is_kept_is_sent_again_and_a_larger_one_is_not() {
 }
 
 #[tokio::test]
+async fn an_early_refusal_is_followed_by_a_try_with_the_whole_body() {
+    let refusing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = refusing.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = refusing.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"first") {
+            assert_ne!(tokio::io::AsyncReadExt::read_buf(&mut stream, &mut request).await.unwrap(), 0);
+        }
+        let answer = b"HTTP/1.1 503 Busy\r\nx-bowline-outcome: refused\r\ncontent-length: 0\r\n\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await.unwrap();
+        let _ = tokio::io::AsyncReadExt::read_buf(&mut stream, &mut request).await;
+    });
+    let callee = Callee::friendly().await;
+    let world = World::start(&(route(&[address, callee.address], "") + &no_wait(2)));
+    let mut caller = world.caller().await;
+    caller.send("POST /charges HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 10\r\n\r\nfirst").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    caller.send("later").await;
+    assert_eq!(caller.receive("POST").await.unwrap().status(), 200);
+    assert_eq!(callee.hits()[0].message.text(), "firstlater");
+}
+
+#[tokio::test]
 async fn no_body_is_kept_beyond_the_allowance_of_the_process() {
     let callee = Callee::start(|_| Do::Answer(503, String::new())).await;
     let yaml = route(&[callee.address], "") + &no_wait(2);
@@ -252,4 +276,50 @@ async fn a_thousand_orders_under_faults_have_no_effect_twice() {
     // The budget's limit on tries at the same time leaves some refused; most are not lost.
     assert!(effects > 500, "{effects} of 1000");
     assert!(world.metric("bowline_retries_total", &["reason=\"refused\""]) > 100.0);
+}
+
+/// A callee that answers with `start`, and then with `more` for as long as anybody takes it.
+async fn endless(start: &'static str, more: &str) -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let more = more.repeat((1 << 20) / more.len());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert_ne!(std::io::Read::read(&mut stream, &mut [0; 1_000]).unwrap(), 0);
+        let mut write = |text: &str| std::io::Write::write_all(&mut stream, text.as_bytes()).is_ok();
+        write(start);
+        while write(&more) {}
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_callee_that_never_pauses_does_not_hold_off_the_deadline() {
+    let address = endless("", "HTTP/1.1 100 Continue\r\n\r\n").await;
+    let world = World::start(&(route(&[address], "") + &policy("  deadline: 200ms")));
+    let began = now();
+    assert_eq!(world.get("/stock").await.status(), 504);
+    assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn an_answer_that_never_ends_is_cut_at_the_deadline() {
+    let address = endless("HTTP/1.1 200 OK\r\n\r\n", "abcdefgh").await;
+    let world = World::start(&(route(&[address], "") + &policy("  deadline: 200ms")));
+    let mut caller = world.caller().await;
+    let began = now();
+    caller.send("GET /stock HTTP/1.1\r\nhost: shop.test\r\n\r\n").await;
+    let mut buffer = vec![0; 1 << 20];
+    // Slower than the callee, so that the next part is always there.
+    let reading = async {
+        while matches!(tokio::io::AsyncReadExt::read(&mut caller.stream, &mut buffer).await, Ok(1..)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let cut = || world.metric("bowline_requests_total", &["flag=\"UT\""]) == 1.0;
+    tokio::select! {
+        () = crate::support::eventually("it is cut", cut) => (),
+        () = reading => (),
+    }
+    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
 }
