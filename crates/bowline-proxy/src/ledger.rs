@@ -19,6 +19,10 @@ use std::time::Duration;
 /// The status noted for a caller that went away before its answer: nginx's number for it.
 pub(crate) const CLIENT_GONE: u16 = 499;
 
+/// How much of a target and of an authority a record keeps: what people read. Strangers choose both, up to the
+/// gate's limits, and a thousand records of those would weigh more than all the rest.
+const SHOWN_BYTES_MAX: usize = 512;
+
 /// One request's notes.
 #[derive(Debug)]
 pub(crate) struct Ledger<'r> {
@@ -102,8 +106,8 @@ impl<'r> Ledger<'r> {
             at: bowline_model::WallTime::from_unix_nanos(wall),
             began: self.began,
             method: self.method.clone(),
-            target: self.target.path_and_query().map_or("", |target| target.as_str()).into(),
-            authority: authority.unwrap_or_default().into(),
+            target: shown(self.target.path_and_query().map_or("", |target| target.as_str())),
+            authority: shown(&authority.unwrap_or_default()),
             status,
             took,
             flag,
@@ -119,6 +123,11 @@ impl<'r> Ledger<'r> {
             trail: self.scratch.trail.clone(),
         })
     }
+}
+
+/// What of `text` is kept.
+fn shown(text: &str) -> Box<str> {
+    text[..text.floor_char_boundary(SHOWN_BYTES_MAX)].into()
 }
 
 impl Drop for Ledger<'_> {

@@ -221,10 +221,18 @@ impl Accepting {
     /// Accepts until it is told to stop, and then what waits in the queue: closing the socket would
     /// reset those connections.
     async fn run(self, listener: tokio::net::TcpListener, stop: Rc<Notify>) {
+        let at_once = self.worker.shared().limits.accepts_at_once.max(1);
+        let mut accepts = 0_u32;
         while let Some(place) = or_stop(&stop, Arc::clone(&self.places).acquire_owned()).await {
             let (Ok(place), Some(accepted)) = (place, or_stop(&stop, listener.accept()).await) else { break };
             match accepted {
-                Ok((stream, peer)) => self.serve(stream, peer, place),
+                Ok((stream, peer)) => {
+                    self.serve(stream, peer, place);
+                    accepts = accepts.wrapping_add(1);
+                    if accepts.is_multiple_of(at_once) {
+                        tokio::task::yield_now().await;
+                    }
+                }
                 Err(error) if is_the_callers(&error) => (),
                 Err(error) => {
                     tracing::warn!(door = ?self.door, %error, "cannot accept");

@@ -519,3 +519,54 @@ async fn a_connection_counts_until_the_rest_of_its_request_is_out() {
     callee.await.unwrap();
     crate::support::eventually("it is closed", || open() == 0.0).await;
 }
+
+#[tokio::test]
+async fn a_caller_that_waits_to_be_told_is_told_to_go_on() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = world.caller().await;
+    let expects = "expect: 100-continue\r\ncontent-length: 5\r\n";
+    caller.send(&format!("POST /charges HTTP/1.1\r\nhost: shop.test\r\n{expects}\r\n")).await;
+    let mut told = [0; 25];
+    tokio::time::timeout(crate::support::PATIENCE, caller.stream.read_exact(&mut told))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+    caller.send("hello").await;
+    assert_eq!(caller.receive("POST").await.unwrap().status(), 200);
+    let seen = &callee.hits()[0].message;
+    assert_eq!((seen.text().as_str(), seen.header("expect")), ("hello", None));
+}
+
+#[tokio::test]
+async fn an_old_caller_gets_chunks_without_their_frames() {
+    let chunks = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let callee = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert_ne!(stream.read(&mut [0; 1_000]).await.unwrap(), 0);
+        stream.write_all(chunks.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stream.write_all(b"6\r\n world\r\n0\r\n\r\n").await.unwrap();
+    });
+    let world = World::start(&route(&[address], ""));
+    let mut caller = world.caller().await;
+    caller.send("GET /stock HTTP/1.0\r\nhost: shop.test\r\nconnection: keep-alive\r\n\r\n").await;
+    let answer = caller.receive("GET").await.unwrap();
+    assert_eq!((answer.header("transfer-encoding"), answer.text().as_str()), (None, "hello world"));
+    callee.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_of_a_stranger_is_not_larger_than_people_read() {
+    let world = World::start(&route(&[], ""));
+    let (path, host) = ("x".repeat(7_000), "a".repeat(10_000));
+    let mut caller = world.caller().await;
+    caller.send(&format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
+    assert!(caller.receive("GET").await.unwrap().status() >= 400);
+    let record = world.proxy.trails().last(&bowline_proxy::Filter::default()).unwrap();
+    assert!(record.target.starts_with("/xxx") && record.target.len() <= 1_024, "{}", record.target.len());
+    assert!(record.authority.starts_with("aaa") && record.authority.len() <= 1_024);
+}
