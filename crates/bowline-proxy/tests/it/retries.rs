@@ -318,7 +318,7 @@ async fn an_answer_that_never_ends_is_cut_at_the_deadline() {
     };
     let cut = || world.metric("bowline_requests_total", &["flag=\"UT\""]) == 1.0;
     tokio::select! {
-        () = crate::support::eventually("it is cut", cut) => (),
+        () = eventually("it is cut", cut) => (),
         () = reading => (),
     }
     assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
