@@ -10,7 +10,7 @@
 //! - [`call`]: the effective policy of one call
 //! - [`topic`]: brokers, topics and subscriptions
 //! - [`intake`]: doors to asynchronous work
-//! - [`mod@scenario`]: experiments
+//! - [`scenario`]: experiments on a design
 //! - [`crate::routing`]: which route a request takes
 
 pub mod call;

@@ -5,21 +5,36 @@ use crate::kinds::{Doc, Meta};
 use crate::mistake::Spot;
 use std::collections::BTreeMap;
 
-/// The documents of one kind by their names.
-#[derive(Debug)]
-pub(super) struct Directory<'d> {
-    /// What the kind is called in a sentence, `topic`.
+/// A kind of ours that is named elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named {
+    /// What it is called in a sentence, `topic`.
     what: &'static str,
     /// The code of the mistake when a name leads nowhere.
     code: &'static str,
+}
+
+/// A broker.
+pub(super) const BROKER: Named = Named { what: "broker", code: "unknown-broker" };
+/// A topic.
+pub(super) const TOPIC: Named = Named { what: "topic", code: "unknown-topic" };
+/// A subscription.
+pub(super) const SUBSCRIPTION: Named = Named { what: "subscription", code: "unknown-subscription" };
+/// An intake.
+pub(super) const INTAKE: Named = Named { what: "intake", code: "unknown-intake" };
+
+/// The documents of one kind by their names.
+#[derive(Debug)]
+pub(super) struct Directory<'d> {
+    kind: Named,
     by_name: BTreeMap<(&'d str, &'d str), u32>,
 }
 
 impl<'d> Directory<'d> {
-    pub(super) fn of<T>(what: &'static str, code: &'static str, documents: &'d [Doc<T>]) -> Self {
+    pub(super) fn of<T>(kind: Named, documents: &'d [Doc<T>]) -> Self {
         let key = |meta: &'d Meta| (meta.namespace.as_str(), meta.name.as_str());
         let by_name = (0..).zip(documents).map(|(index, document)| (key(&document.meta), index)).collect();
-        Self { what, code, by_name }
+        Self { kind, by_name }
     }
 
     /// The document that `name` means, used in `namespace`.
@@ -37,10 +52,10 @@ impl<'d> Directory<'d> {
     ) -> Option<u32> {
         let found = self.find(name, namespace);
         if found.is_none() {
-            let what = self.what;
+            let Named { what, code } = self.kind;
             let hint = self.near(name, namespace);
             let said = format!("no {what} is named `{}`", name.value);
-            findings.mistake(self.code, &name.place, said, format!("a {what} of the design"), hint);
+            findings.mistake(code, &name.place, said, format!("a {what} of the design"), hint);
         }
         found
     }

@@ -1,6 +1,6 @@
 //! Synchronous doors to asynchronous work.
 
-use super::directory::Directory;
+use super::directory::{Directory, INTAKE};
 use super::findings::Findings;
 use super::services::Services;
 use super::topics::Topics;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// The names of all intakes.
 pub(super) fn names(documents: &Documents) -> Directory<'_> {
-    Directory::of("intake", "unknown-intake", &documents.intakes)
+    Directory::of(INTAKE, &documents.intakes)
 }
 
 /// All intakes that could be resolved. With a mistake the design is not used, and ids need not hold.

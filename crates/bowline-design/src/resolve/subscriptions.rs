@@ -1,6 +1,6 @@
 //! Who reads which topic, and what a record is given to.
 
-use super::directory::Directory;
+use super::directory::{Directory, SUBSCRIPTION};
 use super::findings::Findings;
 use super::policies::backoff;
 use super::services::Services;
@@ -20,7 +20,7 @@ const BACKOFF: Backoff = Backoff::Full { base: Duration::from_secs(1), max: Dura
 
 /// The names of all subscriptions.
 pub(super) fn names(documents: &Documents) -> Directory<'_> {
-    Directory::of("subscription", "unknown-subscription", &documents.subscriptions)
+    Directory::of(SUBSCRIPTION, &documents.subscriptions)
 }
 
 /// All subscriptions; an id is the index of its document.

@@ -1,6 +1,6 @@
 //! Brokers and topics: what is kept where.
 
-use super::directory::Directory;
+use super::directory::{BROKER, Directory, TOPIC};
 use super::findings::Findings;
 use crate::kinds::topic::RecordNeeds as WrittenNeeds;
 use crate::kinds::{Broker as WrittenBroker, Documents};
@@ -19,8 +19,8 @@ pub(super) struct Topics<'d> {
 
 impl<'d> Topics<'d> {
     pub(super) fn of(documents: &'d Documents, findings: &mut Findings) -> Self {
-        let broker_names = Directory::of("broker", "unknown-broker", &documents.brokers);
-        let names = Directory::of("topic", "unknown-topic", &documents.topics);
+        let broker_names = Directory::of(BROKER, &documents.brokers);
+        let names = Directory::of(TOPIC, &documents.topics);
         let brokers = documents.brokers.iter().map(|document| Broker {
             name: document.meta.name.as_str().into(),
             namespace: document.meta.namespace.as_str().into(),

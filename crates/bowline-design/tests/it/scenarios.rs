@@ -1,6 +1,6 @@
 //! Scenarios: what is read, what is refused, what they come to.
 
-use crate::support::{design, finds};
+use crate::support::{design, finds, text};
 use bowline_design::resolved::scenario::{
     Amount, Arrivals, Bound, Entry, FaultKind, Metric, Quantile, Scenario, Target,
 };
@@ -305,6 +305,32 @@ fn a_fault_that_outlasts_the_run_is_worth_a_note() {
     let notes: Vec<_> = design.notes.iter().map(|note| (&*note.subject, &*note.text)).collect();
     let text = "a fault that lasts beyond the end of the run, at 10m: nothing is seen of what comes after it";
     assert_eq!(notes, [("default/s", text)]);
+}
+
+/// The folders of designs that the repository shows.
+#[test]
+fn the_examples_are_designs_in_every_arm() {
+    for (example, scenarios) in [("shop", 4), ("retry-storm", 1)] {
+        let folder = crate::support::folder("../../../examples").join(example).join("design");
+        let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let texts: Vec<_> = files
+            .map(|file| text(&file.display().to_string(), &std::fs::read_to_string(&file).unwrap()))
+            .collect();
+        let reading = bowline_design::read(&texts);
+        let base = bowline_design::resolve(&reading).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        assert!(base.notes.is_empty(), "{:?}", base.notes);
+        assert_eq!(base.scenarios.len(), scenarios, "{example}");
+        for scenario in &base.scenarios {
+            assert!(scenario.arms.len() >= 3, "{}", scenario.name);
+            for arm in &scenario.arms {
+                let arm = bowline_design::resolve_arm(&reading, arm.overlay.as_deref()).unwrap();
+                assert_eq!(
+                    arm.scenario(&scenario.name).map(|own| own.faults.len()),
+                    Some(scenario.faults.len())
+                );
+            }
+        }
+    }
 }
 
 #[test]
