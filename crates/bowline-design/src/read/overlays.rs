@@ -119,6 +119,10 @@ impl Work<'_> {
     fn patched(&self, left: &mut usize, mistakes: &mut Mistakes) -> BTreeMap<Key, (Node, Place)> {
         let mut patched: BTreeMap<Key, (Node, Place)> = BTreeMap::new();
         for (patch, node) in self.overlay.spec.patches.iter().zip(self.items("patches")) {
+            // A thousand wrong names are kept; there is no need to guess what a further one was meant to be.
+            if mistakes.is_full() {
+                break;
+            }
             let Some(key) = self.target(patch, mistakes) else { continue };
             let Some(change) = node.field("patch") else { continue };
             let (target, place) = match patched.remove(&key) {
