@@ -42,6 +42,7 @@ pub(crate) async fn answer(connection: &Connection, request: Request<Incoming>) 
     let mut ledger =
         Ledger::open(connection, entrance, began, parts.method.clone(), parts.uri.clone(), authority.clone());
     ledger.explain = steering.explain;
+    ledger.notable = snapshot.is_faulty();
 
     let asked = Asked {
         method: &parts.method,

@@ -36,6 +36,8 @@ pub enum Door {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     design: Arc<Design>,
+    /// Whether something is broken on purpose, anywhere.
+    faulty: bool,
     entrances: Vec<Entrance>,
     edges: Vec<(Callee, Arc<Edge>)>,
     kept: Kept,
@@ -137,10 +139,19 @@ impl Snapshot {
         }
         entrances.push(making.entrance(Door::Mesh, &with.mesh_name, true, None, &design.mesh));
         let (kept, edges) = (making.kept, making.edges);
-        let edges = edges.into_iter().map(|((callee, _), edge)| (callee, edge)).collect();
+        let edges: Vec<(Callee, Arc<Edge>)> =
+            edges.into_iter().map(|((callee, _), edge)| (callee, edge)).collect();
         let endpoints = design.services.iter().flat_map(|service| &service.endpoints);
         let endpoints = endpoints.map(|endpoint| with.endpoints.at(&endpoint.address)).collect();
-        Self { entrances, edges, kept, endpoints, design }
+        let faulty = !with.faults.is_empty()
+            || edges.iter().any(|(_, edge)| !edge.policy().faults.faults().is_empty());
+        Self { faulty, entrances, edges, kept, endpoints, design }
+    }
+
+    /// Whether something is broken on purpose, anywhere: then every request is worth keeping, because a
+    /// fault may have hit a call behind this one that only its library saw.
+    pub(crate) const fn is_faulty(&self) -> bool {
+        self.faulty
     }
 
     pub(crate) const fn design(&self) -> &Arc<Design> {

@@ -11,13 +11,14 @@
 //! | `GET /v1/link/guards`, `POST /v1/link/report` | the library's link, with the token of its process |
 
 mod caller;
+mod door;
 mod link;
 
 use crate::clock;
 use crate::faults::Injected;
 use crate::links::Links;
 use crate::services::Status;
-use crate::story::Story;
+use crate::story::{Story, behind_the_gateway};
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -101,7 +102,7 @@ impl Running {
         let _ = tokio::time::timeout(KNOWN_WITHIN, all).await;
     }
 
-    /// Takes no more connections for the local API, and lets those go that are there.
+    /// Takes no more connections for the local API, and parts from those that are there.
     pub fn close_api(&self) {
         self.closed.send_replace(true);
     }
@@ -148,8 +149,11 @@ pub async fn serve(running: Arc<Running>, listener: std::net::TcpListener) -> st
         .route(bowline::link::format::GUARDS_PATH, get(link::guards))
         .route(bowline::link::format::REPORT_PATH, post(link::report))
         .layer(middleware::from_fn_with_state(listens, caller::check))
+        .layer(middleware::from_fn_with_state(Arc::clone(&running), door::part))
         .with_state(Arc::clone(&running));
-    axum::serve(listener, app).with_graceful_shutdown(async move { running.api_closes().await }).await
+    axum::serve(door::Door::new(listener, Arc::clone(&running)), app)
+        .with_graceful_shutdown(door::rest(running))
+        .await
 }
 
 type Shared = State<Arc<Running>>;
@@ -261,7 +265,18 @@ async fn explain_last(State(running): Shared, Query(asked): Asked) -> Response {
     if let Some(rest) = untold {
         tokio::time::sleep(rest).await;
     }
-    let Some(record) = running.proxy.trails().last(&filter) else {
+    let record = running.proxy.trails().last(&filter);
+    // What a guard behind the gateway had to try again may have ended in a plain good answer.
+    let behind = if asked.is_empty() { running.links.last_notable() } else { None };
+    if let Some(behind) = behind
+        && record
+            .as_ref()
+            .is_none_or(|record| record.at.as_unix_nanos() / 1_000_000 + LINKED_AFTER_MS < behind.at_unix_ms)
+    {
+        let linked = running.links.of_trace(&behind.trace);
+        return Json(behind_the_gateway(&behind.trace, &linked)).into_response();
+    }
+    let Some(record) = record else {
         let why = "no such request is recorded; kept are those that failed, were tried again, met a fault, or asked \
                    for it with `x-bowline-explain: 1`";
         return (StatusCode::NOT_FOUND, Json(json!({"error": why}))).into_response();
@@ -280,6 +295,10 @@ fn untold(running: &Running, record: &Record) -> Option<Duration> {
     let since = Duration::from_nanos(clock::wall().as_unix_nanos().saturating_sub(ended));
     TOLD_WITHIN.checked_sub(since)
 }
+
+/// A guard's call begins later than the gateway's request that it belongs to, by up to the longest
+/// deadline that people set; a trail older than that belongs to another request.
+const LINKED_AFTER_MS: u64 = 30_000;
 
 fn filter(asked: &HashMap<String, String>) -> Result<Filter, String> {
     let number = |name: &str| match asked.get(name) {

@@ -114,6 +114,19 @@ impl Links {
         found
     }
 
+    /// The newest trail that somebody may ask about: tried more than once, or not succeeded.
+    #[must_use]
+    pub fn last_notable(&self) -> Option<TrailReport> {
+        let told = self.lock();
+        let notable = |trail: &&TrailReport| trail.tries > 1 || trail.outcome != "succeeded";
+        told.trails
+            .iter()
+            .map(|(_, trail)| trail)
+            .filter(notable)
+            .max_by_key(|trail| trail.at_unix_ms)
+            .cloned()
+    }
+
     /// The last report of each process, with its service.
     #[must_use]
     pub fn reports(&self) -> Vec<(String, Report)> {

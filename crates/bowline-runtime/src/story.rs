@@ -24,6 +24,31 @@ pub struct Story<'a> {
     pub design: &'a Design,
 }
 
+/// The story of a trace that the gateway kept nothing of: it saw one good answer, and what is worth
+/// telling happened in a library behind it.
+#[must_use]
+pub fn behind_the_gateway(trace: &str, linked: &[(String, TrailReport)]) -> Value {
+    let mut text = format!("  trace {trace}     the gateway saw a plain good answer; behind it\n");
+    let first = linked.iter().map(|(_, trail)| trail.at_unix_ms).min().unwrap_or_default();
+    for (service, trail) in linked {
+        told(&mut text, service, trail, Duration::from_millis(trail.at_unix_ms - first));
+    }
+    let decisions = |trail: &TrailReport, offset: u64| -> Vec<Value> {
+        let line = |told: &bowline::link::format::Line| json!({"at_us": offset * 1_000 + told.at_us, "word": told.word, "text": told.text});
+        trail.lines.iter().map(line).collect()
+    };
+    let linked: Vec<Value> = linked
+        .iter()
+        .map(|(service, trail)| {
+            json!({
+                "service": service, "name": trail.name, "outcome": trail.outcome, "end": trail.end, "tries": trail.tries,
+                "took_us": trail.took_us, "values": trail.values, "decisions": decisions(trail, trail.at_unix_ms - first),
+            })
+        })
+        .collect();
+    json!({"trace": trace, "linked": linked, "text": text})
+}
+
 impl Story<'_> {
     /// For a person.
     #[must_use]
@@ -51,28 +76,13 @@ impl Story<'_> {
         text.push('\n');
         let calls = record.destination.as_deref().unwrap_or("nowhere");
         for (at, decision) in record.trail.decisions() {
-            line(&mut text, "", at.since(record.began), &self.words(decision, calls));
+            line(&mut text, at.since(record.began), &self.words(decision, calls));
         }
         if record.trail.dropped() > 0 {
             let _ = writeln!(text, "          and {} more decisions", record.trail.dropped());
         }
         for (service, trail) in &self.linked {
-            let values = if trail.values.is_empty() {
-                String::new()
-            } else {
-                format!("     values from {}", trail.values)
-            };
-            let after = span(Duration::from_micros(trail.took_us));
-            let _ = writeln!(
-                text,
-                "\n  {service} -> {}     {} after {after}: {}{values}",
-                trail.name, trail.outcome, trail.end
-            );
-            let offset = self.offset(trail);
-            for told in &trail.lines {
-                let words = with_hint(&told.text, &trail.name);
-                line(&mut text, "", offset + Duration::from_micros(told.at_us), &words);
-            }
+            told(&mut text, service, trail, self.offset(trail));
         }
         let _ = writeln!(text, "\n  trace {:032x}     id {}", record.trace, record.id);
         text
@@ -176,6 +186,18 @@ impl Story<'_> {
     }
 }
 
+/// What one guard told of one call, `offset` after the story's beginning.
+fn told(text: &mut String, service: &str, trail: &TrailReport, offset: Duration) {
+    let values =
+        if trail.values.is_empty() { String::new() } else { format!("     values from {}", trail.values) };
+    let after = span(Duration::from_micros(trail.took_us));
+    let TrailReport { name, outcome, end, .. } = trail;
+    let _ = writeln!(text, "\n  {service} -> {name}     {outcome} after {after}: {end}{values}");
+    for told in &trail.lines {
+        line(text, offset + Duration::from_micros(told.at_us), &with_hint(&told.text, name));
+    }
+}
+
 /// Says what would make the repeat safe, where safety is why there was none.
 fn with_hint(words: &str, calls: &str) -> String {
     if !words.contains(GiveUp::NotSafe.as_str()) {
@@ -185,6 +207,6 @@ fn with_hint(words: &str, calls: &str) -> String {
     format!("{words}          <- declare {operation} `idempotent: by-key` if it honours Idempotency-Key")
 }
 
-fn line(text: &mut String, indent: &str, at: Duration, words: &str) {
-    let _ = writeln!(text, "{indent}{:>7.1} ms  {words}", at.as_secs_f64() * 1e3);
+fn line(text: &mut String, at: Duration, words: &str) {
+    let _ = writeln!(text, "{:>7.1} ms  {words}", at.as_secs_f64() * 1e3);
 }
