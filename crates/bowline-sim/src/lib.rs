@@ -13,6 +13,7 @@
 //! - `stream`: random numbers that do not move when something else changes
 //! - `engine`: the events
 //! - [`parallel`]: many runs on many threads, the same results on any number of them
+//! - [`report`]: what came of it, as one page
 //!
 //! ```
 //! use bowline_sim::model::{Do, EdgeSpec, EntrySpec, EntryTo, OperationSpec, ServiceSpec};
@@ -38,14 +39,17 @@
 //! ```
 
 pub mod arrivals;
+pub mod definitions;
 pub mod dist;
 mod engine;
 pub mod fault;
 pub mod histogram;
 pub mod model;
 pub mod parallel;
+pub mod report;
 pub mod run;
 pub mod series;
+pub mod stats;
 mod stream;
 
 pub use arrivals::Arrivals;

@@ -30,6 +30,3 @@ pub use page::{
     Timeout, Verdict,
 };
 pub use whole::html;
-
-#[cfg(test)]
-mod tests;
