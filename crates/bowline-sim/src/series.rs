@@ -74,6 +74,15 @@ impl Series {
         (at_ns / (self.seconds as u64 * 1_000_000_000)) as usize
     }
 
+    /// The points, put together until each stands for `seconds`: its own or a power of two times that.
+    pub(crate) fn coarse(&self, seconds: u32) -> Vec<Point> {
+        let mut series = self.clone();
+        while series.seconds < seconds {
+            series.coarsen();
+        }
+        series.points
+    }
+
     fn coarsen(&mut self) {
         let pairs = self.points.chunks(2).map(|pair| match pair {
             [first, second] => first.and(second),
