@@ -99,6 +99,7 @@ fn design(documents: &Documents, applied: Option<&Applied>, findings: &mut Findi
     let listeners = listeners::listeners(documents, voices, findings);
     let mesh = mesh::table(documents, voices, findings);
     note_what_is_not_served(documents, &services, findings);
+    note_what_is_not_run(documents, findings);
     let subscriptions = subscriptions::all(documents, &topics, &services, findings);
     let intakes = intakes::all(documents, &topics, &services, findings);
     let known = Known {
@@ -141,6 +142,20 @@ fn route_names(documents: &Documents) -> Vec<String> {
 }
 
 /// Says by name what documents ask for and do not get from this version, and who is only named.
+/// Kinds whose documents are checked and simulated, and that nothing runs yet.
+fn note_what_is_not_run(documents: &Documents, findings: &mut Findings) {
+    let first = [
+        ("Broker", documents.brokers.first().map(|it| &it.place)),
+        ("Topic", documents.topics.first().map(|it| &it.place)),
+        ("Subscription", documents.subscriptions.first().map(|it| &it.place)),
+        ("Intake", documents.intakes.first().map(|it| &it.place)),
+    ];
+    let named: Vec<&str> = first.iter().filter(|(_, place)| place.is_some()).map(|(kind, _)| *kind).collect();
+    if let Some(place) = first.iter().find_map(|(_, place)| *place) {
+        findings.note(named.join(", "), "checked and simulated; this version does not run them", place);
+    }
+}
+
 fn note_what_is_not_served(documents: &Documents, services: &Services, findings: &mut Findings) {
     for document in &documents.virtual_services {
         let spec = &document.spec;

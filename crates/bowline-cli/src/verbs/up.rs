@@ -4,7 +4,7 @@ use super::design::{self, counted};
 use crate::arguments::{Output, Up};
 use crate::{Done, Exit, Failure, print};
 use bowline_check::Severity;
-use bowline_design::{Design, Mistake};
+use bowline_design::{Design, Mistake, Note};
 use bowline_runtime::roles::{Role, Roles};
 use bowline_runtime::services::{State, Status};
 use bowline_runtime::up::{Event, Options, UpError};
@@ -99,6 +99,9 @@ fn program_as_typed() -> String {
     std::env::args().next().unwrap_or_else(|| "bowline".to_owned())
 }
 
+/// How many notes are shown before a design runs: more would push what is ready off the screen.
+const NOTES_SHOWN: usize = 5;
+
 /// What a person sees while a design runs; a program reads one JSON document a line.
 struct Screen {
     output: Output,
@@ -127,11 +130,13 @@ impl Screen {
                 } else {
                     format!("{} policies", design.policies)
                 };
+                let notes = noted(&design.notes, path);
                 let design = path.display();
                 let head = print::bold(&format!("bowline {version}"));
                 print::out(&format!(
-                    "  {head}   design {design}: {services}, {routes}, {policies}, {found}\n\n"
+                    "  {head}   design {design}: {services}, {routes}, {policies}, {found}\n"
                 ));
+                print::out(&format!("{notes}\n"));
             }
         }
     }
@@ -224,6 +229,17 @@ impl Screen {
         text.push_str("  Ctrl-C stops everything.\n");
         text
     }
+}
+
+/// What a reader should know of the design before it runs; the rest is a verb away.
+fn noted(notes: &[Note], path: &Path) -> String {
+    let line = |note: &Note| format!("  note: {} ({}): {}\n", note.subject, note.place, note.text);
+    let mut text: String = notes.iter().take(NOTES_SHOWN).map(line).collect();
+    if NOTES_SHOWN < notes.len() {
+        let (more, path) = (notes.len() - NOTES_SHOWN, path.display());
+        text.push_str(&format!("  and {}; `{} check {path}` shows all\n", counted(more, "more note"), program_as_typed()));
+    }
+    text
 }
 
 fn row(name: &str, address: &str, state: &str, detail: &str) -> String {
