@@ -41,6 +41,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long services may take to become ready before `up` says which one is not. It goes on waiting.
 const SLOW_AFTER: Duration = Duration::from_secs(15);
 
+/// How long the local API's last answers may take after a hand-over: none takes a second.
+const PART_WITHIN: Duration = Duration::from_secs(2);
+
 /// What a leash is called among the sockets of a hand-over.
 const LEASH: &str = "leash";
 
@@ -275,7 +278,7 @@ struct Console {
     address: SocketAddr,
     /// Goes to a successor; the API itself is served from a copy.
     listener: TcpListener,
-    is_open: bool,
+    serving: Option<JoinHandle<()>>,
 }
 
 impl Console {
@@ -286,20 +289,26 @@ impl Console {
                 .map_err(|source| UpError::port("api", options.api, "--api ADDR", source))?,
         };
         let address = listener.local_addr().map_err(UpError::System)?;
-        Ok(Self { address, listener, is_open: false })
+        Ok(Self { address, listener, serving: None })
     }
 
     /// Answers from now on.
     fn open(&mut self, running: &Arc<Running>) -> Result<(), UpError> {
-        if !std::mem::replace(&mut self.is_open, true) {
+        if self.serving.is_none() {
             let (running, copy) = (Arc::clone(running), self.listener.try_clone().map_err(UpError::System)?);
-            tokio::task::spawn_local(async move {
+            self.serving = Some(tokio::task::spawn_local(async move {
                 if let Err(error) = api::serve(running, copy).await {
                     tracing::error!(%error, "the local API stopped");
                 }
-            });
+            }));
         }
         Ok(())
+    }
+
+    /// Accepts no more: the successor does, on the same socket. What remains ends with its last answer.
+    fn part(self, running: &Running) -> Option<JoinHandle<()>> {
+        running.close_api();
+        self.serving
     }
 }
 
@@ -461,23 +470,27 @@ impl RunningDesign<'_> {
         tell: &mut dyn FnMut(Event<'_>),
     ) {
         let Self { options, running, programs, console, leashes, .. } = self;
+        let mut parting = None;
         let leash = match ending {
             Ending::Asked => {
                 tell(Event::Draining);
+                *locked(&running.pending) = vec!["draining".to_owned()];
                 None
             }
             Ending::Replaced(leash) => {
+                parting = console.and_then(|console| console.part(&running));
                 tell(Event::HandedOver { keeps: programs.children() });
-                // The successor answers now, on the same socket.
-                running.close_api();
-                drop(console);
                 data.release();
                 Some(leash)
             }
         };
-        *locked(&running.pending) = vec!["draining".to_owned()];
+        let parted = async {
+            if let Some(parting) = parting {
+                let _ = time::timeout(PART_WITHIN, parting).await;
+            }
+        };
         let cut = tokio::select! {
-            drained = running.proxy.drain(options.drain) => drained.cut,
+            (drained, ()) = async { tokio::join!(running.proxy.drain(options.drain), parted) } => drained.cut,
             _ = signals.stop.interrupt.recv() => 0,
         };
         match leash {

@@ -45,7 +45,7 @@ fn syntax(path: &std::path::Path, output: Output) -> Done {
     let documents = reading.documents.count();
     match output {
         Output::Json => {
-            print::json(&json!({"mistakes": [], "documents": documents, "notes": notes(&reading.notes)}))
+            print::json(&json!({"mistakes": [], "documents": documents, "notes": notes(&reading.notes)}));
         }
         Output::Text => {
             print::out(&format!(

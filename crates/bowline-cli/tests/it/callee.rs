@@ -3,8 +3,8 @@
 use crate::http::{self, Message};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 /// What it does with a request.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Callee {
 
 #[derive(Debug, Default)]
 struct Seen {
-    requests: Mutex<Vec<Message>>,
+    requests: AtomicUsize,
     /// Requests that it hung on and whose caller closed the connection.
     closed: AtomicUsize,
 }
@@ -54,11 +54,7 @@ impl Callee {
 
     /// How many requests arrived.
     pub(crate) fn count(&self) -> usize {
-        self.seen.requests.lock().unwrap().len()
-    }
-
-    pub(crate) fn requests(&self) -> Vec<Message> {
-        self.seen.requests.lock().unwrap().clone()
+        self.seen.requests.load(Ordering::SeqCst)
     }
 
     /// How many requests it hung on until their callers closed the connection.
@@ -71,7 +67,7 @@ fn serve(mut stream: TcpStream, seen: &Seen, script: &(dyn Fn(&Message) -> Do + 
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::new();
     while let Ok(Some(request)) = http::read(&mut stream, &mut buffer) {
-        seen.requests.lock().unwrap().push(request.clone());
+        seen.requests.fetch_add(1, Ordering::SeqCst);
         match script(&request) {
             Do::Answer(status, body) => {
                 let answer =

@@ -48,7 +48,7 @@ fn sigterm_lets_a_request_in_flight_finish_and_refuses_new_connections() {
     let held = Held::start();
     let gateway = port();
     let folder = small(gateway, &slow_route(&held));
-    let mut up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
+    let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
     let asked = std::thread::spawn(move || http::ask(gateway, "GET", "/", &[], ""));
     until("the request arrives", || held.callee.count() == 1);
 
@@ -75,7 +75,7 @@ fn a_connection_that_waits_idle_is_closed_and_holds_nothing_up() {
     held.release();
     let gateway = port();
     let folder = small(gateway, &slow_route(&held));
-    let mut up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
+    let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
     let mut idle = Caller::connect(gateway).unwrap();
     assert_eq!(idle.ask("GET", "/", &[], "").unwrap().status(), 200);
     up.signal(Signal::TERM);
@@ -89,7 +89,7 @@ fn what_is_not_done_when_the_drains_time_is_over_is_cut_and_counted() {
     let held = Held::start();
     let gateway = port();
     let folder = small(gateway, &slow_route(&held));
-    let mut up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &["--drain", "300ms"]);
+    let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &["--drain", "300ms"]);
     let asked = std::thread::spawn(move || http::ask(gateway, "GET", "/", &[], ""));
     until("the request arrives", || held.callee.count() == 1);
     up.signal(Signal::TERM);
@@ -103,7 +103,7 @@ fn ctrl_c_twice_does_not_wait() {
     let held = Held::start();
     let gateway = port();
     let folder = small(gateway, &slow_route(&held));
-    let mut up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
+    let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
     let asked = std::thread::spawn(move || http::ask(gateway, "GET", "/", &[], ""));
     until("the request arrives", || held.callee.count() == 1);
     up.signal(Signal::INT);

@@ -66,8 +66,18 @@ impl Load {
 }
 
 impl Told {
-    pub(crate) fn answered(&self) -> u64 {
-        self.bodies.values().sum()
+    /// Fails if one request did.
+    #[track_caller]
+    pub(crate) fn is_well(&self, when: &str) {
+        let answered: u64 = self.bodies.values().sum();
+        println!("{answered} requests {when}");
+        let failures = &self.failures;
+        assert!(
+            failures.is_empty(),
+            "{} failed beside {answered} {when}, the first: {:?}",
+            failures.len(),
+            failures[0]
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 
 fn everything_stops_after(signal: Signal) {
     let shop = Shop::new();
-    let mut up = Up::ready(&shop.folder, Ports::new(), &[]);
+    let up = Up::ready(&shop.folder, Ports::new(), &[]);
     let pids = up.pids();
     assert_eq!(pids.len(), 4);
 
@@ -39,7 +39,7 @@ fn ctrl_c_stops_what_is_still_starting() {
     let [gateway, nowhere] = [port(), port()];
     let service = designs::service("slow", nowhere, "  run: { command: [ sleep, \"600\" ] }\n");
     let folder = designs::small(gateway, &service);
-    let mut up = Up::start(&folder, Ports::new(), &["--output", "json"]);
+    let up = Up::start(&folder, Ports::new(), &["--output", "json"]);
     let pid = crate::clock::eventually("a process of the service", || {
         let status = http::ask(up.ports.api, "GET", "/v1/status", &[], "").ok()?.json();
         status["services"][0]["pid"].as_u64().map(|pid| u32::try_from(pid).unwrap())
@@ -54,7 +54,7 @@ fn ctrl_c_stops_what_is_still_starting() {
 #[test]
 fn services_die_with_a_program_that_is_killed() {
     let shop = Shop::new();
-    let mut up = Up::ready(&shop.folder, Ports::new(), &[]);
+    let up = Up::ready(&shop.folder, Ports::new(), &[]);
     let pids = up.pids();
     up.signal(Signal::KILL);
     up.ended();
@@ -69,7 +69,7 @@ fn services_die_with_a_program_that_is_killed() {
 fn a_second_program_on_the_same_data_is_refused_with_the_first_ones_process_id() {
     let folder = designs::small(port(), "");
     let first = Up::ready(&folder, Ports::new(), &[]);
-    let mut second = Up::start(&folder, Ports::new(), &[]);
+    let second = Up::start(&folder, Ports::new(), &[]);
     let exit = second.ended();
     assert_eq!(exit.code(), Some(3));
     let said = second.complaints();
@@ -82,7 +82,7 @@ fn a_taken_gateway_port_names_the_process_and_the_flag_that_moves_it() {
     let gateway = port();
     let held = TcpListener::bind(("127.0.0.1", gateway)).unwrap();
     let folder = designs::small(gateway, "");
-    let mut up = Up::start(&folder, Ports::new(), &[]);
+    let up = Up::start(&folder, Ports::new(), &[]);
     assert_eq!(up.ended().code(), Some(3));
     let said = up.complaints();
     assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
@@ -101,7 +101,7 @@ fn a_taken_api_port_names_the_process_and_the_flag_that_moves_it() {
     let ports = Ports::new();
     let _held = TcpListener::bind(("127.0.0.1", ports.api)).unwrap();
     let folder = designs::small(port(), "");
-    let mut up = Up::start(&folder, ports, &[]);
+    let up = Up::start(&folder, ports, &[]);
     assert_eq!(up.ended().code(), Some(3));
     let said = up.complaints();
     assert!(
@@ -116,7 +116,7 @@ fn a_service_whose_port_somebody_has_is_not_started_over_it() {
     let port_taken = taken.local_addr().unwrap().port();
     let service = designs::service("orders", port_taken, "  run: { command: [ sleep, \"600\" ] }\n");
     let folder = designs::small(port(), &service);
-    let mut up = Up::start(&folder, Ports::new(), &[]);
+    let up = Up::start(&folder, Ports::new(), &[]);
     assert_eq!(up.ended().code(), Some(3));
     let said = up.complaints();
     assert!(said.contains("orders") && said.contains(&format!("process {}", std::process::id())), "{said}");

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ impl Ports {
 #[derive(Debug)]
 pub(crate) struct Up {
     pub(crate) ports: Ports,
-    child: Child,
+    child: Mutex<Child>,
     out: Lines,
     err: Lines,
     data: PathBuf,
@@ -139,7 +139,10 @@ pub(crate) struct Up {
 
 /// What a process has said so far.
 #[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+struct Lines {
+    said: Arc<Mutex<Vec<String>>>,
+    over: Arc<AtomicBool>,
+}
 
 impl Up {
     /// Starts the design in `folder` and waits until it is ready.
@@ -162,11 +165,11 @@ impl Up {
         let mut child = command.spawn().unwrap();
         let out = Lines::follow(child.stdout.take().unwrap());
         let err = Lines::follow(child.stderr.take().unwrap());
-        Self { ports, child, out, err, data: folder.data() }
+        Self { ports, child: Mutex::new(child), out, err, data: folder.data() }
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.lock().unwrap().id()
     }
 
     /// Everything on its screen so far.
@@ -182,18 +185,29 @@ impl Up {
     /// Waits for the screen to show `text`.
     #[track_caller]
     pub(crate) fn shows(&self, text: &str) {
-        clock::until(&format!("the screen shows `{text}`"), || self.screen().contains(text));
+        self.waits_for(&format!("`{text}` on the screen"), || self.screen().contains(text).then_some(()));
+    }
+
+    /// Waits for something that it says; it must go on running until then.
+    #[track_caller]
+    fn waits_for<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        clock::eventually(what, || {
+            let exit = self.exit().filter(|_| self.out.is_over());
+            let found = look();
+            assert!(found.is_some() || exit.is_none(), "it ended ({exit:?}) without {what}");
+            found
+        })
     }
 
     /// All events so far.
     pub(crate) fn events(&self) -> Vec<Value> {
-        self.out.0.lock().unwrap().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        self.out.said.lock().unwrap().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Waits for an event, those that were included.
     #[track_caller]
     pub(crate) fn event(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        clock::eventually(what, || self.events().into_iter().find(|event| wanted(event)))
+        self.waits_for(what, || self.events().into_iter().find(|event| wanted(event)))
     }
 
     /// The process of a service, as it is now.
@@ -254,20 +268,29 @@ impl Up {
 
     /// Waits for its end.
     #[track_caller]
-    pub(crate) fn ended(&mut self) -> ExitStatus {
-        clock::eventually("the program ends", || self.child.try_wait().unwrap())
+    pub(crate) fn ended(&self) -> ExitStatus {
+        let exit = clock::eventually("the program ends", || self.exit());
+        clock::until("its last words", || self.out.is_over() && self.err.is_over());
+        exit
     }
 
     /// Whether it runs.
-    pub(crate) fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+    pub(crate) fn runs(&self) -> bool {
+        self.exit().is_none()
+    }
+
+    fn exit(&self) -> Option<ExitStatus> {
+        self.child.lock().unwrap().try_wait().unwrap()
     }
 }
 
 impl Drop for Up {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        {
+            let mut child = self.child.lock().unwrap();
+            let _ = child.kill();
+            let _ = child.wait();
+        }
         if std::thread::panicking() {
             // What the test cannot say: the whole story, from all sides.
             eprintln!(
@@ -292,14 +315,20 @@ impl Lines {
         let own = lines.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(from).lines().map_while(Result::ok) {
-                own.0.lock().unwrap().push(line);
+                own.said.lock().unwrap().push(line);
             }
+            own.over.store(true, Ordering::SeqCst);
         });
         lines
     }
 
+    /// Whether nothing more will be said.
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
     fn text(&self) -> String {
-        self.0.lock().unwrap().iter().map(|line| format!("{line}\n")).collect()
+        self.said.lock().unwrap().iter().map(|line| format!("{line}\n")).collect()
     }
 }
 

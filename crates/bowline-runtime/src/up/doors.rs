@@ -30,7 +30,7 @@ impl Doors {
                 .collect();
             let sockets = match own.is_empty() {
                 false => Sockets::adopt(door, own).map_err(UpError::System)?,
-                true => bind(options, door, &name, address, workers)?,
+                true => bind(door, &name, address, workers)?,
             };
             doors.bound.push((name, sockets));
         }
@@ -65,7 +65,7 @@ impl Doors {
             locked(&running.doors).retain(|(known, ..)| known != door);
         }
         for (door, name, address) in wanted.into_iter().filter(|(door, ..)| !open.contains(door)) {
-            let sockets = bind(options, door, &name, address, workers)?;
+            let sockets = bind(door, &name, address, workers)?;
             self.bound.push((name, sockets));
         }
         self.open(running, tell)
@@ -101,32 +101,25 @@ fn wanted(options: &Options, design: &Design) -> Vec<(Door, String, SocketAddr)>
     wanted
 }
 
-fn bind(
-    options: &Options,
-    door: Door,
-    name: &str,
-    address: SocketAddr,
-    workers: usize,
-) -> Result<Sockets, UpError> {
-    let flag = match door {
-        Door::Gateway(design) => {
-            format!("--port {}={}", design.port(), options.suggested_port(address.port()))
-        }
-        Door::Mesh => "--mesh ADDR".to_owned(),
+fn bind(door: Door, name: &str, address: SocketAddr, workers: usize) -> Result<Sockets, UpError> {
+    let refused = |source| {
+        let flag = match door {
+            Door::Gateway(design) => format!("--port {}={}", design.port(), free_port(address)),
+            Door::Mesh => "--mesh ADDR".to_owned(),
+        };
+        UpError::port(name, address, &flag, source)
     };
     // SO_REUSEPORT would share the port with another process of ours without a word; ask first.
-    if address.port() != 0
-        && let Err(source) = TcpListener::bind(address)
-    {
-        return Err(UpError::port(name, address, &flag, source));
+    if address.port() != 0 {
+        TcpListener::bind(address).map_err(refused)?;
     }
-    Sockets::bind(door, address, workers, Limits::default().backlog)
-        .map_err(|source| UpError::port(name, address, &flag, source))
+    Sockets::bind(door, address, workers, Limits::default().backlog).map_err(refused)
 }
 
-impl Options {
-    /// A port that is likely free, for the message that says how to move a door.
-    fn suggested_port(&self, taken: u16) -> u16 {
-        taken.checked_add(10_000).unwrap_or_else(|| taken.saturating_sub(10_000))
-    }
+/// A port that is free now, for the message that says how to move a door: not far from the one that is
+/// taken, for people to recognize.
+fn free_port(taken: SocketAddr) -> u16 {
+    let near = taken.port().checked_add(10_000).unwrap_or(10_000);
+    let is_free = |port: &u16| TcpListener::bind((taken.ip(), *port)).is_ok();
+    (near..near.saturating_add(100)).find(is_free).unwrap_or(near)
 }

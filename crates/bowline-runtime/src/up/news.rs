@@ -64,6 +64,6 @@ impl News {
 async fn changed(status: &mut watch::Receiver<Status>) {
     // A service that nobody supervises any more does not change.
     if status.changed().await.is_err() {
-        pending().await
+        pending::<()>().await;
     }
 }
