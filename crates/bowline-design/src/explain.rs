@@ -8,6 +8,7 @@ mod values;
 
 use crate::mistake::Place;
 use crate::resolved::{CallSettings, Design, Idempotency, Listener, Source, Sourced};
+use crate::routing::redirect::RedirectPath;
 use crate::routing::{Action, Asked, Route, Table, Weighted};
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::RetryRule;
@@ -186,7 +187,10 @@ fn taken(
     let mut path = asked.path.to_owned();
     match &route.action {
         Action::Redirect(redirect) => {
-            lines.push(written("redirect", format!("{} to {}", redirect.status, redirect.location(asked))));
+            lines.push(written(
+                "redirect",
+                format!("{} to {}", redirect.status, redirect.location(asked, condition)),
+            ));
         }
         Action::Respond { status, body } => {
             lines.push(written("answer", format!("{status} with {} bytes", body.len())));
@@ -330,8 +334,14 @@ impl Design {
                 if let Some(authority) = &redirect.authority {
                     let _ = write!(text, " to authority {authority}");
                 }
-                if let Some(uri) = &redirect.uri {
-                    let _ = write!(text, " to {uri}");
+                match &redirect.path {
+                    RedirectPath::Same => {}
+                    RedirectPath::Whole(path) => {
+                        let _ = write!(text, " to {path}");
+                    }
+                    RedirectPath::Matched(with) => {
+                        let _ = write!(text, " to {with} in the place of what matched");
+                    }
                 }
                 text
             }

@@ -75,7 +75,7 @@ pub(crate) async fn answer(connection: &Connection, request: Request<Incoming>) 
         }
         Action::Redirect(redirect) => {
             let mut response = plain(redirect.status, Bytes::new());
-            if let Ok(location) = HeaderValue::from_str(&redirect.location(&asked)) {
+            if let Ok(location) = HeaderValue::from_str(&redirect.location(&asked, found.condition)) {
                 response.headers_mut().insert(header::LOCATION, location);
             }
             made(&mut ledger, response, &found.route.headers.response, Flag::None, answering)

@@ -117,7 +117,7 @@ record! {
     pub struct HttpRedirect {
         /// The new path; replaces the whole path.
         pub uri: Option<Spot<String>>,
-        /// Or what replaces the prefix that matched.
+        /// Or what replaces the prefix that matched; of another match than a prefix, the whole path.
         pub prefix_rewrite: Option<Spot<String>>,
         /// The new authority.
         pub authority: Option<Spot<String>>,

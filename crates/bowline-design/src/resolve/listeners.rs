@@ -11,7 +11,7 @@ use crate::kinds::{Doc, Documents};
 use crate::mistake::{Place, Spot};
 use crate::resolved::Listener;
 use crate::routing::host::HostPattern;
-use crate::routing::redirect::RedirectPort;
+use crate::routing::redirect::{RedirectPath, RedirectPort};
 use crate::routing::{Action, HeaderOps, Redirect, Route, Table, VirtualHost};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -176,7 +176,7 @@ fn to_https(gateway: &str, place: &Place) -> Route {
         place: place.clone(),
         conditions: Vec::new(),
         action: Action::Redirect(Redirect {
-            uri: None,
+            path: RedirectPath::Same,
             authority: None,
             scheme: Some("https".into()),
             port: RedirectPort::AsAuthority,

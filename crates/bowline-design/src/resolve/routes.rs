@@ -12,7 +12,7 @@ use crate::kinds::{Doc, VirtualService};
 use crate::mistake::{Place, Spot};
 use crate::resolved::{Operation, PlannedCall, Service, ServiceId};
 use crate::routing::headers::{HeaderPut, HeaderSide};
-use crate::routing::redirect::RedirectPort;
+use crate::routing::redirect::{RedirectPath, RedirectPort};
 use crate::routing::{
     Action, Condition, Cors, Destination, HeaderOps, IstioFault, Mirror, Redirect, Rewrite, Route,
     UriRewrite, Weighted, reach,
@@ -328,8 +328,13 @@ fn mirrors(rule: &HttpRoute, namespace: &str, voices: Voices<'_>, findings: &mut
 }
 
 fn redirect(written: &HttpRedirect) -> Redirect {
-    let text = |spot: &Option<Spot<String>>| {
+    let text = |spot: &Option<Spot<String>>| -> Option<Box<str>> {
         spot.as_ref().filter(|spot| !spot.value.is_empty()).map(|spot| spot.value.as_str().into())
+    };
+    let path = match (text(&written.uri), text(&written.prefix_rewrite)) {
+        (Some(uri), _) => RedirectPath::Whole(uri),
+        (None, Some(prefix)) => RedirectPath::Matched(prefix),
+        (None, None) => RedirectPath::Same,
     };
     let port = match (&written.port, written.derive_port.as_ref().map(|port| port.value)) {
         (Some(port), _) => RedirectPort::Number(port.value),
@@ -338,7 +343,7 @@ fn redirect(written: &HttpRedirect) -> Redirect {
     };
     let code = written.redirect_code.as_ref().and_then(|code| u16::try_from(code.value).ok());
     Redirect {
-        uri: text(&written.uri),
+        path,
         authority: text(&written.authority),
         scheme: text(&written.scheme),
         port,

@@ -697,3 +697,37 @@ testCases:
         "to reviews.default.svc.cluster.local subset v1 weight 50, reviews.default.svc.cluster.local subset v3 weight 50"
     );
 }
+
+const MOVED: &str = r#"
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: moved }
+spec:
+  hosts: [ shop ]
+  http:
+  - match: [ { uri: { prefix: /old } } ]
+    redirect: { prefixRewrite: /new, redirectCode: 308 }
+"#;
+
+#[test]
+fn a_redirect_that_rewrites_a_prefix_does_not_lead_back_to_itself() {
+    let design = design(MOVED);
+    let url = "http://shop/old/orders?page=2".parse().unwrap();
+    let told = explain(&design, &Method::GET, &url, &HeaderMap::new()).to_string();
+    assert!(told.contains("308 to http://shop/new/orders?page=2"), "{told}");
+    let found = find(&design.mesh, "GET", "http://shop/old/orders", &[]).unwrap();
+    assert_eq!(design.describe(found.route), "redirect 308 to /new in the place of what matched");
+}
+
+#[test]
+fn a_route_test_sees_what_a_redirect_puts_in_the_place_of_a_prefix() {
+    let tests = "
+testCases:
+- { description: moved, request: { authority: [ shop ], uri: [ /old/a ] }, redirect: { prefixRewrite: /new } }
+- { description: not there, request: { authority: [ shop ], uri: [ /old/a ] }, redirect: { prefixRewrite: /other } }
+";
+    let texts = [text(MOVED), Text { name: "tests.yaml".into(), text: tests.to_owned() }];
+    let ran = crate::route_test::run(&crate::load(&texts).unwrap());
+    assert!(ran[0].passed());
+    assert_eq!(ran[1].differs, ["redirect prefixRewrite /other expected, found /new"]);
+}

@@ -6,6 +6,7 @@ use crate::kinds::virtual_service::{HeaderOperations, HttpRouteDestination};
 use crate::mistake::Spot;
 use crate::resolved::{Design, ServiceId};
 use crate::routing::headers::HeaderSide;
+use crate::routing::redirect::RedirectPath;
 use crate::routing::{Action, Route, UriRewrite, Weighted};
 use bowline_fault::{Percent, Then};
 
@@ -107,7 +108,13 @@ fn redirect(test: &RouteTest, route: &Route, differs: &mut Vec<String>) {
         differs.push("a redirect expected".to_owned());
         return;
     };
-    text("redirect uri", expected.uri.as_ref(), found.uri.as_deref(), differs);
+    let (whole, matched) = match &found.path {
+        RedirectPath::Same => (None, None),
+        RedirectPath::Whole(path) => (Some(&**path), None),
+        RedirectPath::Matched(with) => (None, Some(&**with)),
+    };
+    text("redirect uri", expected.uri.as_ref(), whole, differs);
+    text("redirect prefixRewrite", expected.prefix_rewrite.as_ref(), matched, differs);
     text("redirect authority", expected.authority.as_ref(), found.authority.as_deref(), differs);
     text("redirect scheme", expected.scheme.as_ref(), found.scheme.as_deref(), differs);
     if let Some(code) = &expected.redirect_code {

@@ -47,18 +47,21 @@ impl UriRewrite {
     pub fn apply<'p>(&'p self, path: &'p str, condition: Option<&Condition>) -> Cow<'p, str> {
         match self {
             Self::Regex { pattern, with, .. } => pattern.replace_all(path, &**with),
-            Self::Matched(with) => {
-                let matched = match condition.and_then(|condition| condition.uri.as_ref()) {
-                    Some(TextMatch::Prefix(prefix)) => prefix.len(),
-                    Some(TextMatch::Exact(_) | TextMatch::Regex(_)) => path.len(),
-                    // Istio makes of a rule without a path one for the prefix `/`.
-                    Some(TextMatch::Present) | None => 1,
-                };
-                let rest = path.get(matched..).unwrap_or_default();
-                if rest.is_empty() { Cow::Borrowed(with) } else { Cow::Owned([with, rest].concat()) }
-            }
+            Self::Matched(with) => replace_matched(with, path, condition),
         }
     }
+}
+
+/// `path` (without query) with `with` in the place of what `condition` matched of it.
+pub(super) fn replace_matched<'p>(with: &'p str, path: &str, condition: Option<&Condition>) -> Cow<'p, str> {
+    let matched = match condition.and_then(|condition| condition.uri.as_ref()) {
+        Some(TextMatch::Prefix(prefix)) => prefix.len(),
+        Some(TextMatch::Exact(_) | TextMatch::Regex(_)) => path.len(),
+        // Istio makes of a rule without a path one for the prefix `/`.
+        Some(TextMatch::Present) | None => 1,
+    };
+    let rest = path.get(matched..).unwrap_or_default();
+    if rest.is_empty() { Cow::Borrowed(with) } else { Cow::Owned([with, rest].concat()) }
 }
 
 /// RE2's replacement text (`\0` to `\9`, `\\`) as the `regex` crate's.

@@ -166,6 +166,8 @@ spec:
     directResponse: { status: 200, body: { string: "here" } }
   - match: [ { uri: { exact: /old } } ]
     redirect: { uri: /here, redirectCode: 302 }
+  - match: [ { uri: { prefix: /older } } ]
+    redirect: { prefixRewrite: /old }
   - match: [ { uri: { exact: /empty } } ]
     route: [ { destination: { host: nobody.test } } ]
 ---
@@ -179,6 +181,8 @@ spec: { hosts: [ nobody.test ], ports: [ { number: 80, name: http, protocol: HTT
     assert_eq!(caller.ask("GET", "/here", "", "").await.text(), "here");
     let moved = caller.ask("GET", "/old", "", "").await;
     assert_eq!((moved.status(), moved.header("location")), (302, Some("http://shop.test/here")));
+    let moved = caller.ask("GET", "/older/still?page=2", "", "").await;
+    assert_eq!((moved.status(), moved.header("location")), (301, Some("http://shop.test/old/still?page=2")));
     let lost = caller.ask("GET", "/lost", "accept: application/json\r\n", "").await;
     assert_eq!((lost.status(), lost.header("x-bowline-reason")), (404, Some("no route")));
     assert!(lost.text().starts_with("{\"status\":404,"), "{}", lost.text());
