@@ -16,6 +16,10 @@ const BOX: f64 = 38.0;
 const TOP: f64 = 4.0;
 /// More nodes are listed, not drawn: nobody finds anything in such a picture.
 const NODES_MAX: usize = 40;
+/// Nodes beside each other: four names fit on a phone. What is more goes into a row of its own.
+const BESIDE_MAX: usize = 4;
+/// The room of a line that passes, where a node's is one.
+const BEND: f64 = 0.3;
 /// Tries for each call from which on a line is drawn in the colour of trouble: a fifth more than asked for, which
 /// is what a retry budget usually allows.
 const AMPLIFIED: f64 = 1.2;
@@ -42,7 +46,7 @@ pub(super) fn section(page: &Page) -> Markup {
     }
 }
 
-/// Where everything lies: ranks of places, each a node or a bend of a line that passes.
+/// Where everything lies: rows of places, each a node or a bend of a line that passes.
 struct Layout {
     ranks: Vec<Vec<Place>>,
     rank_of: Vec<usize>,
@@ -55,9 +59,18 @@ enum Place {
     Bend(usize),
 }
 
+impl Place {
+    const fn room(self) -> f64 {
+        match self {
+            Self::Node(_) => 1.0,
+            Self::Bend(_) => BEND,
+        }
+    }
+}
+
 impl Layout {
     fn of(graph: &Graph) -> Self {
-        let rank_of = ranks(graph);
+        let rank_of = rows(&ranks(graph));
         let depth = rank_of.iter().max().map_or(0, |rank| rank + 1);
         let mut ranks: Vec<Vec<Place>> = vec![Vec::new(); depth];
         for (node, rank) in rank_of.iter().enumerate() {
@@ -79,8 +92,10 @@ impl Layout {
     fn untangle(&mut self, graph: &Graph) {
         for _ in 0..2 {
             for rank in 1..self.ranks.len() {
-                let mut placed: Vec<(f64, Place)> =
-                    self.ranks[rank].iter().map(|place| (self.middle_above(*place, rank, graph), *place)).collect();
+                let mut placed: Vec<(f64, Place)> = self.ranks[rank]
+                    .iter()
+                    .map(|place| (self.middle_above(*place, rank, graph), *place))
+                    .collect();
                 placed.sort_by(|a, b| a.0.total_cmp(&b.0));
                 self.ranks[rank] = placed.into_iter().map(|(_, place)| place).collect();
             }
@@ -114,8 +129,12 @@ impl Layout {
     /// The middle of a place, as a share of the width.
     fn x(&self, (rank, place): (usize, Place)) -> f64 {
         let places = &self.ranks[rank];
-        let position = places.iter().position(|each| *each == place).unwrap_or(0);
-        (position as f64 + 0.5) / places.len() as f64
+        let before: f64 = places.iter().take_while(|each| **each != place).map(|each| each.room()).sum();
+        (before + place.room() / 2.0) / self.room(rank)
+    }
+
+    fn room(&self, rank: usize) -> f64 {
+        self.ranks[rank].iter().map(|place| place.room()).sum()
     }
 
     fn y(rank: usize) -> f64 {
@@ -143,6 +162,22 @@ fn ranks(graph: &Graph) -> Vec<usize> {
     ranks
 }
 
+/// Rows in place of ranks: a rank with more than [`BESIDE_MAX`] nodes takes several, evenly filled.
+fn rows(ranks: &[usize]) -> Vec<usize> {
+    let depth = ranks.iter().max().map_or(0, |rank| rank + 1);
+    let (mut rows, mut next) = (vec![0; ranks.len()], 0);
+    for rank in 0..depth {
+        let nodes: Vec<usize> = (0..ranks.len()).filter(|node| ranks[*node] == rank).collect();
+        let needed = nodes.len().div_ceil(BESIDE_MAX).max(1);
+        let each = nodes.len().div_ceil(needed).max(1);
+        for (position, node) in nodes.into_iter().enumerate() {
+            rows[node] = next + position / each;
+        }
+        next += needed;
+    }
+    rows
+}
+
 fn drawing(index: usize, graph: &Graph) -> Markup {
     let layout = Layout::of(graph);
     let height = Layout::y(layout.ranks.len().saturating_sub(1)) + BOX + 6.0;
@@ -154,7 +189,7 @@ fn drawing(index: usize, graph: &Graph) -> Markup {
             @for (rank, places) in layout.ranks.iter().enumerate() {
                 @for place in places {
                     @if let Place::Node(node) = place {
-                        (node_box(&graph.nodes[*node], layout.x((rank, *place)), Layout::y(rank), places.len()))
+                        (node_box(&graph.nodes[*node], layout.x((rank, *place)), Layout::y(rank), layout.room(rank)))
                     }
                 }
             }
@@ -171,8 +206,7 @@ fn is_strained(link: &Link, graph: &Graph) -> bool {
 fn segments(number: usize, link: &Link, graph: &Graph, layout: &Layout) -> Markup {
     let (first, last) = (layout.rank_of[link.from], layout.rank_of[link.to]);
     let class = if is_strained(link, graph) { "strained" } else { "calm" };
-    // A try a request is two pixels wide; beyond eight nothing more is to be seen.
-    let width = scale::place((link.tries * 2.0).clamp(0.7, 16.0));
+    let width = scale::place(stroke(link));
     html! {
         @if first < last {
             @for rank in first..last {
@@ -202,16 +236,23 @@ fn label(number: usize, link: &Link, graph: &Graph, layout: &Layout) -> Markup {
     // Nearer to the end than to the beginning, so that labels of a fan lie beside each other.
     let share = 0.6;
     let (top, bottom) = (Layout::y(before) + BOX, Layout::y(last));
+    // Beside a wide line, on a thin one.
+    let width = stroke(link);
+    let (aside, anchor) = if 5.0 < width { (width / 2.0 + 4.0, "start") } else { (0.0, "middle") };
     html! {
-        text.letter x=(scale::percent(from + (to - from) * share)) y=(scale::place(top + (bottom - top) * share + 4.0)) text-anchor="middle" {
-            (words::digits(link.tries))
-        }
+        text.letter x=(scale::percent(from + (to - from) * share)) dx=(scale::place(aside))
+            y=(scale::place(top + (bottom - top) * share + 4.0)) text-anchor=(anchor) { (words::digits(link.tries)) }
     }
 }
 
-fn node_box(node: &Node, middle: f64, top: f64, places: usize) -> Markup {
+/// A try a request is two pixels wide; beyond eight nothing more is to be seen.
+const fn stroke(link: &Link) -> f64 {
+    (link.tries * 2.0).clamp(0.7, 16.0)
+}
+
+fn node_box(node: &Node, middle: f64, top: f64, room: f64) -> Markup {
     // A gap between neighbours, and no node wider than a name needs.
-    let width = (0.92 / places as f64).min(0.44);
+    let width = (0.94 / room).min(0.44);
     let class = match node.kind {
         NodeKind::Entry => "entry",
         NodeKind::Service => "service",
@@ -249,14 +290,14 @@ fn table(page: &Page) -> Markup {
                             }
                         }
                     }
-                    tbody { @for arm in &page.arms { (rows(arm)) } }
+                    tbody { @for arm in &page.arms { (lines(arm)) } }
                 }
             }
         }
     }
 }
 
-fn rows(arm: &Arm) -> Markup {
+fn lines(arm: &Arm) -> Markup {
     let name = |index: usize| &arm.graph.nodes[index].name;
     html! {
         @for link in &arm.graph.links {

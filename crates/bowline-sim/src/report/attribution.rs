@@ -71,7 +71,8 @@ fn sentence(arm: &Arm) -> String {
         return "Nothing was acknowledged, or it took no time.".to_owned();
     }
     let first = shares(parts).into_iter().take(2).filter(|(_, share)| NAMED_MIN <= *share);
-    let named: Vec<String> = first.map(|(cause, share)| format!("{:.0} % is {}", share * 100.0, cause.as_str())).collect();
+    let named: Vec<String> =
+        first.map(|(cause, share)| format!("{:.0} % is {}", share * 100.0, cause.as_str())).collect();
     format!("Of the slowest hundredth's {}, {}.", words::span(total(parts)), words::listed(&named))
 }
 
@@ -91,7 +92,7 @@ fn bar(name: &str, parts: &[u64; Cause::ALL.len()]) -> Markup {
                 @for (cause, share) in shares.into_iter().filter(|(_, share)| 0.002 <= *share) {
                     // Two digits after the point keep the bars of 360 and of 3,600 pixels right.
                     span.part.(class(cause)) style={ "flex-grow:" (format!("{:.2}", share * 100.0)) } {
-                        @if NAMED_MIN <= share { span.label { (cause.as_str()) " " (format!("{:.0} %", share * 100.0)) } }
+                        @if NAMED_MIN <= share { span.label.long[6 < cause.as_str().len()] { (cause.as_str()) " " (format!("{:.0} %", share * 100.0)) } }
                     }
                 }
             }

@@ -3,16 +3,37 @@
 use super::page::{Cell, Hero, Page, Standing, Verdict};
 use maud::{Markup, html};
 
-/// One card for each objective: who does best, and who keeps it.
+/// The strip of verdicts: how many objectives each arm keeps, then one card for each objective.
 pub(super) fn verdicts(page: &Page) -> Markup {
     html! {
         @if !page.verdicts.is_empty() {
             section aria-labelledby="verdicts" {
                 h2 #verdicts { "Objectives" }
+                ul.strip {
+                    @for (index, arm) in page.arms.iter().enumerate() { (kept(index, &arm.name, page)) }
+                }
                 ul.cards {
                     @for verdict in &page.verdicts { (card(verdict, page)) }
                 }
             }
+        }
+    }
+}
+
+fn kept(index: usize, name: &str, page: &Page) -> Markup {
+    let verdicts = || page.verdicts.iter().filter_map(|verdict| verdict.arms.get(index));
+    let met = verdicts().filter(|(_, met)| *met == Some(true)).count();
+    let unknown = verdicts().filter(|(_, met)| met.is_none()).count();
+    let all = verdicts().count();
+    let overall = match met {
+        met if met == all => Some(true),
+        met if met + unknown == all => None,
+        _ => Some(false),
+    };
+    html! {
+        li {
+            (mark(overall)) " " b { (name) } " keeps " (met) " of " (all)
+            @if 0 < unknown { span.margin { ", " (unknown) " not known" } }
         }
     }
 }
@@ -46,6 +67,7 @@ fn mark(met: Option<bool>) -> Markup {
 /// Everything that is compared, arm beside arm.
 pub(super) fn table(page: &Page) -> Markup {
     let Hero { population, rows } = &page.hero;
+    let margins = rows.iter().flat_map(|row| &row.cells).any(|cell| cell.margin.is_some());
     html! {
         section aria-labelledby="compared" {
             h2 #compared { "Side by side" }
@@ -62,23 +84,23 @@ pub(super) fn table(page: &Page) -> Markup {
                         tr role="row" {
                             th role="rowheader" scope="row" { (row.what) }
                             @for (arm, cell) in page.arms.iter().zip(&row.cells) {
-                                td role="cell" data-arm=(arm.name) { (figure(cell)) }
+                                td role="cell" data-arm=(arm.name) { (figure(cell, margins)) }
                             }
                         }
                     }
                 }
             }
-            p.key {
-                span.best { "bold" } " best of its row, outside the noise   "
-                span.missed { "✗" } " misses its objective   "
-                "± half of the 95 % interval over seeds"
+            ul.key {
+                li { b { "bold" } ": the best of its row, outside the noise" }
+                li { span.missed { "✗" } ": misses its objective" }
+                li { "±: half of the 95 % interval over the seeds" }
             }
             @for conclusion in &page.conclusions { p.conclusion { (conclusion) } }
         }
     }
 }
 
-fn figure(cell: &Cell) -> Markup {
+fn figure(cell: &Cell, margins: bool) -> Markup {
     html! {
         @match cell.standing {
             Standing::Plain => span.figure { (cell.text) },
@@ -87,6 +109,7 @@ fn figure(cell: &Cell) -> Markup {
                 span aria-hidden="true" { "✗ " } span.hidden { "missed: " } (cell.text)
             },
         }
-        @if let Some(margin) = &cell.margin { " " span.margin { (margin) } }
+        // Room for a margin even where there is none: figures stand under each other.
+        @if margins { " " span.margin { (cell.margin.as_deref().unwrap_or_default()) } }
     }
 }

@@ -18,8 +18,16 @@ struct Clock {
 }
 
 const CLOCKS: [Clock; 3] = [
-    Clock { name: "acknowledged", about: "from arrival to a good answer, final or 202", of: |arm| &arm.acknowledged },
-    Clock { name: "completed", about: "from arrival until what was asked for is done", of: |arm| &arm.completed },
+    Clock {
+        name: "acknowledged",
+        about: "from arrival to a good answer, final or 202",
+        of: |arm| &arm.acknowledged,
+    },
+    Clock {
+        name: "completed",
+        about: "from arrival until what was asked for is done",
+        of: |arm| &arm.completed,
+    },
     Clock { name: "visible", about: "from arrival until all that follows is done", of: |arm| &arm.visible },
 ];
 
@@ -149,7 +157,8 @@ fn plot(index: usize, clock: &Clock, page: &Page, timeouts: &[(Duration, Vec<Str
             (ticks(&axes))
             @for (number, (letter, (after, _))) in letters().zip(timeouts).enumerate() {
                 @let y = HEAD + axes.y(*after);
-                line.timeout x1="0" x2="100%" y1=(scale::place(y)) y2=(scale::place(y)) {}
+                // Not from the edge on: there the powers of ten have their names.
+                line.timeout x1="14%" x2="100%" y1=(scale::place(y)) y2=(scale::place(y)) {}
                 // Staggered: two timeouts that lie close keep their letters apart.
                 text.letter x=(scale::percent(0.30 + 0.07 * (number % 8) as f64)) y=(scale::place(y - 3.0)) { (letter) }
             }

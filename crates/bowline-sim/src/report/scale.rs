@@ -24,13 +24,13 @@ pub(super) fn percent(share: f64) -> String {
     format!("{}%", place(share * 100.0))
 }
 
-/// The next number of the form 1, 2, 2.5 or 5 times a power of ten: where an axis can end.
+/// The next number that is round enough for an axis to end there.
 pub(super) fn round_up(value: f64) -> f64 {
     if value <= 0.0 {
         return 1.0;
     }
     let power = 10_f64.powi(value.log10().floor() as i32);
-    let steps = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    let steps = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
     let step = steps.into_iter().find(|step| value <= step * power * (1.0 + 1e-9));
     step.unwrap_or(10.0) * power
 }
@@ -39,8 +39,8 @@ pub(super) fn round_up(value: f64) -> f64 {
 pub(super) fn moments(from: f64, to: f64) -> Vec<f64> {
     /// Steps that clocks have.
     const STEPS: [f64; 19] = [
-        1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0,
-        21_600.0, 43_200.0, 86_400.0, 172_800.0,
+        1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0,
+        14_400.0, 21_600.0, 43_200.0, 86_400.0, 172_800.0,
     ];
     let step = STEPS.into_iter().find(|step| (to - from) / step <= 6.0).unwrap_or(172_800.0);
     let first = (from / step).ceil() as i64;

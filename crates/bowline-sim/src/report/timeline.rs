@@ -39,7 +39,11 @@ const LANES: [Lane; 4] = [
         height: 104.0,
         lines: &[
             Line { name: "offered", class: "offered", value: |p, s| p.offered as f64 / s },
-            Line { name: "acknowledged", class: "acknowledged", value: |p, s| (p.answered + p.accepted) as f64 / s },
+            Line {
+                name: "acknowledged",
+                class: "acknowledged",
+                value: |p, s| (p.answered + p.accepted) as f64 / s,
+            },
             Line { name: "completed", class: "completed", value: |p, s| p.completed as f64 / s },
             Line { name: "failed", class: "failed", value: |p, s| p.failed as f64 / s },
         ],
@@ -161,7 +165,9 @@ fn values(line: &Line, unit: Unit, arm: &Arm, axis: &Axis) -> Vec<(f64, f64)> {
 fn highest(lane: &Lane, page: &Page) -> f64 {
     let axis = Axis::of(page);
     let all = page.arms.iter().flat_map(|arm| lane.lines.iter().map(move |line| (arm, line)));
-    all.flat_map(|(arm, line)| values(line, lane.unit, arm, &axis)).map(|(_, value)| value).fold(0.0, f64::max)
+    all.flat_map(|(arm, line)| values(line, lane.unit, arm, &axis))
+        .map(|(_, value)| value)
+        .fold(0.0, f64::max)
 }
 
 /// Where the lane's axis ends: a round number of its unit.
@@ -250,7 +256,7 @@ fn tick(moment: f64, axis: &Axis, foot: f64) -> Markup {
     let share = axis.share(moment);
     let anchor = match share {
         share if share < 0.04 => "start",
-        share if 0.96 < share => "end",
+        share if 0.94 < share => "end",
         _ => "middle",
     };
     let x = scale::percent(share);
@@ -304,10 +310,18 @@ fn described(arm: &Arm, axis: &Axis) -> String {
     for lane in &LANES {
         for line in lane.lines {
             let values = values(line, lane.unit, arm, axis);
-            let highest = values.iter().copied().fold((0.0, 0.0), |best, each| if best.1 < each.1 { each } else { best });
+            let highest = values
+                .iter()
+                .copied()
+                .fold((0.0, 0.0), |best, each| if best.1 < each.1 { each } else { best });
             if 0.0 < highest.1 {
                 let (moment, value) = highest;
-                said_all.push(format!("{} at most {} (at {})", line.name, said(lane.unit, value), words::moment(moment)));
+                said_all.push(format!(
+                    "{} at most {} (at {})",
+                    line.name,
+                    said(lane.unit, value),
+                    words::moment(moment)
+                ));
             }
         }
     }

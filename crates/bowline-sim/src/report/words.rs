@@ -63,7 +63,7 @@ pub(super) fn thousands(value: u64) -> String {
     text
 }
 
-/// A moment on a time axis: `0`, `90 s`, `10 min`.
+/// A moment on a time axis: `0`, `90 s`, `5 min 30 s`, `2 d`.
 pub(super) fn moment(seconds: f64) -> String {
     let whole = seconds.round() as i64;
     let (sign, size) = (if whole < 0 { "-" } else { "" }, whole.unsigned_abs());
@@ -71,9 +71,7 @@ pub(super) fn moment(seconds: f64) -> String {
         0 => "0".to_owned(),
         1..=119 => format!("{sign}{size} s"),
         _ if size % 86_400 == 0 => format!("{sign}{} d", size / 86_400),
-        _ if size % 3_600 == 0 => format!("{sign}{} h", size / 3_600),
-        _ if size % 60 == 0 => format!("{sign}{} min", size / 60),
-        _ => format!("{sign}{size} s"),
+        _ => format!("{sign}{}", span(Duration::from_secs(size))),
     }
 }
 

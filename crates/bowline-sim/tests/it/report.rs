@@ -31,7 +31,18 @@ fn the_same_data_give_the_same_page() {
 fn a_page_refers_to_nothing_outside_of_it() {
     for page in [sample::small(), sample::large()] {
         let text = html(&page);
-        for word in ["http:", "https:", "//", "src=", "@import", "<script", "<link", "<iframe", "<object", "javascript:"] {
+        for word in [
+            "http:",
+            "https:",
+            "//",
+            "src=",
+            "@import",
+            "<script",
+            "<link",
+            "<iframe",
+            "<object",
+            "javascript:",
+        ] {
             assert!(!text.contains(word), "it says {word}");
         }
         for reference in between(&text, "href=\"", "\"").chain(between(&text, "url(", ")")) {

@@ -2,8 +2,8 @@
 
 use bowline_sim::histogram::Histogram;
 use bowline_sim::report::{
-    Arm, Cell, Fault, Finding, Graph, Hero, Link, Node, NodeKind, Page, Reproduce, Row, Severity, Standing, Term,
-    Timeout, Verdict,
+    Arm, Cell, Fault, Finding, Graph, Hero, Link, Node, NodeKind, Page, Reproduce, Row, Severity, Standing,
+    Term, Timeout, Verdict,
 };
 use bowline_sim::run::{Attribution, Cause};
 use bowline_sim::series::{Point, Series};
@@ -31,9 +31,16 @@ pub(crate) fn small() -> Page {
         completed: spread(&[(90, 5 * MS), (9, 20 * MS), (1, 300 * MS)]),
         visible: spread(&[(90, 5 * MS), (9, 20 * MS), (1, 300 * MS)]),
         timeouts: vec![timeout(300, "the deadline of orders.place")],
-        attribution: attribution(&[(Cause::Work, 4, 20), (Cause::TimeoutWait, 0, 250), (Cause::Queue, 1, 30)]),
+        attribution: attribution(&[
+            (Cause::Work, 4, 20),
+            (Cause::TimeoutWait, 0, 250),
+            (Cause::Queue, 1, 30),
+        ]),
         graph: Graph {
-            nodes: vec![node("clients", NodeKind::Entry, "", false), node("orders", NodeKind::Service, "8 % busy", false)],
+            nodes: vec![
+                node("clients", NodeKind::Entry, "", false),
+                node("orders", NodeKind::Service, "8 % busy", false),
+            ],
             links: vec![Link { from: 0, to: 1, tries: 1.25, calls: 1.0 }],
         },
         censored: None,
@@ -128,11 +135,23 @@ fn verdicts() -> Vec<Verdict> {
     };
     let (yes, no) = (Some(true), Some(false));
     vec![
-        verdict("acknowledged p99 ≤ 300 ms", "async by 121 ms ±14", [("0.14 s", yes), ("3.1 ms", yes), ("52 ms", yes)]),
-        verdict("completion p99 ≤ 30 s", "sync by 8.7 s ±0.2", [("0.14 s", yes), ("8.8 s", yes), ("22 s", yes)]),
+        verdict(
+            "acknowledged p99 ≤ 300 ms",
+            "async by 121 ms ±14",
+            [("0.14 s", yes), ("3.1 ms", yes), ("52 ms", yes)],
+        ),
+        verdict(
+            "completion p99 ≤ 30 s",
+            "sync by 8.7 s ±0.2",
+            [("0.14 s", yes), ("8.8 s", yes), ("22 s", yes)],
+        ),
         verdict("failed: 0", "async and hybrid, alike", [("1.7 %", no), ("0", yes), ("0", yes)]),
         verdict("lost: 0", "no difference", [("0", yes), ("0", yes), ("0", yes)]),
-        verdict("back to normal ≤ 60 s", "sync by 39 s ±2", [("1 s", yes), ("40 s", yes), ("not seen", None)]),
+        verdict(
+            "back to normal ≤ 60 s",
+            "sync by 39 s ±2",
+            [("1 s", yes), ("40 s", yes), ("not seen", None)],
+        ),
     ]
 }
 
@@ -145,9 +164,18 @@ fn hero() -> Hero {
     Hero {
         population: "all orders".to_owned(),
         rows: vec![
-            row("acknowledged in 300 ms", [("98.3 %", "±0.1", Plain), ("100 %", "", Best), ("100 %", "", Best)]),
-            row("completed: p50", [("6 ms", "±0.1", Plain), ("6 ms", "±0.1", Plain), ("6 ms", "±0.1", Plain)]),
-            row("completed: p99", [("0.14 s", "±0.01", Best), ("8.8 s", "±0.1", Plain), ("22 s", "±0.4", Plain)]),
+            row(
+                "acknowledged in 300 ms",
+                [("98.3 %", "±0.1", Plain), ("100 %", "", Best), ("100 %", "", Best)],
+            ),
+            row(
+                "completed: p50",
+                [("6 ms", "±0.1", Plain), ("6 ms", "±0.1", Plain), ("6 ms", "±0.1", Plain)],
+            ),
+            row(
+                "completed: p99",
+                [("0.14 s", "±0.01", Best), ("8.8 s", "±0.1", Plain), ("22 s", "±0.4", Plain)],
+            ),
             row("failed", [("1.7 %", "±0.1", Missed), ("0", "", Best), ("0", "", Best)]),
             row("worst staleness", [("0", "", Best), ("10 s", "±0.1", Plain), ("42 s", "±1", Plain)]),
             row("back to normal after", [("1 s", "±0", Best), ("40 s", "±2", Plain), ("41 s", "±2", Plain)]),
