@@ -92,7 +92,7 @@ fn bar(name: &str, parts: &[u64; Cause::ALL.len()]) -> Markup {
                 @for (cause, share) in shares.into_iter().filter(|(_, share)| 0.002 <= *share) {
                     // Two digits after the point keep the bars of 360 and of 3,600 pixels right.
                     span.part.(class(cause)) style={ "flex-grow:" (format!("{:.2}", share * 100.0)) } {
-                        @if NAMED_MIN <= share { span.label.long[6 < cause.as_str().len()] { (cause.as_str()) " " (format!("{:.0} %", share * 100.0)) } }
+                        @if NAMED_MIN <= share { span.label.long[8 < cause.as_str().len()] { (cause.as_str()) " " (format!("{:.0} %", share * 100.0)) } }
                     }
                 }
             }

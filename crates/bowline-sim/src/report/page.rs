@@ -110,6 +110,8 @@ pub struct Arm {
     pub censored: Option<String>,
     /// What happened, second by second, in the run with the first seed.
     pub series: Series,
+    /// Requests that arrived in the measured window, over all seeds: what percentiles are of.
+    pub arrived: u64,
     /// From arrival to acknowledgement, over all seeds.
     pub acknowledged: Histogram,
     /// From arrival to completion, over all seeds.

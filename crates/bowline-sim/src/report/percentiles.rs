@@ -2,6 +2,9 @@
 //!
 //! From left to right each equal step is ten times rarer: 90 %, 99 %, 99.9 %. A line that runs flat along a
 //! timeout says that this timeout is what those requests got.
+//!
+//! Percentiles are of all requests that arrived, and those that never got there stand behind all that did: a line
+//! ends where nobody is left.
 
 use super::page::{Arm, Page, Timeout};
 use super::scale::{self, WIDTH};
@@ -9,6 +12,9 @@ use super::words;
 use crate::histogram::Histogram;
 use maud::{Markup, html};
 use std::time::Duration;
+
+/// What is said where the rest of the requests never got there.
+const NEVER: &str = "never";
 
 /// One of the three clocks.
 struct Clock {
@@ -50,7 +56,10 @@ pub(super) fn section(page: &Page) -> Markup {
     html! {
         section aria-labelledby="percentiles" {
             h2 #percentiles { "How long it took" }
-            p { "All seeds together. To the right each step is ten times rarer; upward, ten times longer." }
+            p {
+                "Of all requests of all seeds. To the right each step is ten times rarer; upward, ten times longer. "
+                "A line ends where the rest never got there."
+            }
             ul.legend aria-label="Arms" {
                 @for (index, arm) in page.arms.iter().enumerate() {
                     li { svg.swatch aria-hidden="true" { line.line.(style(index)) x1="0" x2="100%" y1="7" y2="7" {} } (arm.name) }
@@ -86,6 +95,18 @@ fn differs(clock: &Clock, page: &Page) -> bool {
         "completed" => page.arms.iter().any(|arm| arm.completed != arm.acknowledged),
         _ => page.arms.iter().any(|arm| arm.visible != arm.completed),
     }
+}
+
+/// The time within which this share of **all** requests got there; `None`: the rest never did.
+fn within(clock: &Clock, arm: &Arm, share: f64) -> Option<Duration> {
+    let histogram = (clock.of)(arm);
+    let rank = (share * all(clock, arm) as f64).ceil().max(1.0) as u64;
+    if histogram.count() < rank { None } else { histogram.quantile(rank as f64 / histogram.count() as f64) }
+}
+
+/// What percentiles are of.
+fn all(clock: &Clock, arm: &Arm) -> u64 {
+    arm.arrived.max((clock.of)(arm).count())
 }
 
 /// Each time after which somebody stops waiting, with whose it is; the shortest first.
@@ -164,7 +185,7 @@ fn plot(index: usize, clock: &Clock, page: &Page, timeouts: &[(Duration, Vec<Str
             }
             svg.plot x="0" y=(scale::place(HEAD)) width="100%" height=(scale::place(HEIGHT)) viewBox={ "0 0 " (WIDTH) " " (scale::place(HEIGHT)) } preserveAspectRatio="none" {
                 @for (arm, number) in page.arms.iter().zip(0..) {
-                    path.line.(style(number)) d=(line((clock.of)(arm), &axes)) {}
+                    path.line.(style(number)) d=(line((clock.of)(arm), all(clock, arm), &axes)) {}
                 }
             }
             @for power in axes.low..=axes.high {
@@ -198,8 +219,7 @@ fn ticks(axes: &Axes) -> Markup {
     }
 }
 
-fn line(histogram: &Histogram, axes: &Axes) -> String {
-    let all = histogram.count();
+fn line(histogram: &Histogram, all: u64, axes: &Axes) -> String {
     let mut below = 0;
     let mut places: Vec<(f64, f64)> = Vec::new();
     for (end, count) in histogram.buckets() {
@@ -220,13 +240,10 @@ fn line(histogram: &Histogram, axes: &Axes) -> String {
 
 fn described(clock: &Clock, page: &Page) -> String {
     let each = |arm: &Arm| {
-        let histogram = (clock.of)(arm);
-        match (histogram.quantile(0.5), histogram.quantile(0.99)) {
-            (Some(half), Some(most)) => {
-                format!("{}: half within {}, 99 % within {}", arm.name, words::span(half), words::span(most))
-            }
-            _ => format!("{}: none", arm.name),
-        }
+        let said = |share| {
+            within(clock, arm, share).map_or(NEVER.to_owned(), |span| format!("within {}", words::span(span)))
+        };
+        format!("{}: half {}, 99 % {}", arm.name, said(0.5), said(0.99))
     };
     let all: Vec<String> = page.arms.iter().map(each).collect();
     format!("{}. The table below has more.", all.join("; "))
@@ -254,8 +271,8 @@ fn table(page: &Page) -> Markup {
                                 tr {
                                     th scope="row" { (arm.name) }
                                     td { (clock.name) }
-                                    @for (share, _) in SHARES { td { (histogram.quantile(share).map_or("none".to_owned(), words::span)) } }
-                                    td { (if histogram.count() == 0 { "none".to_owned() } else { words::span(histogram.mean()) }) }
+                                    @for (share, _) in SHARES { td { (within(clock, arm, share).map_or(NEVER.to_owned(), words::span)) } }
+                                    td { (if histogram.count() == 0 { NEVER.to_owned() } else { words::span(histogram.mean()) }) }
                                     td { (words::thousands(histogram.count())) }
                                 }
                             }

@@ -27,6 +27,7 @@ pub(crate) fn small() -> Page {
     let arm = Arm {
         name: "sync".to_owned(),
         series: Series { seconds: 1, points: points.collect() },
+        arrived: 106,
         acknowledged: spread(&[(90, 5 * MS), (9, 20 * MS), (1, 300 * MS)]),
         completed: spread(&[(90, 5 * MS), (9, 20 * MS), (1, 300 * MS)]),
         visible: spread(&[(90, 5 * MS), (9, 20 * MS), (1, 300 * MS)]),
@@ -203,6 +204,7 @@ fn arm(index: usize, name: &str) -> Arm {
         name: name.to_owned(),
         censored: (index == 2).then(|| "its time was over before everything was done".to_owned()),
         series: series(index),
+        arrived: if index == 0 { 10_173 } else { 10_000 },
         acknowledged: spread(spreads[index]),
         completed: spread(completed[index]),
         visible: spread(completed[index]),
