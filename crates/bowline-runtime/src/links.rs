@@ -1,7 +1,7 @@
 //! The other side of the library's link: what the design says to guards, and what they told.
 
 use crate::faults::Injected;
-use bowline::link::format::{Guard, Guards, Report, TrailReport};
+use bowline::link::format::{Guard, Guards, Report, StateKeys, TrailReport};
 use bowline::settings::Idempotency;
 use bowline_design::Design;
 use bowline_design::resolved::{self, CallSettings};
@@ -43,6 +43,15 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
     let breaker = settings.breaker.as_ref().filter(|breaker| breaker.from.place().is_some());
     let bulkhead = settings.bulkhead.as_ref().filter(|bulkhead| bulkhead.from.place().is_some());
     let rate = settings.rate.as_ref().filter(|rate| rate.from.place().is_some());
+    let budget = retry_place.and(settings.budget.as_ref());
+    let keys = &settings.keys;
+    // A key only for what is said: a part that the code asks for is the guard's own.
+    let state = StateKeys {
+        breaker: breaker.map(|_| keys.breaker.to_string()),
+        budget: budget.map(|_| keys.budget.to_string()),
+        bulkhead: bulkhead.map(|_| keys.bulkhead.to_string()),
+        rate: rate.map(|_| keys.rate.to_string()),
+    };
     let place = deadline
         .and_then(|(_, span)| span.from.place())
         .or(retry_place)
@@ -55,10 +64,11 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
         deadline: deadline.map(|(_, span)| span.value),
         idempotent: settings.idempotent.from.place().map(|_| idempotency(settings.idempotent.value)),
         retry: retry_place.map(|_| retry.settings()),
-        budget: retry_place.and(settings.budget.as_ref()).map(|budget| budget.value),
+        budget: budget.map(|budget| budget.value),
         breaker: breaker.map(|breaker| breaker.value),
         bulkhead: bulkhead.map(|bulkhead| bulkhead.value),
         rate: rate.map(|rate| rate.value),
+        state,
         faults: Plan::new(plan),
         ..Guard::named(name)
     }
@@ -146,6 +156,48 @@ mod tests {
         let trail =
             TrailReport { trace: trace.to_owned(), name: "inventory".to_owned(), ..TrailReport::default() };
         Report { process, trails: vec![trail], ..Report::default() }
+    }
+
+    fn told(yaml: &str) -> Guards {
+        let text = bowline_design::Text { name: "design.yaml".into(), text: yaml.to_owned() };
+        guards(&bowline_design::load(&[text]).unwrap(), &[], "1".to_owned())
+    }
+
+    const INVENTORY: &str = "
+apiVersion: bowline.dev/v1alpha1
+kind: Service
+metadata: { name: inventory }
+spec:
+  endpoints: [ { address: \"127.0.0.1:7103\" } ]
+  operations:
+  - { name: allocate, http: { method: POST, path: /allocations }, idempotent: by-key }
+  - { name: release, http: { method: POST, path: /releases }, idempotent: by-key }
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Policy
+metadata: { name: stock }
+spec:
+  targets: [ { service: inventory } ]
+  breaker: { window: 10s, minCalls: 20, failureRatio: 0.5, open: 10s }
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Policy
+metadata: { name: releases }
+spec:
+  targets: [ { operation: inventory.release } ]
+  retry: { tries: 2 }
+";
+
+    #[test]
+    fn guards_of_one_policy_are_told_one_key_and_only_for_what_it_asks_for() {
+        let told = told(INVENTORY);
+        let of = |name| &told.named(name).unwrap().state;
+        let (allocate, release) = (of("inventory.allocate"), of("inventory.release"));
+        assert!(allocate.breaker.as_ref().is_some_and(|key| key.contains("stock")), "{allocate:?}");
+        assert_eq!(allocate.breaker, release.breaker);
+        assert_eq!(allocate.breaker, of("inventory").breaker);
+        assert_eq!((&allocate.budget, &allocate.bulkhead, &allocate.rate), (&None, &None, &None));
+        assert!(release.budget.as_ref().is_some_and(|key| key.contains("releases")), "{release:?}");
     }
 
     #[test]

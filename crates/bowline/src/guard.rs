@@ -6,8 +6,8 @@ use crate::bulkhead::{Bulkhead, Rate};
 use crate::clock;
 use crate::drive::{Asked, Drive, Turn};
 use crate::error::{BoxError, Error};
-use crate::link::format::Guards;
-use crate::link::{Link, Recorded};
+use crate::link::format::{Guards, StateKeys};
+use crate::link::{Link, Recorded, SharedParts};
 use crate::outcome::{Classify, Outcome, Plain};
 use crate::retry::Retry;
 use crate::settings::{Idempotency, Settings};
@@ -41,8 +41,9 @@ pub fn guard(name: impl Into<Arc<str>>) -> Guard {
 
 /// Stands between a caller and one destination: deadline, retries, breaker, bulkhead, rate limit.
 ///
-/// Make one for each destination and keep it: breaker, budget and counters live in it. A clone is the
-/// same guard. What the methods that take `self` return is a **new** guard that has seen nothing; use
+/// Make one for each destination and keep it: breaker, budget and counters live in it. Under `bowline up`,
+/// guards that one policy of the design speaks to share its breaker, budget, bulkhead and rate limit; each
+/// counts for itself. A clone is the same guard. What the methods that take `self` return is a **new** guard that has seen nothing; use
 /// them before the first call.
 pub struct Guard<C = Plain> {
     shared: Arc<Shared>,
@@ -305,6 +306,8 @@ pub(crate) struct Shared {
 pub(crate) struct Live {
     pub(crate) settings: Settings,
     pub(crate) edge: Arc<Edge>,
+    /// Whose state the edge's parts are.
+    state: StateKeys,
     /// Where the values come from, for `explain`.
     pub(crate) values: Arc<str>,
     /// The design's revision; none where the code's values govern.
@@ -316,6 +319,7 @@ impl Shared {
         let live = Live {
             settings: code.clone(),
             edge: Edge::new(code.policy.clone()),
+            state: StateKeys::default(),
             values: "code".into(),
             revision: None,
         };
@@ -364,8 +368,8 @@ impl Shared {
     }
 
     /// Puts the design's values in the place of the code's, or the code's back where the design says
-    /// nothing. Breaker, budget and counters go on where their settings are the same.
-    pub(crate) fn apply(&self, guards: &Guards) {
+    /// nothing. Breaker, budget and counters go on where their settings and keys are the same.
+    pub(crate) fn apply(&self, guards: &Guards, shared: &mut SharedParts) {
         let said = guards.named(&self.name);
         let settings = said.map_or_else(|| self.code.clone(), |said| said.over(&self.code));
         let values = match said {
@@ -373,16 +377,18 @@ impl Shared {
             Some(said) => said.place.as_deref().unwrap_or("design").into(),
         };
         let revision = said.map(|_| guards.revision.as_str().into());
+        let state = said.map(|said| said.state.clone()).unwrap_or_default();
         let before = self.live.load();
-        let edge = if before.settings.policy == settings.policy {
+        let edge = if before.settings.policy == settings.policy && before.state == state {
             Arc::clone(&before.edge)
         } else {
-            Edge::with(settings.policy.clone(), before.edge.parts().clone())
+            let parts = shared.parts(&settings.policy, &state, &before.state, before.edge.parts());
+            Edge::with(settings.policy.clone(), parts)
         };
         if before.settings != settings {
             tracing::info!(guard = %self.name, values = %values, "values replaced");
         }
-        self.live.store(Arc::new(Live { settings, edge, values, revision }));
+        self.live.store(Arc::new(Live { settings, edge, state, values, revision }));
     }
 
     pub(crate) fn weak(self: &Arc<Self>) -> Weak<Self> {

@@ -6,6 +6,9 @@
 //! there, and tells what it decided, for `bowline explain` and `bowline top`. Without it nothing of this
 //! exists: no thread, no socket.
 //!
+//! Guards of one link that the design gives the same key share that part: the breaker of a service, say,
+//! that several operations' guards ask. What nobody gives a key is the guard's own.
+//!
 //! Two background threads do the talking; a call never waits for them. What a guard has to tell goes
 //! into a queue with an end, and what does not fit is counted and the count told.
 //!
@@ -16,8 +19,10 @@ pub mod format;
 
 mod client;
 mod fetch;
+mod parts;
 mod tell;
 
+pub(crate) use parts::SharedParts;
 pub(crate) use tell::Recorded;
 
 use crate::guard::Shared;
@@ -55,6 +60,7 @@ struct Inner {
 struct Guarded {
     enrolled: Vec<Weak<Shared>>,
     said: Option<Guards>,
+    parts: SharedParts,
 }
 
 impl Link {
@@ -101,11 +107,11 @@ impl Link {
 
     /// Makes `guard` one of those that get their values from here, with what is known already.
     pub(crate) fn enrol(&self, guard: &Arc<Shared>) {
-        let mut guards = self.guards();
-        guards.enrolled.retain(|enrolled| enrolled.strong_count() > 0);
-        guards.enrolled.push(guard.weak());
-        if let Some(said) = &guards.said {
-            guard.apply(said);
+        let Guarded { enrolled, said, parts } = &mut *self.guards();
+        enrolled.retain(|enrolled| enrolled.strong_count() > 0);
+        enrolled.push(guard.weak());
+        if let Some(said) = said {
+            guard.apply(said, parts);
         }
     }
 
@@ -117,11 +123,11 @@ impl Link {
     }
 
     fn apply(&self, said: Guards) {
-        let mut guards = self.guards();
-        for guard in guards.enrolled.iter().filter_map(Weak::upgrade) {
-            guard.apply(&said);
+        let Guarded { enrolled, said: last_said, parts } = &mut *self.guards();
+        for guard in enrolled.iter().filter_map(Weak::upgrade) {
+            guard.apply(&said, parts);
         }
-        guards.said = Some(said);
+        *last_said = Some(said);
     }
 
     /// Nobody answers: faults end, because nobody could take them away any more.

@@ -70,13 +70,14 @@ impl Stats {
         self.ends.iter().filter(|(ended_by, _)| *ended_by == reason).map(|(_, calls)| calls).sum()
     }
 
-    /// The breaker's state, as the next call would meet it; `None` without a breaker.
+    /// The breaker's state, as the next call would meet it; `None` without a breaker. Guards that share a
+    /// breaker all tell its state.
     #[must_use]
     pub const fn breaker(&self) -> Option<BreakerState> {
         self.breaker
     }
 
-    /// Calls under way; `None` without a bulkhead.
+    /// Calls under way in the bulkhead, those of all who share it; `None` without one.
     #[must_use]
     pub const fn running(&self) -> Option<u32> {
         self.running

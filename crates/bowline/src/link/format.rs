@@ -31,10 +31,12 @@
 mod guards;
 mod json;
 mod report;
+mod state;
 
 pub use guards::{Guard, Guards};
 pub use json::FormatError;
 pub use report::{GuardReport, Line, Report, TrailReport};
+pub use state::StateKeys;
 
 /// The version of both messages.
 pub const VERSION: u64 = 1;

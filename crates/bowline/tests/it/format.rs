@@ -1,7 +1,7 @@
 //! The link's format against its golden files: what version 1 meant stays what it means.
 
 use bowline::Spans;
-use bowline::link::format::{Guard, GuardReport, Guards, Line, Report, TrailReport};
+use bowline::link::format::{Guard, GuardReport, Guards, Line, Report, StateKeys, TrailReport};
 use bowline::settings::{Idempotency, Settings};
 use bowline_fault::{Fault, Kind, Percent, Plan};
 use bowline_model::Instant;
@@ -19,6 +19,7 @@ const REPORT: &str = include_str!("../golden/report.v1.json");
 
 fn guards() -> Guards {
     let fault = |kind, percent| Fault { kind, percent: Percent::from_percent(percent).unwrap() };
+    let key = |policy: &str| Some(format!("{policy}/inventory.default.svc.cluster.local/"));
     let inventory = Guard {
         name: "inventory".into(),
         place: Some("design/policies.yaml:8".into()),
@@ -39,6 +40,12 @@ fn guards() -> Guards {
         bulkhead: Some(BulkheadSettings { concurrent: 64, queue: 32, wait: 20.ms() }),
         rate: Some(RateSettings { per_second: 100, burst: 10 }),
         cross_hop: Some(CrossHop::SecondTries),
+        state: StateKeys {
+            breaker: key("stock"),
+            budget: key("allocations"),
+            bulkhead: key("stock"),
+            rate: key("stock"),
+        },
         faults: Plan::new(vec![
             fault(Kind::Delay(Duration::from_micros(500)), 12.5),
             fault(Kind::Abort { status: 503 }, 100.0),

@@ -1,11 +1,11 @@
 //! The link, against a small local API that does what the real one does.
 
 use crate::support::{Callee, Reply};
-use bowline::link::format::{Guard as Said, Guards, Report, TrailReport};
+use bowline::link::format::{Guard as Said, Guards, Report, StateKeys, TrailReport};
 use bowline::outcome::OfHttp;
-use bowline::{GiveUp, Guard, Link, Retry, Spans, guard, outcome};
+use bowline::{BreakerState, GiveUp, Guard, Link, Retry, Spans, guard, outcome};
 use bowline_fault::{Fault, Kind, Percent, Plan};
-use bowline_policy::RetrySettings;
+use bowline_policy::{BreakerSettings, RetrySettings};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
@@ -290,6 +290,66 @@ async fn a_call_that_was_given_up_by_its_caller_is_told_as_cancelled() {
     let trail = api.trails().remove(0);
     assert_eq!((trail.end.as_str(), trail.outcome.as_str(), trail.tries), ("cancelled", "unknown", 1));
     assert!(trail.to_string().ends_with("given up: cancelled"), "{trail}");
+}
+
+/// One policy's breaker for two operations, each under the key that is given.
+fn breakers(revision: &str, keys: [Option<&str>; 2]) -> Guards {
+    let settings = BreakerSettings { consecutive: Some(3), ..BreakerSettings::default() };
+    let said = |name: &str, key: Option<&str>| Said {
+        breaker: Some(settings),
+        state: StateKeys { breaker: key.map(str::to_owned), ..StateKeys::default() },
+        ..Said::named(name)
+    };
+    let guards = vec![said("inventory.allocate", keys[0]), said("inventory.release", keys[1])];
+    Guards { revision: revision.into(), guards }
+}
+
+#[tokio::test]
+async fn guards_that_are_told_one_key_share_the_breaker_and_each_counts_for_itself() {
+    let key = Some("stock/inventory/");
+    let api = Api::start("127.0.0.1:0", breakers("1", [key, key]));
+    let link = Link::connect(&api.url()).unwrap();
+    let [allocate, release] = ["inventory.allocate", "inventory.release"]
+        .map(|name| guard(name).classify(outcome::of_http).link(&link));
+    let callee = Callee::new([Reply::Status(503, 0)]);
+    let has_breakers = || allocate.stats().breaker().is_some() && release.stats().breaker().is_some();
+    // The first call enrols a guard.
+    let _ = (allocate.settings(), release.settings());
+    eventually("the breakers", has_breakers).await;
+
+    for _ in 0..3 {
+        call(&allocate, &callee).await.unwrap_err();
+    }
+    assert_eq!(release.stats().breaker(), Some(BreakerState::Open), "it is the same");
+    let error = call(&release, &callee).await.unwrap_err();
+    assert!(error.is_open() && error.retry_after().is_some(), "{error}");
+    assert_eq!((allocate.stats().tries(), release.stats().tries()), (3, 0));
+    eventually("one trail of each call", || api.trails().len() == 4).await;
+    let trails = api.trails();
+    assert_eq!(trails[3].name, "inventory.release");
+    assert_eq!(trails[3].end, "breaker open", "{}", trails[3]);
+
+    let still_open = |guard: &Guard<OfHttp>| guard.stats().breaker() == Some(BreakerState::Open);
+    let mut other = breakers("2", [key, key]);
+    other.guards[1].deadline = Some(300.ms());
+    api.say(other);
+    eventually("the deadline", || release.settings().deadline == Some(300.ms())).await;
+    assert!(still_open(&allocate) && still_open(&release), "what says nothing of the breaker leaves it open");
+
+    api.say(breakers("3", [key, Some("releases/inventory/")]));
+    eventually("a breaker of its own", || !still_open(&release)).await;
+    assert!(still_open(&allocate), "who stays keeps what was");
+
+    api.say(breakers("4", [key, key]));
+    eventually("the other's breaker again", || still_open(&release)).await;
+
+    api.say(breakers("5", [None, None]));
+    eventually("breakers of their own", || !still_open(&allocate) && !still_open(&release)).await;
+    callee.now([Reply::Status(503, 0)]);
+    for _ in 0..3 {
+        call(&release, &callee).await.unwrap_err();
+    }
+    assert!(still_open(&release) && !still_open(&allocate));
 }
 
 #[tokio::test]

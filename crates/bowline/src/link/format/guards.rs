@@ -1,6 +1,7 @@
 //! Down the link: the design's values and faults for the guards of one service.
 
 use super::json::{Fields, FormatError, Object, message, ms, number};
+use super::state::StateKeys;
 use crate::settings::{Idempotency, Settings};
 use bowline_fault::{Fault, Kind, Percent, Plan};
 use bowline_policy::{
@@ -42,6 +43,8 @@ pub struct Guard {
     pub rate: Option<RateSettings>,
     /// What happens to calls that a layer before already tries again.
     pub cross_hop: Option<CrossHop>,
+    /// Whose state the budget, breaker, bulkhead and rate limit are.
+    pub state: StateKeys,
     /// What is broken on purpose. No faults here means no faults: they never come from the code.
     pub faults: Plan,
 }
@@ -131,6 +134,7 @@ impl Guard {
             bulkhead: object(fields, "bulkhead", read_bulkhead)?,
             rate: object(fields, "rate", read_rate)?,
             cross_hop: word(fields, "cross_hop", read_cross_hop)?,
+            state: object(fields, "state", StateKeys::read)?.unwrap_or_default(),
             faults: Plan::new(fields.list("faults", read_fault)?),
         })
     }
@@ -147,6 +151,7 @@ impl Guard {
             .with_some("bulkhead", self.bulkhead.as_ref().map(write_bulkhead))
             .with_some("rate", self.rate.as_ref().map(write_rate))
             .with_some("cross_hop", self.cross_hop.map(cross_hop_word))
+            .with_some("state", self.state.write())
             .with_list("faults", self.faults.faults().iter().map(write_fault).collect())
             .into()
     }
