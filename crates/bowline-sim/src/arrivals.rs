@@ -34,12 +34,23 @@ pub enum Arrivals {
         /// How long a burst lasts.
         length: Duration,
     },
+    /// So many at one moment, again and again.
+    Batches {
+        /// How many.
+        size: u32,
+        /// When the first come.
+        first: Duration,
+        /// From one batch to the next.
+        every: Duration,
+    },
     /// Poisson at a rate that goes from one value to another in a straight line, and stays.
     Ramp {
         /// At the beginning.
         from: f64,
         /// At the end, and from then on.
         to: f64,
+        /// When it begins to change.
+        begins: Duration,
         /// How long it takes.
         over: Duration,
     },
@@ -56,6 +67,8 @@ pub enum ArrivalsError {
     Rate(f64),
     /// Bursts that fill all of the time or more, or last no time.
     Burst,
+    /// Batches of nobody, or all at one moment.
+    Batch,
     /// No steps, or a step without length.
     Step,
     /// The trace is empty or goes back in time.
@@ -84,6 +97,8 @@ impl Arrivals {
                 }
                 rates(&[*base, *burst])
             }
+            Self::Batches { size, every, .. } if *size == 0 || every.is_zero() => Err(ArrivalsError::Batch),
+            Self::Batches { .. } => Ok(()),
             Self::Ramp { from, to, .. } => rates(&[*from, *to]),
             Self::Steps(steps) => {
                 if steps.is_empty() || steps.iter().any(|(length, _)| length.is_zero()) {
@@ -98,11 +113,12 @@ impl Arrivals {
         }
     }
 
-    /// How many a second come at `at`; of a trace, its average.
+    /// How many a second come at `at`; of batches and traces, their average.
     #[must_use]
     pub fn rate_at(&self, at: Instant) -> f64 {
         match self {
             Self::Constant { rate } => *rate,
+            Self::Batches { size, every, .. } => f64::from(*size) / every.as_secs_f64(),
             Self::Trace(times) => {
                 let last = times.last().copied().unwrap_or(0).max(1);
                 times.len() as f64 / (last as f64 / 1e9)
@@ -120,6 +136,10 @@ impl Arrivals {
                 // From the number, not from the last one: spacings that are rounded do not add up to a drift.
                 let at = (number + 1) as f64 / rate * 1e9;
                 Some(Instant::from_nanos(at.round() as u64))
+            }
+            Self::Batches { size, first, every } => {
+                let batch = number / u64::from(*size);
+                Some(Instant::from_nanos(nanos(*first).saturating_add(batch.saturating_mul(nanos(*every)))))
             }
             Self::Trace(times) => times.get(usize::try_from(number).ok()?).copied().map(Instant::from_nanos),
             Self::Poisson { rate } => {
@@ -161,12 +181,14 @@ impl Arrivals {
                     Piece::flat(turn, start + every, *burst)
                 }
             }
-            Self::Ramp { from, to, over } => {
-                let over = nanos(*over);
-                if at < over {
-                    Piece { start: 0, end: over, from: *from, to: *to }
+            Self::Ramp { from, to, begins, over } => {
+                let (start, end) = (nanos(*begins), nanos(*begins + *over));
+                if at < start {
+                    Piece::flat(0, start, *from)
+                } else if at < end {
+                    Piece { start, end, from: *from, to: *to }
                 } else {
-                    Piece::flat(over, u64::MAX, *to)
+                    Piece::flat(end, u64::MAX, *to)
                 }
             }
             Self::Steps(steps) => {
@@ -180,7 +202,7 @@ impl Arrivals {
                 }
                 Piece::flat(start, u64::MAX, 0.0)
             }
-            Self::Trace(_) => Piece::flat(0, u64::MAX, 0.0),
+            Self::Batches { .. } | Self::Trace(_) => Piece::flat(0, u64::MAX, 0.0),
         }
     }
 }
@@ -229,6 +251,7 @@ impl fmt::Display for ArrivalsError {
         match self {
             Self::Rate(rate) => write!(f, "a rate must be above zero and at most {RATE_MAX}/s, not {rate}/s"),
             Self::Burst => f.write_str("a burst must last some time, and less than from one to the next"),
+            Self::Batch => f.write_str("a batch needs a request, and some time until the next"),
             Self::Step => f.write_str("arrivals in steps need a step, and each step a length"),
             Self::Trace => f.write_str("a trace needs an arrival, and must not go back in time"),
         }
@@ -270,7 +293,10 @@ mod tests {
         let seconds = Duration::from_secs;
         near(arrivals(&Arrivals::Poisson { rate: 100.0 }, seconds(100)).len() as f64, 10_000.0);
 
-        let ramp = arrivals(&Arrivals::Ramp { from: 0.0, to: 100.0, over: seconds(100) }, seconds(200));
+        let ramp = arrivals(
+            &Arrivals::Ramp { from: 0.0, to: 100.0, begins: seconds(0), over: seconds(100) },
+            seconds(200),
+        );
         near(between(&ramp, 0, 50), 1_250.0);
         near(between(&ramp, 50, 100), 3_750.0);
         near(between(&ramp, 100, 200), 10_000.0);
@@ -300,8 +326,19 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_comes_at_one_moment() {
+        let second = Duration::from_secs(1);
+        let batches = Arrivals::Batches { size: 2, first: second, every: 2 * second };
+        assert_eq!(
+            arrivals(&batches, 4 * second).iter().map(|at| at / 1_000_000_000).collect::<Vec<_>>(),
+            [1, 1, 3, 3]
+        );
+    }
+
+    #[test]
     fn a_ramp_down_to_nothing_ends() {
-        let ramp = Arrivals::Ramp { from: 10.0, to: 0.0, over: Duration::from_secs(10) };
+        let ramp =
+            Arrivals::Ramp { from: 10.0, to: 0.0, begins: Duration::ZERO, over: Duration::from_secs(10) };
         near(arrivals(&ramp, Duration::MAX).len() as f64, 50.0);
     }
 
@@ -314,6 +351,6 @@ mod tests {
         assert!(Arrivals::Bursts { base: 1.0, burst: 2.0, every: second, length: second }.check().is_err());
         assert!(Arrivals::Steps([].into()).check().is_err());
         assert!(Arrivals::Trace([2, 1].into()).check().is_err());
-        assert!(Arrivals::Ramp { from: 0.0, to: 5.0, over: second }.check().is_ok());
+        assert!(Arrivals::Ramp { from: 0.0, to: 5.0, begins: second, over: second }.check().is_ok());
     }
 }

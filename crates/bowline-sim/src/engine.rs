@@ -183,7 +183,7 @@ impl<'s> Engine<'s> {
         let deliveries = &self.deliveries;
         let lag = self.groups.iter_mut().map(|group| group.lag(deliveries, self.now)).max().unwrap_or(0);
         self.record.second_over(self.now, self.requests.len() as u32, backlog, lag);
-        self.future.plan(self.now + SECOND, What::Tick);
+        self.future.after(SECOND, What::Tick);
     }
 
     /// Holds what is under way to the limit. Called wherever something may grow.

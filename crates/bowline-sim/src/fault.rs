@@ -23,14 +23,14 @@ pub struct FaultEvent {
 #[derive(Clone, Debug, PartialEq)]
 pub enum FaultKind {
     /// The process dies: what it works on and what waits for it is gone, connections break, and it refuses
-    /// new ones until the fault is over, or for `restart_after` if that is longer. What its callers' policies
+    /// new ones until the fault is over and `restart_after` has passed besides. What its callers' policies
     /// have learned of it stays; what its own calls have learned is gone.
     Crash {
         /// Who.
         service: ServiceId,
         /// Which replica; `None`: all.
         replica: Option<u32>,
-        /// How long it takes to come back.
+        /// How long it takes from being started again to being ready.
         restart_after: Duration,
     },
     /// The process stops and goes on later, as with SIGSTOP: connections are still accepted, nothing moves.
@@ -51,8 +51,8 @@ pub enum FaultKind {
     },
     /// Requests are answered with a status instead of being worked on.
     Error {
-        /// By whom.
-        service: ServiceId,
+        /// Which.
+        calls: Calls,
         /// The status.
         status: u16,
         /// Which share of them.
@@ -60,20 +60,20 @@ pub enum FaultKind {
     },
     /// The first tries of every call meet a refused connection.
     DropFirst {
-        /// Calls to whom.
-        service: ServiceId,
+        /// Which.
+        calls: Calls,
         /// How many tries.
         tries: u32,
     },
-    /// What is sent to it vanishes, and nobody says so.
+    /// What is sent vanishes, and nobody says so.
     Blackhole {
-        /// Whom.
-        service: ServiceId,
+        /// Which.
+        calls: Calls,
     },
-    /// Its connections break after the request was read: the work is done and nobody hears of it.
+    /// Connections break after the request was read: the work is done and nobody hears of it.
     Reset {
-        /// Whose.
-        service: ServiceId,
+        /// Which.
+        calls: Calls,
         /// Of which share of requests.
         percent: Percent,
     },
@@ -101,15 +101,17 @@ pub enum FaultKind {
     /// Bowline itself is down: no call gets anywhere, those under way break, embedded topics stand still.
     /// Breakers and budgets begin anew afterwards.
     BowlineDown,
-    /// The consumers of a subscription take nothing more and answer nothing.
+    /// The consumers of a subscription take nothing more.
     ConsumerStuck {
         /// Which.
         subscription: SubscriptionId,
     },
     /// Records that no consumer can process.
     Poison {
-        /// Published to.
+        /// Of this topic.
         topic: TopicId,
+        /// Only for these consumers of it; `None`: for all.
+        subscription: Option<SubscriptionId>,
         /// Which share of them.
         percent: Percent,
     },
@@ -117,9 +119,33 @@ pub enum FaultKind {
     Duplicate {
         /// Of this topic.
         topic: TopicId,
+        /// Only to these consumers of it; `None`: to all.
+        subscription: Option<SubscriptionId>,
         /// Which share of them.
         percent: Percent,
     },
+}
+
+/// Which calls something happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calls {
+    /// Of whom; `None`: of anybody, those outside too.
+    pub from: Option<ServiceId>,
+    /// To whom.
+    pub to: ServiceId,
+}
+
+impl Calls {
+    /// All calls to a service.
+    #[must_use]
+    pub const fn to(service: ServiceId) -> Self {
+        Self { from: None, to: service }
+    }
+
+    /// Whether a call of `caller` (`None`: outside) is one of them.
+    pub(crate) fn include(self, caller: Option<ServiceId>) -> bool {
+        self.from.is_none_or(|from| caller == Some(from))
+    }
 }
 
 impl FaultEvent {
@@ -132,6 +158,7 @@ impl FaultEvent {
             known(replica.is_none_or(|replica| replica < model.services[id.index()].replicas))
         };
         let topic = |id: TopicId| known(id.index() < model.topics.len());
+        let subscription = |id: SubscriptionId| known(id.index() < model.subscriptions.len());
         match &self.kind {
             FaultKind::Crash { service, replica: one, .. } | FaultKind::Pause { service, replica: one } => {
                 replica(*service, *one)
@@ -144,10 +171,13 @@ impl FaultEvent {
                     Err("its factor must be above zero")
                 }
             }
-            FaultKind::Error { service: id, .. }
-            | FaultKind::DropFirst { service: id, .. }
-            | FaultKind::Blackhole { service: id }
-            | FaultKind::Reset { service: id, .. } => service(*id),
+            FaultKind::Error { calls, .. }
+            | FaultKind::DropFirst { calls, .. }
+            | FaultKind::Blackhole { calls }
+            | FaultKind::Reset { calls, .. } => {
+                calls.from.map_or(Ok(()), service)?;
+                service(calls.to)
+            }
             FaultKind::Partition { from, to, .. } => {
                 from.map_or(Ok(()), service)?;
                 service(*to)
@@ -155,10 +185,12 @@ impl FaultEvent {
             FaultKind::Latency { edge, .. } => known(edge.index() < model.edges.len()),
             FaultKind::BrokerDown { topics } => topics.iter().try_for_each(|id| topic(*id)),
             FaultKind::BowlineDown => Ok(()),
-            FaultKind::ConsumerStuck { subscription } => {
-                known(subscription.index() < model.subscriptions.len())
+            FaultKind::ConsumerStuck { subscription: id } => subscription(*id),
+            FaultKind::Poison { topic: id, subscription: reader, .. }
+            | FaultKind::Duplicate { topic: id, subscription: reader, .. } => {
+                topic(*id)?;
+                reader.map_or(Ok(()), subscription)
             }
-            FaultKind::Poison { topic: id, .. } | FaultKind::Duplicate { topic: id, .. } => topic(*id),
         }
     }
 
@@ -170,8 +202,8 @@ impl FaultEvent {
             _ => Duration::ZERO,
         };
         match (self.length, &self.kind) {
-            (Some(length), _) => Some(self.at + length.max(restart)),
-            // A crash without a length lasts until the restart is done.
+            (Some(length), _) => Some(self.at + length.saturating_add(restart)),
+            // A crash that nobody ends is over when its process has started again by itself.
             (None, FaultKind::Crash { .. }) if !restart.is_zero() => Some(self.at + restart),
             (None, _) => None,
         }

@@ -16,7 +16,7 @@
 //! - [`report`]: what came of it, as one page
 //!
 //! ```
-//! use bowline_sim::model::{Do, EdgeSpec, EntrySpec, EntryTo, OperationSpec, ServiceSpec};
+//! use bowline_sim::model::{Do, EdgeSpec, EntrySpec, EntryTo, ServiceSpec};
 //! use bowline_sim::{Arrivals, Dist, Model, RunSpec, run};
 //! use std::ops::ControlFlow;
 //! use std::sync::Arc;
@@ -26,7 +26,7 @@
 //! let mut model = Model::builder();
 //! let server = model.service(ServiceSpec::new("server"));
 //! let work = vec![Do::Work(Dist::exponential(Duration::from_millis(1)))];
-//! let serve = model.operation(OperationSpec { name: "serve".into(), service: server, idempotent: true, does: work });
+//! let serve = model.serve(server, "serve", work);
 //! let edge = model.edge(EdgeSpec::new("clients -> server.serve", serve));
 //! let arrivals = Arrivals::Poisson { rate: 800.0 };
 //! model.entry(EntrySpec { name: "clients".into(), to: EntryTo::Call(edge), arrivals, clients: 1 });
@@ -42,9 +42,11 @@ pub mod arrivals;
 pub mod definitions;
 pub mod dist;
 mod engine;
+pub mod experiment;
 pub mod fault;
 pub mod histogram;
 pub mod model;
+pub mod objectives;
 pub mod parallel;
 pub mod report;
 pub mod run;

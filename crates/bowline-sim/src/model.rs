@@ -12,7 +12,7 @@ pub mod design;
 pub mod spec;
 
 pub use builder::{Builder, ModelError};
-pub use design::{ArmSpec, DesignError, EntryName, ServiceTuning};
+pub use design::DesignError;
 pub use spec::{
     Do, EdgeKeys, EdgeSpec, EntrySpec, EntryTo, IntakeSpec, MachineSpec, OperationSpec, Order, Overflow,
     ServiceSpec, Start, SubscriptionSpec, TopicSpec,
@@ -77,6 +77,7 @@ pub(crate) struct Operation {
     pub(crate) name: Arc<str>,
     pub(crate) service: ServiceId,
     pub(crate) idempotent: bool,
+    pub(crate) pending: bool,
     /// Where its program begins in [`Model::code`].
     pub(crate) begins: u32,
     /// What its draws are derived from.

@@ -144,7 +144,7 @@ impl Engine<'_> {
         match step {
             Some(step) => self.obey(handle, step),
             // Whoever asks a Bowline that is not there meets a refused connection.
-            None => self.future.plan(self.now, What::Fails { call: handle, stamp: 0 }),
+            None => self.future.after(0, What::Fails { call: handle, stamp: 0 }),
         }
     }
 
@@ -213,7 +213,7 @@ impl Engine<'_> {
     #[cold]
     pub(super) fn rouse(&mut self) {
         for call in self.roused.take() {
-            self.future.plan(self.now, What::Granted { call });
+            self.future.after(0, What::Granted { call });
         }
     }
 
@@ -335,7 +335,7 @@ impl Engine<'_> {
         if what.until < Instant::FAR {
             self.future.plan(what.until.as_nanos(), What::TryOver { call: handle, stamp });
         }
-        let injection = self.injection(what, operation.service, seed);
+        let injection = self.injection(what, edge.caller, operation.service, seed);
         let held_back = injection.delay.map_or(0, nanos);
         let failure = match injection.then {
             Then::Send => None,
@@ -347,7 +347,7 @@ impl Engine<'_> {
             if let Some(call) = self.calls.get_mut(handle) {
                 call.failure = Report::new(end, classify::of(end, false));
             }
-            self.future.plan(self.now + held_back, What::Fails { call: handle, stamp });
+            self.future.after(held_back, What::Fails { call: handle, stamp });
             return;
         }
         if self.world.vanishes(edge.caller, operation.service) {
@@ -362,17 +362,21 @@ impl Engine<'_> {
         job.number = what.number;
         job.effects = effects;
         job.poisoned = poisoned;
+        job.asked_by = edge.caller;
+        if operation.pending {
+            job.answer = Report::new(TryEnd::Answered { status: 202 }, Outcome::Pending);
+        }
         job.mark = self.now;
         let job = self.jobs.insert(job);
         self.hold(request);
         self.hold_effects(effects);
         self.hold_to_limit(self.jobs.len());
-        self.future.plan(self.now + held_back + took, What::Reaches { job });
+        self.future.after(held_back.saturating_add(took), What::Reaches { job });
     }
 
     /// What happens inside the try: by the call's own faults, and by those of the world that strike there.
-    fn injection(&self, what: Try, service: ServiceId, seed: u64) -> Injection {
-        match self.world.injection(service, seed, what.number) {
+    fn injection(&self, what: Try, from: Option<ServiceId>, to: ServiceId, seed: u64) -> Injection {
+        match self.world.injection(from, to, seed, what.number) {
             Some(of_world) if what.injection.then == Then::Send => {
                 Injection { delay: what.injection.delay, then: of_world.then }
             }

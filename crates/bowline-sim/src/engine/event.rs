@@ -74,9 +74,19 @@ pub(super) struct Future {
 const CHILDREN: usize = 4;
 
 impl Future {
-    /// Plans `what` for the moment `at`; what is past happens now.
+    /// Plans `what` for so many nanoseconds from now.
+    #[inline]
+    pub(super) fn after(&mut self, span: u64, what: What) {
+        self.plan(self.now.saturating_add(span), what);
+    }
+
+    /// Plans `what` for the moment `at`; what is past happens now, and what is at the end of time never: it
+    /// would lie here for ever.
     #[inline]
     pub(super) fn plan(&mut self, at: u64, what: What) {
+        if at == u64::MAX {
+            return;
+        }
         let order = self.planned;
         self.planned += 1;
         if at <= self.now {

@@ -5,6 +5,7 @@ use super::call::Caller;
 use super::event::What;
 use super::slab::Handle;
 use super::spent::Spent;
+use super::world::Asked;
 use crate::model::{Code, EdgeId, Model, OperationId, Overflow, ServiceId};
 use crate::run::Cause;
 use crate::stream::{self, Draw, Purpose};
@@ -22,6 +23,8 @@ pub(super) struct Job {
     /// The next instruction.
     pub(super) pc: u32,
     draw: Draw,
+    /// Who asks; `None`: somebody outside.
+    pub(super) asked_by: Option<ServiceId>,
     pub(super) parent: Parent,
     /// When the caller gives up.
     pub(super) deadline: u64,
@@ -85,6 +88,7 @@ impl Job {
             station,
             pc: 0,
             draw,
+            asked_by: None,
             parent,
             deadline: u64::MAX,
             number: 1,
@@ -103,6 +107,14 @@ impl Job {
             cut: false,
         }
     }
+
+    fn has_failed(&self) -> bool {
+        is_failure(&self.answer)
+    }
+}
+
+fn is_failure(answer: &Report) -> bool {
+    !matches!(answer.outcome, Outcome::Succeeded | Outcome::Pending)
 }
 
 /// One replica of a service.
@@ -169,11 +181,12 @@ impl Engine<'_> {
         if station.down > 0 {
             return self.turn_away(handle, TryEnd::ConnectFailed, Outcome::Refused);
         }
-        if let Some(status) = self.world.error(station.service, job.draw, self.spec.seed) {
+        let asked = Asked { by: job.asked_by, draw: job.draw };
+        if let Some(status) = self.world.error(station.service, asked, self.spec.seed) {
             let end = TryEnd::Answered { status };
             return self.turn_away(handle, end, classify::of(end, false));
         }
-        job.cut = self.world.cuts(station.service, job.draw, self.spec.seed);
+        job.cut = self.world.cuts(station.service, asked, self.spec.seed);
         job.repeatable |= self.model.operations[job.operation.index()].idempotent;
         let counted = self.requests.get(job.request).is_some_and(|request| request.counted);
         let free = station.running < service.concurrency && station.pause.by == 0;
@@ -250,7 +263,7 @@ impl Engine<'_> {
             (job.mark, job.entered) = (self.now, self.now);
             self.record.services[station.service.index()].queued.add(queued);
             // Not at once: a queue of jobs without work would be as deep as the stack.
-            self.future.plan(self.now, What::Goes { job: handle });
+            self.future.after(0, What::Goes { job: handle });
         }
         self.record.waits_no_more(passed);
     }
@@ -269,7 +282,7 @@ impl Engine<'_> {
                 station.frozen.push((handle, 0));
                 return;
             }
-            if job.answer.outcome != Outcome::Succeeded {
+            if job.has_failed() {
                 return self.finish(handle);
             }
             match &model.code[job.pc as usize] {
@@ -302,7 +315,7 @@ impl Engine<'_> {
                     }
                     let draw = job.draw.at(job.pc);
                     let took = self.confirmation(topic, draw);
-                    self.future.plan(self.now + took, What::Confirms { job: handle });
+                    self.future.after(took, What::Confirms { job: handle });
                     return;
                 }
                 Code::Fork { branches, join } => {
@@ -329,7 +342,7 @@ impl Engine<'_> {
         let Some(job) = self.jobs.get(handle) else { return };
         let station = &self.stations[job.station as usize];
         match self.model.services[station.service.index()].machine {
-            None => self.future.plan(self.now + work, What::Worked { job: handle }),
+            None => self.future.after(work, What::Worked { job: handle }),
             Some(machine) => {
                 self.machines[machine.index()].begin(handle, work, self.now, machine.0, &mut self.future);
             }
@@ -426,7 +439,7 @@ impl Engine<'_> {
             self.hold(request);
             self.hold_effects(effects);
             let branch = self.jobs.insert(branch);
-            self.future.plan(self.now, What::Goes { job: branch });
+            self.future.after(0, What::Goes { job: branch });
         }
         self.hold_to_limit(self.jobs.len());
     }
@@ -453,8 +466,7 @@ impl Engine<'_> {
                     let end = TryEnd::Answered { status: 500 };
                     job.answer = Report::new(end, classify::of(end, false));
                 }
-                let (request, effects, well) =
-                    (job.request, job.effects, job.answer.outcome == Outcome::Succeeded);
+                let (request, effects, well) = (job.request, job.effects, !job.has_failed());
                 let (index, arrived, entered) = (job.station, job.arrived, job.entered);
                 if job.cut {
                     job.answer = Report::new(TryEnd::Reset, classify::of(TryEnd::Reset, false));
@@ -485,13 +497,13 @@ impl Engine<'_> {
     fn branch_over(&mut self, parent: Handle, spent: Spent, answer: Report) {
         let Some(job) = self.jobs.get_mut(parent) else { return };
         job.branches -= 1;
-        if answer.outcome != Outcome::Succeeded && job.answer.outcome == Outcome::Succeeded {
+        if is_failure(&answer) && !job.has_failed() {
             job.answer = answer;
         }
         if job.branches == 0 {
             job.spent += spent;
             job.mark = self.now;
-            self.future.plan(self.now, What::Goes { job: parent });
+            self.future.after(0, What::Goes { job: parent });
         }
     }
 }
@@ -512,7 +524,7 @@ impl Engine<'_> {
             return self.forget_and_release(handle);
         }
         let took = self.wire(edge, Purpose::Back, draw);
-        self.future.plan(self.now + took, What::Answers { job: handle });
+        self.future.after(took, What::Answers { job: handle });
     }
 
     /// The job is over; what it referred to is referred to less.
@@ -552,7 +564,7 @@ impl Engine<'_> {
         let total = station.pause.total;
         for (handle, left) in std::mem::take(&mut station.frozen) {
             if left == 0 {
-                self.future.plan(self.now, What::Goes { job: handle });
+                self.future.after(0, What::Goes { job: handle });
             } else if let Some(job) = self.jobs.get_mut(handle) {
                 job.paused = total;
                 self.work(handle, left);

@@ -79,7 +79,7 @@ impl Machine {
         self.stamp = self.stamp.wrapping_add(1);
         if let Some(Reverse((until, _))) = self.jobs.peek() {
             let left = (f64::from_bits(*until) - self.given).max(0.0) / self.pace();
-            future.plan(now + left.ceil() as u64, What::Shared { machine: index, stamp: self.stamp });
+            future.after(left.ceil() as u64, What::Shared { machine: index, stamp: self.stamp });
         }
     }
 }

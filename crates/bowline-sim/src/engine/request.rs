@@ -155,7 +155,7 @@ impl Engine<'_> {
                 }
                 // What was refused at once waits for nobody.
                 if self.requests.get(request).is_some_and(|request| request.answer.is_none()) {
-                    self.future.plan(self.now + nanos(intake.wait), What::Patience { request });
+                    self.future.after(nanos(intake.wait), What::Patience { request });
                 }
             }
         }
@@ -187,7 +187,7 @@ impl Engine<'_> {
         let Some(number) = self.requests.get(request).map(|request| request.number) else { return };
         let draw = Draw { request: number, ..Draw::default() };
         let took = self.confirmation(topic, draw);
-        self.future.plan(self.now + took, What::Stores { request });
+        self.future.after(took, What::Stores { request });
     }
 
     /// The broker has what an intake published, or has gone down meanwhile.

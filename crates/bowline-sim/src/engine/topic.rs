@@ -140,13 +140,12 @@ impl Engine<'_> {
                 stream::draw(self.spec.seed, topic.stream, Purpose::Key, draw).below(keys.into())
             }
         };
-        let poison = self.world.poisons(id, draw, self.spec.seed);
-        let copies = if self.world.duplicates(id, draw, self.spec.seed) { 2 } else { 1 };
         for subscription in &topic.subscriptions {
             let spec = &model.subscriptions[subscription.index()].spec;
             let lane = match spec.order {
                 Order::Key => key,
                 Order::Partition => key % u64::from(topic.spec.partitions),
+                Order::Topic => 0,
                 Order::None => sequence,
             };
             let (own, effects) = match effects {
@@ -156,7 +155,9 @@ impl Engine<'_> {
                     (own, own)
                 }
             };
-            for _ in 0..copies {
+            let poison = self.world.poisons(id, *subscription, draw, self.spec.seed);
+            let twice = self.world.duplicates(id, *subscription, draw, self.spec.seed);
+            for _ in 0..if twice { 2 } else { 1 } {
                 self.is_due(handle, spec.completes);
                 self.hold_effects(effects);
                 let delivery = self.deliveries.insert(Delivery {
@@ -232,7 +233,7 @@ impl Engine<'_> {
                 let mut rng = stream::draw(self.spec.seed, subscription.stream, Purpose::Broker, draw);
                 topic.spec.delivers.sample(&mut rng)
             };
-            self.future.plan(self.now + took, What::Delivers { delivery: handle });
+            self.future.after(took, What::Delivers { delivery: handle });
         }
     }
 
@@ -296,7 +297,7 @@ impl Engine<'_> {
         record.state = State::Parked;
         let cause = if end.reason == GiveUp::BreakerOpen { Cause::Breaker } else { Cause::Backoff };
         record.spent.add(cause, nanos(pause));
-        record.mark = self.now + nanos(pause);
+        record.mark = self.now.saturating_add(nanos(pause));
         self.future.plan(record.mark, What::Redelivers { delivery: handle });
     }
 

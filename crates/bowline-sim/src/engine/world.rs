@@ -5,8 +5,8 @@
 
 use super::Engine;
 use super::event::What;
-use crate::fault::FaultKind;
-use crate::model::{EdgeId, Model, ServiceId, TopicId};
+use crate::fault::{Calls, FaultKind};
+use crate::model::{EdgeId, Model, ServiceId, SubscriptionId, TopicId};
 use crate::stream::{self, Draw, Purpose};
 use bowline_fault::{Fault, Injection, Kind, Percent, Plan};
 use bowline_model::Random;
@@ -30,20 +30,27 @@ pub(super) struct World {
     topics: Vec<OfTopic>,
 }
 
+/// Each fault with the calls it is about. Of several that are about one call the first one strikes.
 #[derive(Clone, Debug, Default)]
 struct OfService {
-    error: Option<(u16, Percent)>,
-    reset: Option<Percent>,
-    /// Refuses first tries.
-    plan: Option<Plan>,
-    blackhole: bool,
+    errors: Vec<(Calls, (u16, Percent))>,
+    resets: Vec<(Calls, Percent)>,
+    /// Refuse first tries.
+    plans: Vec<(Calls, Plan)>,
+    blackholes: Vec<(Calls, ())>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// Each fault with the consumers it is about.
+#[derive(Clone, Debug, Default)]
 struct OfTopic {
     down: bool,
-    poison: Option<Percent>,
-    duplicate: Option<Percent>,
+    poison: Vec<(Option<SubscriptionId>, Percent)>,
+    duplicates: Vec<(Option<SubscriptionId>, Percent)>,
+}
+
+/// The first fault that is about a call of this caller.
+fn first<T>(faults: &[(Calls, T)], caller: Option<ServiceId>) -> Option<&T> {
+    faults.iter().find(|(calls, _)| calls.include(caller)).map(|(_, fault)| fault)
 }
 
 /// Streams of faults, apart from all that have names.
@@ -74,28 +81,36 @@ impl World {
 
     /// The status that a service answers instead of working.
     #[inline]
-    pub(super) fn error(&self, service: ServiceId, draw: Draw, seed: u64) -> Option<u16> {
-        let (status, percent) = self.of(service)?.error?;
-        hits(percent, seed, u64::from(service.0), ERRORS, draw).then_some(status)
+    pub(super) fn error(&self, service: ServiceId, job: Asked, seed: u64) -> Option<u16> {
+        let (status, percent) = *first(&self.of(service)?.errors, job.by)?;
+        hits(percent, seed, service.0, ERRORS, job.draw).then_some(status)
     }
 
     /// Whether a connection breaks before the answer.
     #[inline]
-    pub(super) fn cuts(&self, service: ServiceId, draw: Draw, seed: u64) -> bool {
-        let percent = self.of(service).and_then(|service| service.reset);
-        percent.is_some_and(|percent| hits(percent, seed, u64::from(service.0), RESETS, draw))
+    pub(super) fn cuts(&self, service: ServiceId, job: Asked, seed: u64) -> bool {
+        let percent = self.of(service).and_then(|service| first(&service.resets, job.by));
+        percent.is_some_and(|percent| hits(*percent, seed, service.0, RESETS, job.draw))
     }
 
     /// What a try meets that is refused by a fault of the world.
     #[inline]
-    pub(super) fn injection(&self, service: ServiceId, seed: u64, number: u32) -> Option<Injection> {
-        self.of(service)?.plan.as_ref().map(|plan| plan.decide(seed, number))
+    pub(super) fn injection(
+        &self,
+        from: Option<ServiceId>,
+        to: ServiceId,
+        seed: u64,
+        number: u32,
+    ) -> Option<Injection> {
+        first(&self.of(to)?.plans, from).map(|plan| plan.decide(seed, number))
     }
 
     /// Whether what one sends to the other never arrives.
     #[inline]
     pub(super) fn vanishes(&self, from: Option<ServiceId>, to: ServiceId) -> bool {
-        self.of(to).is_some_and(|service| service.blackhole || self.cuts.contains(&(from, Some(to))))
+        self.of(to).is_some_and(|service| {
+            first(&service.blackholes, from).is_some() || self.cuts.contains(&(from, Some(to)))
+        })
     }
 
     /// The same for an answer.
@@ -114,16 +129,15 @@ impl World {
         if self.has_faults { self.extra[edge.index()] } else { 0 }
     }
 
-    #[inline]
-    pub(super) fn poisons(&self, topic: TopicId, draw: Draw, seed: u64) -> bool {
-        let percent = self.topics[topic.index()].poison;
-        percent.is_some_and(|percent| hits(percent, seed, u64::from(topic.0), POISON, draw))
+    /// Whether these consumers cannot process a record.
+    pub(super) fn poisons(&self, topic: TopicId, reader: SubscriptionId, draw: Draw, seed: u64) -> bool {
+        self.has_faults && strikes(&self.topics[topic.index()].poison, reader, seed, topic, POISON, draw)
     }
 
-    #[inline]
-    pub(super) fn duplicates(&self, topic: TopicId, draw: Draw, seed: u64) -> bool {
-        let percent = self.topics[topic.index()].duplicate;
-        percent.is_some_and(|percent| hits(percent, seed, u64::from(topic.0), DUPLICATES, draw))
+    /// Whether these consumers get a record twice.
+    pub(super) fn duplicates(&self, topic: TopicId, reader: SubscriptionId, draw: Draw, seed: u64) -> bool {
+        self.has_faults
+            && strikes(&self.topics[topic.index()].duplicates, reader, seed, topic, DUPLICATES, draw)
     }
 
     fn of(&self, service: ServiceId) -> Option<&OfService> {
@@ -150,17 +164,17 @@ impl World {
                     self.slow[station as usize] *= factor;
                 }
             }
-            FaultKind::Error { service, status, percent } => {
-                self.services[service.index()].error.get_or_insert((*status, *percent));
+            FaultKind::Error { calls, status, percent } => {
+                self.services[calls.to.index()].errors.push((*calls, (*status, *percent)));
             }
-            FaultKind::Reset { service, percent } => {
-                self.services[service.index()].reset.get_or_insert(*percent);
+            FaultKind::Reset { calls, percent } => {
+                self.services[calls.to.index()].resets.push((*calls, *percent));
             }
-            FaultKind::DropFirst { service, tries } => {
+            FaultKind::DropFirst { calls, tries } => {
                 let fault = Fault { kind: Kind::DropFirst(*tries), percent: Percent::ALWAYS };
-                self.services[service.index()].plan.get_or_insert_with(|| Plan::new(vec![fault]));
+                self.services[calls.to.index()].plans.push((*calls, Plan::new(vec![fault])));
             }
-            FaultKind::Blackhole { service } => self.services[service.index()].blackhole = true,
+            FaultKind::Blackhole { calls } => self.services[calls.to.index()].blackholes.push((*calls, ())),
             FaultKind::Partition { from, to, both } => {
                 self.cuts.push((*from, Some(*to)));
                 if *both {
@@ -175,11 +189,11 @@ impl World {
                 topics.iter().for_each(|topic| self.topics[topic.index()].down = true);
             }
             FaultKind::BowlineDown => self.bowline_down += 1,
-            FaultKind::Poison { topic, percent } => {
-                self.topics[topic.index()].poison.get_or_insert(*percent);
+            FaultKind::Poison { topic, subscription, percent } => {
+                self.topics[topic.index()].poison.push((*subscription, *percent));
             }
-            FaultKind::Duplicate { topic, percent } => {
-                self.topics[topic.index()].duplicate.get_or_insert(*percent);
+            FaultKind::Duplicate { topic, subscription, percent } => {
+                self.topics[topic.index()].duplicates.push((*subscription, *percent));
             }
         }
     }
@@ -203,9 +217,29 @@ impl EngineView<'_> {
     }
 }
 
-fn hits(percent: Percent, seed: u64, whose: u64, what: u64, draw: Draw) -> bool {
-    let stream = whose.wrapping_mul(0x1_0000).wrapping_add(what);
+/// What a fault needs to know of a try.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// Who asks; `None`: somebody outside.
+    pub(super) by: Option<ServiceId>,
+    pub(super) draw: Draw,
+}
+
+fn hits(percent: Percent, seed: u64, whose: u32, what: u64, draw: Draw) -> bool {
+    let stream = (u64::from(whose) << 8) | what;
     percent.includes(stream::draw(seed, stream, Purpose::Fault, draw).next_u64())
+}
+
+fn strikes(
+    faults: &[(Option<SubscriptionId>, Percent)],
+    reader: SubscriptionId,
+    seed: u64,
+    topic: TopicId,
+    what: u64,
+    draw: Draw,
+) -> bool {
+    let about = faults.iter().find(|(only, _)| only.is_none_or(|only| only == reader));
+    about.is_some_and(|(_, percent)| hits(*percent, seed, topic.0, what, draw))
 }
 
 impl Engine<'_> {

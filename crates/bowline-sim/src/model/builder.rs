@@ -97,7 +97,7 @@ impl Builder {
 
     /// Adds an operation of `service` that does this and is idempotent.
     pub fn serve(&mut self, service: ServiceId, name: &str, does: Vec<Do>) -> OperationId {
-        self.operation(OperationSpec { name: name.into(), service, idempotent: true, does })
+        self.operation(OperationSpec { name: name.into(), service, idempotent: true, pending: false, does })
     }
 
     /// What an operation does, to be added to once the edges it calls by are known.
@@ -163,6 +163,7 @@ impl Builder {
             name: Arc::clone(&spec.name),
             service: spec.service,
             idempotent: spec.idempotent,
+            pending: spec.pending,
             begins: *begins,
             stream: stream::of(&["operation", &self.services[spec.service.index()].name, &spec.name]),
         });

@@ -76,6 +76,8 @@ pub struct OperationSpec {
     pub service: ServiceId,
     /// Whether doing it twice is the same as doing it once: then its repetitions are no duplicates.
     pub idempotent: bool,
+    /// Whether its answer is "accepted" (202): done, and more to come by what it has published.
+    pub pending: bool,
     /// What it does, in order.
     pub does: Vec<Do>,
 }
@@ -211,6 +213,8 @@ pub enum Order {
     Key,
     /// The records of a partition.
     Partition,
+    /// All records of the topic: one at a time.
+    Topic,
     /// Nothing.
     None,
 }
