@@ -5,6 +5,11 @@ use bowline_model::{Deadline, TraceContext};
 use std::future::Future;
 use std::time::Duration;
 
+/// What is taken off the time that a caller leaves, so that the answer reaches it within: a round trip
+/// inside one data centre. The mesh and the gateway take the same.
+#[cfg(feature = "http")]
+const HOP_ALLOWANCE: Duration = Duration::from_millis(1);
+
 tokio::task_local! {
     pub(crate) static CURRENT: Incoming;
 }
@@ -93,20 +98,20 @@ impl Incoming {
 #[cfg(feature = "http")]
 impl Incoming {
     /// What the headers of a request say: `x-envoy-expected-rq-timeout-ms` and `grpc-timeout`, the
-    /// smaller of both; `traceparent`; `x-bowline-try`.
+    /// smaller of both, less a millisecond for the answer's way back; `traceparent`; `x-bowline-try`.
     ///
     /// Take them only from a peer that may set a deadline for you: the mesh or gateway in front, not the
     /// open internet.
     #[must_use]
     pub fn of_headers(headers: &http::HeaderMap) -> Self {
         use crate::headers;
-        use bowline_policy::deadline::{parse_expected_ms, parse_grpc_timeout};
+        use bowline_policy::deadline::{less_hop, parse_expected_ms, parse_grpc_timeout};
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let expected = text(headers::EXPECTED_MS).and_then(parse_expected_ms);
         let grpc = text(headers::GRPC_TIMEOUT).and_then(parse_grpc_timeout);
         let mut incoming = Self::nothing();
         for remaining in [expected, grpc].into_iter().flatten() {
-            incoming = incoming.within(remaining);
+            incoming = incoming.within(less_hop(remaining, HOP_ALLOWANCE));
         }
         if let Some(traceparent) = text(headers::TRACEPARENT) {
             incoming = incoming.traced(traceparent);
@@ -129,7 +134,7 @@ mod tests {
 
     #[cfg(feature = "http")]
     #[tokio::test(start_paused = true)]
-    async fn headers_say_the_smaller_of_two_deadlines() {
+    async fn headers_say_the_smaller_of_two_deadlines_and_the_answer_needs_some_of_it() {
         let mut headers = http::HeaderMap::new();
         headers.insert("x-envoy-expected-rq-timeout-ms", "300".parse().unwrap());
         headers.insert("grpc-timeout", "200m".parse().unwrap());
@@ -139,8 +144,15 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap(),
         );
         let incoming = Incoming::of_headers(&headers);
-        assert_eq!(incoming.remaining(), Some(Duration::from_millis(200)));
+        assert_eq!(incoming.remaining(), Some(Duration::from_millis(199)));
         assert_eq!(incoming.arrived_try(), 2);
         assert!(incoming.traceparent().unwrap().starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+
+        headers.insert("grpc-timeout", "400u".parse().unwrap());
+        assert_eq!(
+            Incoming::of_headers(&headers).remaining(),
+            Some(Duration::ZERO),
+            "too late for an answer"
+        );
     }
 }

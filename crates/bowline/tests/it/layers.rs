@@ -208,7 +208,8 @@ async fn a_server_hands_the_deadline_to_the_guards_inside() {
     let mut arriving = request(Method::GET, "");
     arriving.headers_mut().insert("x-envoy-expected-rq-timeout-ms", "250".parse().unwrap());
     server.ready().await.unwrap().call(arriving).await.unwrap();
-    assert_eq!(seen.lock().unwrap()[0].0["x-envoy-expected-rq-timeout-ms"], "250");
+    // One less than arrived: the answer has to travel back.
+    assert_eq!(seen.lock().unwrap()[0].0["x-envoy-expected-rq-timeout-ms"], "249");
 }
 
 #[tokio::test(start_paused = true)]
