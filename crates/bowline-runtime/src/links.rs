@@ -63,6 +63,8 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
         place: place.map(|place| format!("{}:{}", place.file, place.line)),
         deadline: deadline.map(|(_, span)| span.value),
         idempotent: settings.idempotent.from.place().map(|_| idempotency(settings.idempotent.value)),
+        // What an operation does not say of its 202, the code may.
+        pending: settings.pending.then_some(true),
         retry: retry_place.map(|_| retry.settings()),
         budget: budget.map(|budget| budget.value),
         breaker: breaker.map(|breaker| breaker.value),
@@ -171,6 +173,7 @@ spec:
   endpoints: [ { address: \"127.0.0.1:7103\" } ]
   operations:
   - { name: allocate, http: { method: POST, path: /allocations }, idempotent: by-key }
+  - { name: count, http: { method: POST, path: /counts }, accepts: true }
   - { name: release, http: { method: POST, path: /releases }, idempotent: by-key }
 ---
 apiVersion: bowline.dev/v1alpha1
@@ -198,6 +201,13 @@ spec:
         assert_eq!(allocate.breaker, of("inventory").breaker);
         assert_eq!((&allocate.budget, &allocate.bulkhead, &allocate.rate), (&None, &None, &None));
         assert!(release.budget.as_ref().is_some_and(|key| key.contains("releases")), "{release:?}");
+    }
+
+    #[test]
+    fn an_operation_that_accepts_says_so_to_its_guard() {
+        let told = told(INVENTORY);
+        let pending = |name| told.named(name).unwrap().pending;
+        assert_eq!((pending("inventory.count"), pending("inventory.release")), (Some(true), None));
     }
 
     #[test]

@@ -101,6 +101,13 @@ impl<C> Guard<C> {
         self.with(|settings| settings.idempotent = Idempotency::No)
     }
 
+    /// It may answer 202 for work that it has accepted and not finished: the outcome of such an answer is
+    /// [`Outcome::Pending`], where the classifier sees a status. The answer comes back all the same.
+    #[must_use]
+    pub fn accepts(self) -> Self {
+        self.with(|settings| settings.pending = true)
+    }
+
     /// When the destination is left alone.
     #[must_use]
     pub fn breaker(self, breaker: Breaker) -> Self {

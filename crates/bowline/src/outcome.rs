@@ -148,7 +148,8 @@ impl OfHttp {
 /// Classifies HTTP answers by their status, and errors by what is known of them.
 ///
 /// 2xx and 3xx are succeeded; 429 is refused; other 4xx are failed; 5xx are unknown, because a server
-/// that broke may have broken after the effect. An error is refused where surely nothing was sent (the
+/// that broke may have broken after the effect. A 202 is pending for a guard whose destination
+/// [accepts](crate::Guard::accepts) work before it is done. An error is refused where surely nothing was sent (the
 /// connection was refused), else unknown. `Retry-After` is honoured.
 ///
 /// Works with `http::Response<B>` and, with the feature `reqwest`, `reqwest::Response`.

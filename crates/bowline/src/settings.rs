@@ -11,6 +11,8 @@ pub struct Settings {
     pub deadline: Option<Duration>,
     /// Whether a call may be repeated when its effect is unknown.
     pub idempotent: Idempotency,
+    /// Whether an answer of 202 means accepted, not finished.
+    pub pending: bool,
     /// Retries, budget, breaker, bulkhead, rate limit and faults.
     pub policy: CallPolicy,
 }

@@ -25,6 +25,7 @@ fn guards() -> Guards {
         place: Some("design/policies.yaml:8".into()),
         deadline: Some(300.ms()),
         idempotent: Some(Idempotency::ByKey),
+        pending: Some(true),
         retry: Some(RetrySettings {
             tries: 3,
             per_try: Some(120.ms()),
@@ -161,11 +162,15 @@ fn a_policy_goes_over_the_link_and_comes_back_whole() {
 
 #[test]
 fn what_the_design_does_not_say_the_code_says() {
-    let code =
-        Settings { deadline: Some(1.s()), idempotent: Idempotency::Yes, policy: CallPolicy::default() };
+    let code = Settings {
+        deadline: Some(1.s()),
+        idempotent: Idempotency::Yes,
+        pending: true,
+        ..Settings::default()
+    };
     let said = Guard { deadline: Some(300.ms()), ..Guard::named("inventory") };
     let both = said.over(&code);
-    assert_eq!((both.deadline, both.idempotent), (Some(300.ms()), Idempotency::Yes));
+    assert_eq!((both.deadline, both.idempotent, both.pending), (Some(300.ms()), Idempotency::Yes, true));
 }
 
 #[test]
@@ -177,6 +182,14 @@ fn a_mistake_names_its_place() {
     check(
         r#"{"version":1,"revision":"1","guards":[{"name":"a","breaker":{"window_ms":-1}}]}"#,
         "`guards[0].breaker.window_ms`: expected milliseconds, not negative",
+    );
+    check(
+        r#"{"version":1,"revision":"1","guards":[{"name":"a","pending":"yes"}]}"#,
+        "`guards[0].pending`: expected true or false",
+    );
+    check(
+        r#"{"version":1,"revision":"1","guards":[{"name":"a","state":{"rate":7}}]}"#,
+        "`guards[0].state.rate`: expected a text",
     );
     check(
         r#"{"version":1,"revision":"1","guards":[{"name":"a","faults":[{"kind":"abort","status":99}]}]}"#,

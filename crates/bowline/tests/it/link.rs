@@ -353,6 +353,27 @@ async fn guards_that_are_told_one_key_share_the_breaker_and_each_counts_for_itse
 }
 
 #[tokio::test]
+async fn a_202_is_pending_where_the_operation_or_the_code_says_so() {
+    let api = Api::start("127.0.0.1:0", said("1", Said { pending: Some(true), ..Said::named("inventory") }));
+    let link = Link::connect(&api.url()).unwrap();
+    let said = stock(&link);
+    eventually("the design's word", || said.settings().pending).await;
+    let of = |name: &str| guard(name).classify(outcome::of_http).link(&link);
+    let (unsaid, own) = (of("unsaid"), of("own").accepts());
+    let callee = Callee::new([Reply::Status(202, 0)]);
+    for guard in [&said, &unsaid, &own] {
+        assert_eq!(call(guard, &callee).await.unwrap(), 202, "it is an answer all the same");
+    }
+    callee.now([Reply::Status(201, 0)]);
+    call(&own, &callee).await.unwrap();
+    eventually("the trails", || api.trails().len() == 4).await;
+    let outcomes: Vec<_> = api.trails().into_iter().map(|trail| (trail.name, trail.outcome)).collect();
+    let expected =
+        [("inventory", "pending"), ("unsaid", "succeeded"), ("own", "pending"), ("own", "succeeded")];
+    assert_eq!(outcomes, expected.map(|(name, outcome)| (name.to_owned(), outcome.to_owned())));
+}
+
+#[tokio::test]
 async fn a_link_ends_with_its_last_guard() {
     let api = Api::start("127.0.0.1:0", said("1", Said::named("inventory")));
     let link = Link::connect(&api.url()).unwrap();

@@ -31,6 +31,8 @@ pub struct Guard {
     pub deadline: Option<Duration>,
     /// Whether a call may be repeated.
     pub idempotent: Option<Idempotency>,
+    /// Whether an answer of 202 means accepted, not finished.
+    pub pending: Option<bool>,
     /// How often it is tried.
     pub retry: Option<RetrySettings>,
     /// How many extra tries all calls may make together.
@@ -110,6 +112,7 @@ impl Guard {
         Settings {
             deadline: self.deadline.or(code.deadline),
             idempotent: self.idempotent.unwrap_or(code.idempotent),
+            pending: self.pending.unwrap_or(code.pending),
             policy: CallPolicy {
                 retry: self.retry.clone().unwrap_or_else(|| policy.retry.clone()),
                 budget: self.budget.or(policy.budget),
@@ -128,6 +131,7 @@ impl Guard {
             place: fields.text("place")?.map(str::to_owned),
             deadline: fields.ms("deadline_ms")?,
             idempotent: word(fields, "idempotent", Idempotency::from_word)?,
+            pending: fields.boolean("pending")?,
             retry: object(fields, "retry", read_retry)?,
             budget: object(fields, "budget", read_budget)?,
             breaker: object(fields, "breaker", read_breaker)?,
@@ -145,6 +149,7 @@ impl Guard {
             .with_some("place", self.place.as_deref())
             .with_some("deadline_ms", self.deadline.map(ms))
             .with_some("idempotent", self.idempotent.map(Idempotency::as_str))
+            .with_some("pending", self.pending)
             .with_some("retry", self.retry.as_ref().map(write_retry))
             .with_some("budget", self.budget.as_ref().map(write_budget))
             .with_some("breaker", self.breaker.as_ref().map(write_breaker))

@@ -79,6 +79,10 @@ impl<'a> Fields<'a> {
         self.get(name, "a text", Value::as_str)
     }
 
+    pub(super) fn boolean(&self, name: &str) -> Result<Option<bool>, FormatError> {
+        self.get(name, "true or false", Value::as_bool)
+    }
+
     pub(super) fn u64(&self, name: &str) -> Result<Option<u64>, FormatError> {
         self.get(name, "a whole number", Value::as_u64)
     }
