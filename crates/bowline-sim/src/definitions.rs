@@ -359,6 +359,12 @@ const fn ended(point: &Point) -> u64 {
     point.answered + point.accepted + point.failed
 }
 
+/// A span in seconds.
+#[must_use]
+pub(crate) fn seconds(span: Duration) -> f64 {
+    span.as_secs_f64()
+}
+
 // === the band ===
 
 /// What a point may show and be normal.
