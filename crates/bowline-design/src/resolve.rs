@@ -6,7 +6,7 @@
 //! - [`rules`]: subsets and traffic policies; [`works`]: what operations do
 //! - [`policies`], and from all of them [`settings`]: the effective policy of one call
 //! - [`routes`], with [`conditions`] and [`delegates`]: what a VirtualService's rules become
-//! - [`mesh`] and [`listeners`]: the tables
+//! - [`mesh`] and [`listeners`]: the tables; [`unserved`]: what is asked for and not done
 //! - [`subscriptions`], [`intakes`] and [`scenarios`]
 //! - [`overlays`]: all of it once more for each variant of the design
 //!
@@ -30,6 +30,7 @@ mod services;
 mod settings;
 mod subscriptions;
 mod topics;
+mod unserved;
 mod works;
 
 pub use annotations::TRY;
@@ -98,7 +99,8 @@ fn design(documents: &Documents, applied: Option<&Applied>, findings: &mut Findi
     let voices = Voices { services: &services, rules: &rules, policies: &policies };
     let listeners = listeners::listeners(documents, voices, findings);
     let mesh = mesh::table(documents, voices, findings);
-    note_what_is_not_served(documents, &services, findings);
+    unserved::note(documents, findings);
+    note_who_is_only_named(&services, findings);
     note_what_is_not_run(documents, findings);
     let subscriptions = subscriptions::all(documents, &topics, &services, findings);
     let intakes = intakes::all(documents, &topics, &services, findings);
@@ -141,7 +143,6 @@ fn route_names(documents: &Documents) -> Vec<String> {
     names
 }
 
-/// Says by name what documents ask for and do not get from this version, and who is only named.
 /// Kinds whose documents are checked and simulated, and that nothing runs yet.
 fn note_what_is_not_run(documents: &Documents, findings: &mut Findings) {
     let first = [
@@ -156,32 +157,8 @@ fn note_what_is_not_run(documents: &Documents, findings: &mut Findings) {
     }
 }
 
-fn note_what_is_not_served(documents: &Documents, services: &Services, findings: &mut Findings) {
-    for document in &documents.virtual_services {
-        let spec = &document.spec;
-        if let Some(rule) = spec.tcp.first() {
-            findings.note("VirtualService tcp", "not served by this version, which speaks HTTP", &rule.place);
-        }
-        if let Some(rule) = spec.tls.first() {
-            findings.note("VirtualService tls", "not served by this version, which speaks HTTP", &rule.place);
-        }
-        if let Some(export) = spec.export_to.first() {
-            findings.not_acted_on("VirtualService exportTo", &export.place);
-        }
-    }
-    for document in &documents.service_entries {
-        let spec = &document.spec;
-        if let Some(export) = spec.export_to.first() {
-            findings.not_acted_on("ServiceEntry exportTo", &export.place);
-        }
-        if let Some(selector) = &spec.workload_selector {
-            let text = "selects workloads, which this version does not know: the entry has no endpoints";
-            findings.note("ServiceEntry workloadSelector", text, &selector.place);
-        }
-        if let Some(names) = spec.subject_alt_names.first() {
-            findings.not_acted_on("ServiceEntry subjectAltNames", &names.place);
-        }
-    }
+/// Says who is only named, and nowhere served.
+fn note_who_is_only_named(services: &Services, findings: &mut Findings) {
     let nameless: Vec<_> = services.all.iter().filter(|service| service.implied).collect();
     if let [first, ..] = nameless[..] {
         let text = "only named by rules: no document says where they answer; a request routed there gets 503, `no host`";

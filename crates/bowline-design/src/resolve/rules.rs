@@ -7,8 +7,8 @@ use super::findings::Findings;
 use super::names;
 use super::services::Services;
 use crate::kinds::destination_rule::{
-    ConnectionPool, DestinationRule, LoadBalancer, OutlierDetection, PortPolicy, RetryBudget,
-    Subset as WrittenSubset, TrafficPolicy,
+    ConnectionPool, DestinationRule, H2UpgradePolicy, LoadBalancer, OutlierDetection, PortPolicy,
+    RetryBudget, Subset as WrittenSubset, TrafficPolicy,
 };
 use crate::kinds::{Doc, Documents};
 use crate::mistake::Spot;
@@ -295,8 +295,19 @@ fn note_pool(pool: &Spot<ConnectionPool>, note: &mut impl FnMut(&str, &crate::mi
     if let Some(spot) = &http.idle_timeout {
         note("connectionPool.http.idleTimeout", &spot.place);
     }
-    if let Some(spot) = &http.h2_upgrade_policy {
+    // The other two words ask for what is done: HTTP/1.1 stays HTTP/1.1.
+    if let Some(spot) = http.h2_upgrade_policy.as_ref().filter(|spot| spot.value == H2UpgradePolicy::Upgrade)
+    {
         note("connectionPool.http.h2UpgradePolicy", &spot.place);
+    }
+    if let Some(spot) = http.use_client_protocol.as_ref().filter(|spot| spot.value) {
+        note("connectionPool.http.useClientProtocol", &spot.place);
+    }
+    if let Some(spot) = &http.max_concurrent_streams {
+        note("connectionPool.http.maxConcurrentStreams", &spot.place);
+    }
+    if let Some(spot) = &http.http2_keep_alive {
+        note("connectionPool.http.http2KeepAlive", &spot.place);
     }
     let limits = pool.tcp.as_ref().is_some_and(|tcp| tcp.max_connections.is_some())
         || http.http2_max_requests.is_some();

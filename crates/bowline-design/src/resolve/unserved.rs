@@ -1,0 +1,156 @@
+//! What documents ask for and do not get from this version, by name.
+//!
+//! No field of Istio's kinds is ignored in silence: it is acted on, refused, or noted here, in
+//! [`rules`](super::rules) or in [`routes`](super::routes). A test goes through all of them.
+
+use super::findings::Findings;
+use crate::kinds::Documents;
+use crate::kinds::gateway::{Server, ServerTls};
+use crate::kinds::service_entry::{Location, ServiceEntry, ServicePort, WorkloadEntry};
+use crate::mistake::{Place, Spot};
+
+/// Notes what VirtualServices, ServiceEntries and Gateways ask for beyond what their rules, endpoints and
+/// listeners become.
+pub(super) fn note(documents: &Documents, findings: &mut Findings) {
+    for document in &documents.virtual_services {
+        let spec = &document.spec;
+        if let Some(rule) = spec.tcp.first() {
+            findings.note("VirtualService tcp", "not served by this version, which speaks HTTP", &rule.place);
+        }
+        if let Some(rule) = spec.tls.first() {
+            findings.note("VirtualService tls", "not served by this version, which speaks HTTP", &rule.place);
+        }
+        if let Some(export) = spec.export_to.first() {
+            findings.not_acted_on("VirtualService exportTo", &export.place);
+        }
+    }
+    for document in &documents.service_entries {
+        entry(&document.spec, findings);
+    }
+    for document in &documents.gateways {
+        if !document.spec.selector.is_empty() {
+            let text = "selects workloads, which this version does not know: this process is every gateway";
+            findings.note("Gateway selector", text, &document.place);
+        }
+        document.spec.servers.iter().for_each(|server| self::server(server, findings));
+    }
+}
+
+fn entry(spec: &ServiceEntry, findings: &mut Findings) {
+    if let Some(export) = spec.export_to.first() {
+        findings.not_acted_on("ServiceEntry exportTo", &export.place);
+    }
+    if let Some(selector) = &spec.workload_selector {
+        let text = "selects workloads, which this version does not know: the entry has no endpoints";
+        findings.note("ServiceEntry workloadSelector", text, &selector.place);
+    }
+    if let Some(names) = spec.subject_alt_names.first() {
+        findings.not_acted_on("ServiceEntry subjectAltNames", &names.place);
+    }
+    if let Some(address) = spec.addresses.first() {
+        let text = "not acted on: requests find their host by its name, never by an address";
+        findings.note("ServiceEntry addresses", text, &address.place);
+    }
+    if let Some(location) = spec.location.as_ref().filter(|location| location.value == Location::MeshInternal)
+    {
+        let text = "taken for one outside: what its answers say of their outcome is not believed";
+        findings.note("ServiceEntry location MESH_INTERNAL", text, &location.place);
+    }
+    spec.ports.iter().for_each(|port| self::port(port, findings));
+    spec.endpoints.iter().for_each(|endpoint| self::endpoint(endpoint, findings));
+}
+
+/// Plain HTTP/1.1 is all that this version speaks, whatever a port says.
+fn port(port: &Spot<ServicePort>, findings: &mut Findings) {
+    let Some(protocol) = port.protocol.as_ref().filter(|protocol| !protocol.is_empty()) else { return };
+    // Istio's protocols are words without regard to case.
+    let text = match protocol.to_ascii_uppercase().as_str() {
+        "HTTP" => return,
+        "HTTPS" | "TLS" => "plain HTTP/1.1 is spoken to it: this version does not speak TLS",
+        _ => "HTTP/1.1 is spoken to it: this version speaks nothing else",
+    };
+    findings.note(format!("ServiceEntry ports.protocol {}", protocol.value), text, &protocol.place);
+}
+
+fn endpoint(endpoint: &Spot<WorkloadEntry>, findings: &mut Findings) {
+    let WorkloadEntry { address, ports: _, labels: _, network, locality, weight, service_account } =
+        &endpoint.value;
+    if let Some(socket) = address.as_ref().filter(|address| address.starts_with("unix:")) {
+        let text = "passed over: this version does not connect to Unix sockets";
+        findings.note("ServiceEntry endpoints.address unix:", text, &socket.place);
+    }
+    let others = [
+        ("network", network.as_ref().map(|spot| &spot.place)),
+        ("locality", locality.as_ref().map(|spot| &spot.place)),
+        ("weight", weight.as_ref().map(|spot| &spot.place)),
+        ("serviceAccount", service_account.as_ref().map(|spot| &spot.place)),
+    ];
+    not_acted_on("ServiceEntry endpoints", others, findings);
+}
+
+fn server(server: &Spot<Server>, findings: &mut Findings) {
+    let others = [
+        ("name", server.name.as_ref().map(|spot| &spot.place)),
+        ("defaultEndpoint", server.default_endpoint.as_ref().map(|spot| &spot.place)),
+    ];
+    not_acted_on("Gateway servers", others, findings);
+    if let Some(tls) = &server.tls {
+        self::tls(tls, findings);
+    }
+}
+
+/// A server with TLS is not served at all; its settings are named for those who look for one of them.
+fn tls(tls: &Spot<ServerTls>, findings: &mut Findings) {
+    // By name, so that a new one has to be looked at.
+    let ServerTls {
+        https_redirect: _,
+        mode,
+        server_certificate,
+        private_key,
+        ca_certificates,
+        ca_crl,
+        credential_name,
+        credential_names,
+        ca_cert_credential_name,
+        tls_certificates,
+        subject_alt_names,
+        verify_certificate_spki,
+        verify_certificate_hash,
+        min_protocol_version,
+        max_protocol_version,
+        cipher_suites,
+    } = &tls.value;
+    let text = |spot: &'_ Option<Spot<String>>| spot.as_ref().map(|spot| spot.place.clone());
+    let first = |spots: &'_ [Spot<String>]| spots.first().map(|spot| spot.place.clone());
+    let fields = [
+        ("mode", mode.as_ref().map(|spot| spot.place.clone())),
+        ("serverCertificate", text(server_certificate)),
+        ("privateKey", text(private_key)),
+        ("caCertificates", text(ca_certificates)),
+        ("caCrl", text(ca_crl)),
+        ("credentialName", text(credential_name)),
+        ("credentialNames", first(credential_names)),
+        ("caCertCredentialName", text(ca_cert_credential_name)),
+        ("tlsCertificates", tls_certificates.first().map(|spot| spot.place.clone())),
+        ("subjectAltNames", first(subject_alt_names)),
+        ("verifyCertificateSpki", first(verify_certificate_spki)),
+        ("verifyCertificateHash", first(verify_certificate_hash)),
+        ("minProtocolVersion", min_protocol_version.as_ref().map(|spot| spot.place.clone())),
+        ("maxProtocolVersion", max_protocol_version.as_ref().map(|spot| spot.place.clone())),
+        ("cipherSuites", first(cipher_suites)),
+    ];
+    let fields = fields.each_ref().map(|(field, place)| (*field, place.as_ref()));
+    not_acted_on("Gateway servers.tls", fields, findings);
+}
+
+/// Notes each field that is written.
+fn not_acted_on<const N: usize>(within: &str, fields: [(&str, Option<&Place>); N], findings: &mut Findings) {
+    for (field, place) in fields {
+        if let Some(place) = place {
+            findings.not_acted_on(&format!("{within}.{field}"), place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
