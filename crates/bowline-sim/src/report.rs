@@ -6,6 +6,7 @@
 //!
 //! In reading order:
 //! - `page`: what a page is made from, as plain fields
+//! - `of`, `figures`, `graph`: from an experiment to a page
 //! - `words`: numbers as people read them
 //! - `scale`: from figures to places on a chart
 //! - `hero`: the verdicts and the table of everything that is compared
@@ -17,7 +18,10 @@
 
 mod amplification;
 mod attribution;
+mod figures;
+mod graph;
 mod hero;
+mod of;
 mod page;
 mod percentiles;
 mod scale;
@@ -26,7 +30,7 @@ mod whole;
 mod words;
 
 pub use page::{
-    Arm, Cell, Fault, Finding, Graph, Hero, Link, Node, NodeKind, Page, Reproduce, Row, Severity, Standing, Term,
-    Timeout, Verdict,
+    Arm, Cell, Fault, Finding, Graph, Hero, Link, Node, NodeKind, Page, Reproduce, Row, Severity, Standing,
+    Term, Timeout, Verdict,
 };
 pub use whole::html;

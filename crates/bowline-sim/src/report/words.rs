@@ -27,11 +27,12 @@ pub(super) fn span(span: Duration) -> String {
     }
 }
 
-/// A span as it was written down: exactly, not to two digits.
+/// A span as it was written down: exactly, not to two digits. Loads are written in seconds up to a quarter of an
+/// hour.
 pub(super) fn exact(span: Duration) -> String {
     let (seconds, nanos) = (span.as_secs(), span.subsec_nanos());
     match nanos {
-        0 if seconds < 120 => format!("{seconds} s"),
+        0 if seconds < 900 => format!("{seconds} s"),
         0 => self::span(span),
         _ if seconds == 0 && nanos % 1_000_000 == 0 => format!("{} ms", nanos / 1_000_000),
         _ => format!("{} s", trimmed(format!("{:.3}", span.as_secs_f64()))),

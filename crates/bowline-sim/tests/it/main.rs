@@ -1,4 +1,5 @@
 //! The simulator from outside.
 
 mod design;
+mod experiment;
 mod report;
