@@ -76,7 +76,7 @@ fn a_route_to_a_callee_that_hangs_answers_504_at_its_deadline_and_tries_no_more(
 #[test]
 fn a_guard_whose_callee_hangs_gives_up_at_the_designs_deadline() {
     const DEADLINE: Duration = Duration::from_millis(300);
-    let shop = Shop::new();
+    let shop = Shop::as_it_stands();
     // Without a time for each try the first one has all of the call's.
     shop.edit("policies.yaml", "tries: 3, perTry: 80ms,", "tries: 3,");
     let up = Up::ready(&shop.folder, Ports::new(), &[]);

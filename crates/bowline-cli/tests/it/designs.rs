@@ -19,13 +19,29 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
-    /// The shop, with a program that is built already.
+    /// The shop, with a program that is built already, and ten times as patient: for tests that are not
+    /// about its deadlines, on a machine that does other things, too.
     pub(crate) fn new() -> Self {
+        let shop = Self::as_it_stands();
+        for (span, longer) in [
+            ("deadline: 300ms", "deadline: 3s"),
+            ("perTry: 80ms", "perTry: 800ms"),
+            ("perTry: 120ms", "perTry: 1200ms"),
+        ] {
+            shop.edit("policies.yaml", span, longer);
+        }
+        shop.edit("routes.yaml", "timeout: 1200ms", "timeout: 12s");
+        shop.edit("tests.yaml", "timeout: 1200ms", "timeout: 12s");
+        shop
+    }
+
+    /// The shop with its own deadlines, and a program that is built already.
+    pub(crate) fn as_it_stands() -> Self {
         let program = program().display();
         Self::started_by(&format!("command: [ {program} ]"))
     }
 
-    /// The shop as it stands in the repository: its program is built by `bowline up`.
+    /// The shop with its own deadlines, whose program `bowline up` builds.
     pub(crate) fn built_by_up() -> Self {
         Self::started_by("cargo: shop")
     }

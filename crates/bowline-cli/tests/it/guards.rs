@@ -15,7 +15,7 @@ fn allocation(up: &Up, id: &str) -> Value {
 
 #[test]
 fn a_guard_takes_the_designs_values_and_explain_says_where_they_stand() {
-    let shop = Shop::new();
+    let shop = Shop::as_it_stands();
     // The code says three tries of 80 ms in 300 ms; the design, here, two of 70 ms in 250 ms.
     shop.edit(
         "policies.yaml",
@@ -50,9 +50,9 @@ fn a_value_that_is_edited_reaches_a_guard_that_runs() {
     let up = Up::ready(&shop.folder, Ports::new(), &[]);
     assert_eq!(up.verb(&["fault", "add", "payment.authorize", "--drop-first", "1"]).code, 0);
     assert_eq!(up.order(&[]).status(), 201, "by the second try");
-    shop.edit("policies.yaml", "retry: { tries: 2, perTry: 120ms", "retry: { tries: 1, perTry: 120ms");
+    shop.edit("policies.yaml", "retry: { tries: 2, perTry: 1200ms", "retry: { tries: 1, perTry: 1200ms");
     until("one try is not enough", || up.order(&[]).status() == 503);
-    shop.edit("policies.yaml", "retry: { tries: 1, perTry: 120ms", "retry: { tries: 2, perTry: 120ms");
+    shop.edit("policies.yaml", "retry: { tries: 1, perTry: 1200ms", "retry: { tries: 2, perTry: 1200ms");
     until("two are", || up.order(&[]).status() == 201);
 }
 
