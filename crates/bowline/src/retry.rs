@@ -1,6 +1,7 @@
 //! How often a call is tried: retries and back-off as one writes them in code.
 
-use crate::ratio;
+use crate::{clock, ratio};
+use bowline_model::SplitMix64;
 use bowline_policy::{BudgetSettings, RetrySettings};
 use std::time::Duration;
 
@@ -84,5 +85,20 @@ impl Backoff {
     /// Anything between `base` and three times the wait before, up to `max`.
     pub const fn decorrelated_jitter(base: Duration, max: Duration) -> Self {
         Self(bowline_policy::Backoff::Decorrelated { base, max })
+    }
+
+    /// The wait before asking again for the `again`th time (from one): for a loop of one's own, such as one
+    /// that asks until it is told yes. Drawn anew at each asking.
+    ///
+    /// ```
+    /// use bowline::{Backoff, Spans};
+    ///
+    /// let backoff = Backoff::equal_jitter(1.s(), 30.s());
+    /// assert!((500.ms()..=1.s()).contains(&backoff.delay(1)));
+    /// assert!((15.s()..=30.s()).contains(&backoff.delay(1_000)));
+    /// ```
+    #[must_use]
+    pub fn delay(self, again: u32) -> Duration {
+        self.0.delay(again.max(1), Duration::ZERO, &mut SplitMix64::new(clock::seed()))
     }
 }
