@@ -111,12 +111,15 @@ impl Book {
         self.0.run(move |db| Ok(find_by(db, "id", Some(&id))?.map(|(order, _)| order))).await
     }
 
-    /// Up to `limit` orders that owe something.
+    /// Up to `limit` orders that owe one of these.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn owing(&self, limit: u32) -> Result<Vec<Order>, StoreError> {
-        self.0.run(move |db| select(db, "owes <> '[]' ORDER BY random() LIMIT ?", params![limit])).await
+    pub async fn owing(&self, debts: &'static [Debt], limit: u32) -> Result<Vec<Order>, StoreError> {
+        // The first condition is the index's.
+        let which = "owes <> '[]' AND EXISTS (SELECT 1 FROM json_each(owes) AS debt, json_each(?1) AS asked
+            WHERE debt.value = asked.value) ORDER BY random() LIMIT ?2";
+        self.0.run(move |db| select(db, which, params![text(&debts), limit])).await
     }
 
     /// After a start: what was cut off owes whatever it may have begun. Answers how many there were.

@@ -5,7 +5,8 @@
 //! - [`book`]: the table of orders; a row is written before the first call, so that nothing is forgotten
 //! - [`peers`]: the calls to the other services, each behind a guard of the library
 //! - [`place`]: the way forward: authorize, allocate, capture
-//! - [`settle`]: the way out: debts are paid until none is left, now or after the next start
+//! - [`settle`]: the way out: debts are paid until none is left, now or after the next start; [`rest`]: when
+//!   those who gave no answer are asked again
 //!
 //! This is a saga written by hand.
 
@@ -14,6 +15,7 @@ pub mod order;
 pub mod peers;
 pub mod place;
 pub mod prices;
+pub mod rest;
 pub mod settle;
 
 pub use book::SCHEMA;
@@ -29,6 +31,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{Router, get, post};
 use book::{Begun, Book};
 use peers::Peers;
+use rest::Rests;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -39,6 +42,8 @@ pub struct Shop {
     peers: Arc<Peers>,
     /// Woken when an order owes something.
     debts: Arc<Notify>,
+    /// Who is left alone, and how long.
+    rests: Arc<Rests>,
 }
 
 impl Shop {
@@ -52,7 +57,7 @@ impl Shop {
         if interrupted > 0 {
             eprintln!("orders: {interrupted} orders were cut off by the last stop and will be settled");
         }
-        Ok(Self { book, peers: Arc::new(Peers::new(peers)), debts: Arc::new(Notify::new()) })
+        Ok(Self { book, peers: Arc::new(Peers::new(peers)), debts: Arc::default(), rests: Arc::default() })
     }
 }
 

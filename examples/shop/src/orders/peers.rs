@@ -3,7 +3,8 @@
 //! A guard has the name of the operation in the design. The values here are the code's own: they hold
 //! when orders runs alone. Under `bowline up` the design's values take their place, without a new build.
 
-use super::order::{Debt, Order, Problem, State};
+use super::order::{Order, Problem};
+use super::rest::Silence;
 use crate::client::Client;
 use crate::settings;
 use axum::body::Bytes;
@@ -84,17 +85,13 @@ impl Peers {
         self.ask(&self.allocate, url, order, &json!({ "order_id": order.id, "items": order.items })).await
     }
 
-    /// Takes the money, and answers what the order is then: confirmed; failed, if payment holds nothing
-    /// for it; or still owing the capture.
-    pub async fn captured(&self, order: Order) -> Order {
+    /// Takes the money.
+    ///
+    /// # Errors
+    /// It is not taken, or not known to be.
+    pub async fn capture(&self, order: &Order) -> Result<(), Trouble> {
         let url = format!("http://{}/captures", self.at.payment);
-        match self.ask(&self.capture, url, &order, &json!({ "order_id": order.id })).await {
-            Ok(()) => Order { state: State::Confirmed, owes: vec![], ..order },
-            Err(trouble) if trouble.problem.status == StatusCode::CONFLICT.as_u16() => {
-                order.failed(trouble.problem, vec![Debt::Release, Debt::Reversal])
-            }
-            Err(_) => Order { owes: vec![Debt::Capture], ..order },
-        }
+        self.ask(&self.capture, url, order, &json!({ "order_id": order.id })).await
     }
 
     /// Puts the goods back.
@@ -152,10 +149,23 @@ impl Peers {
 #[derive(Debug)]
 pub struct Trouble {
     may_have_happened: bool,
+    silence: Option<Silence>,
     problem: Problem,
 }
 
 impl Trouble {
+    /// That there was no answer, if there was none: a no is an answer.
+    #[must_use]
+    pub const fn silence(&self) -> Option<Silence> {
+        self.silence
+    }
+
+    /// Whether the other side said that the order's state forbids it.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.silence.is_none() && self.problem.status == StatusCode::CONFLICT.as_u16()
+    }
+
     /// Whether the other side may have done it all the same.
     #[must_use]
     pub const fn may_have_happened(&self) -> bool {
@@ -174,7 +184,7 @@ impl Trouble {
         let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
         let word = |field: &str| body[field].as_str().unwrap_or("refused").to_owned();
         let problem = Problem { status: answer.status().as_u16(), error: word("error"), hint: word("do") };
-        Self { may_have_happened: false, problem }
+        Self { may_have_happened: false, silence: None, problem }
     }
 
     /// There was no answer to act on. What matters is whether there may have been an effect.
@@ -183,6 +193,7 @@ impl Trouble {
             if error.is_timeout() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::SERVICE_UNAVAILABLE };
         let hint = "order again in a while, with a new key".to_owned();
         let problem = Problem { status: status.as_u16(), error: error.to_string(), hint };
-        Self { may_have_happened: !matches!(error.outcome(), Outcome::Refused | Outcome::Failed), problem }
+        let may_have_happened = !matches!(error.outcome(), Outcome::Refused | Outcome::Failed);
+        Self { may_have_happened, silence: Some(error.into()), problem }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::Shop;
 use super::order::{Debt, Order, State};
+use super::peers::Trouble;
+use super::rest::Creditor;
 use crate::reply::Reply;
 use crate::store::StoreError;
 use bowline::Incoming;
@@ -44,6 +46,7 @@ async fn forward(shop: &Shop, order: Order) -> Result<Order, StoreError> {
         let owes = if trouble.may_have_happened() { vec![Debt::Reversal] } else { vec![] };
         return give_up(shop, order.failed(trouble.into_problem(), owes)).await;
     }
+    shop.rests.heard(Creditor::Payment);
     if let Err(trouble) = shop.peers.allocate(&order).await {
         let owes = if trouble.may_have_happened() {
             vec![Debt::Release, Debt::Reversal]
@@ -52,11 +55,25 @@ async fn forward(shop: &Shop, order: Order) -> Result<Order, StoreError> {
         };
         return give_up(shop, order.failed(trouble.into_problem(), owes)).await;
     }
+    shop.rests.heard(Creditor::Inventory);
     let order = Order { state: State::Capturing, ..order };
     shop.book.save(&order).await?;
-    let order = shop.peers.captured(order).await;
+    let asked = shop.peers.capture(&order).await;
+    let order = captured(order, asked);
     shop.book.save(&order).await?;
     Ok(order)
+}
+
+/// What an order is after payment was asked to take the money: confirmed; failed, if payment holds nothing
+/// for it; or still owing the capture.
+pub(super) fn captured(order: Order, asked: Result<(), Trouble>) -> Order {
+    match asked {
+        Ok(()) => Order { state: State::Confirmed, owes: vec![], ..order },
+        Err(trouble) if trouble.is_conflict() => {
+            order.failed(trouble.into_problem(), vec![Debt::Release, Debt::Reversal])
+        }
+        Err(_) => Order { owes: vec![Debt::Capture], ..order },
+    }
 }
 
 /// The request's trace without its deadline.

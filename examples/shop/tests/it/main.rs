@@ -4,4 +4,5 @@ mod crash;
 mod design;
 mod ordering;
 mod repeating;
+mod settling;
 mod town;
