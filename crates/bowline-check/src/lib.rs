@@ -11,7 +11,7 @@
 //! - `graph`: who calls whom, callers before callees; the least time that everything takes, the time that
 //!   callers leave, and how often one request asks each operation
 //! - `met`: the calls that need no graph; `assumed`: gateways that are only named
-//! - `tries`: the longest that a call's tries may take; `layer`: tries that may follow work done; `mend`:
+//! - `tries`: the longest that a call's tries may take; `timeouts`: whether one follows a timeout; `layer`: tries that may follow work done; `mend`:
 //!   how tries are made to fit
 //! - [`rules`]: one file each; `words`: how numbers are written
 //!
@@ -42,6 +42,7 @@ mod layer;
 mod mend;
 mod met;
 pub mod rules;
+mod timeouts;
 mod tries;
 mod words;
 

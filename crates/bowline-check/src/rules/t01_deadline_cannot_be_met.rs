@@ -6,6 +6,7 @@ use crate::edit::Edit;
 use crate::finding::{Finding, Severity};
 use crate::graph::{Call, Graph};
 use crate::mend::to_fit;
+use crate::timeouts::with_fact;
 use crate::tries::{fitting, formula, per_try_that_fits, rounded_up, worst};
 use crate::words::span;
 use bowline_design::Sourced;
@@ -21,7 +22,8 @@ pub(super) const RULE: Rule = Rule {
         Error: even if nothing fails and nothing queues, the answer comes after the deadline or after the time that\n\
         one try has: of every call, by what the operation `does`, or of half of them, by the p50 that it `takes`.\n\
         Warning: if each try of a call further down runs to its cap, only some fit into what the callers above have\n\
-        left for it. After fast failures all of them may fit.\n\
+        left for it. After fast failures all of them may fit; where `retryOn` names no timeout, as Istio's default\n\
+        does not, the advice says so.\n\
         The error's edit gives twice the least time; the warning's makes the tries further down fit.",
     check,
 };
@@ -106,7 +108,7 @@ fn late_tries(asked: &Asked<'_>, call: &Call<'_>) -> Option<(Duration, Finding)>
         rule: RULE.id,
         severity: Severity::Warning,
         what: format!(
-            "if each times out, {} into the {} that {given_by} waits",
+            "if each takes as long as it may, {} into the {} that {given_by} waits",
             how_many_fit(fit, tries, &name),
             span(left.given),
         ),
@@ -114,7 +116,7 @@ fn late_tries(asked: &Asked<'_>, call: &Call<'_>) -> Option<(Duration, Finding)>
         label: format!("{caller} has at most {} left when it makes this call", span(rest)),
         path: graph.stations(&path),
         formula: format!("{} > {}{spent}", formula(plan, per_try.value), span(left.given)),
-        advice: mend.advice,
+        advice: with_fact(mend.advice, call.settings, Some(graph.operation(call.to))),
         edits: mend.edits,
     };
     Some((per_try_that_fits(plan, rest).unwrap_or_default(), finding))

@@ -6,6 +6,7 @@ use crate::edit::Edit;
 use crate::finding::{Finding, Severity};
 use crate::graph::{Call, Node};
 use crate::met::Met;
+use crate::timeouts::with_fact;
 use crate::tries::{formula, rounded_up, worst};
 use crate::words::{counted, span};
 use bowline_design::Place;
@@ -89,6 +90,7 @@ fn with_tries(asked: &Asked<'_>, met: &Met<'_>) -> Option<Finding> {
         ),
     };
     let field = timeout(asked, met);
+    let advice = format!("add `{field}` to the route, or less if its callers wait less");
     Some(Finding {
         rule: RULE.id,
         severity: Severity::Warning,
@@ -97,7 +99,10 @@ fn with_tries(asked: &Asked<'_>, met: &Met<'_>) -> Option<Finding> {
         label: "this route has no `timeout`".to_owned(),
         path: Vec::new(),
         formula,
-        advice: format!("add `{field}` to the route, or less if its callers wait less"),
+        advice: match &plan.per_try {
+            Some(_) => with_fact(advice, met.settings, met.operation_in(asked.design)),
+            None => advice,
+        },
         edits: vec![Edit::Add { place: place.clone(), field }],
     })
 }

@@ -5,6 +5,7 @@ use crate::Asked;
 use crate::finding::{Finding, Severity};
 use crate::mend::{only_deadline, to_fit};
 use crate::met::Met;
+use crate::timeouts::with_fact;
 use crate::words::span;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ pub(super) const RULE: Rule = Rule {
         deadline is over too, so no try follows it: against a callee that hangs, the retries do nothing. (Envoy\n\
         ignores such a per-try timeout without a word.) A per-try time that is not written is not reported: those\n\
         retries are for fast failures.\n\
-        Warning: after a try that fails fast the others still run.\n\
+        Warning: after a try that fails fast the others still run. Where `retryOn` names no timeout, as Istio's\n\
+        default does not, a shorter per-try time alone makes no try follow one that timed out: the advice says so.\n\
         The edit makes the tries fit: by a shorter per-try time, or by fewer tries or a longer deadline where the\n\
         callee is known to need the time that a try has.",
     check,
@@ -47,7 +49,7 @@ fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<(Duration, Finding)> {
         label: format!("not shorter than the deadline of {whole}"),
         path: Vec::new(),
         formula: format!("{per} >= {whole}, with {} tries", plan.tries.value),
-        advice: mend.advice,
+        advice: with_fact(mend.advice, met.settings, met.operation_in(asked.design)),
         edits: mend.edits,
     };
     Some((deadline, finding))

@@ -5,6 +5,7 @@ use crate::Asked;
 use crate::finding::{Finding, Severity};
 use crate::mend::{only_deadline, to_fit};
 use crate::met::Met;
+use crate::timeouts::with_fact;
 use crate::tries::{beginning, fitting, formula, per_try_that_fits, worst};
 use crate::words::span;
 use std::time::Duration;
@@ -14,8 +15,10 @@ pub(super) const RULE: Rule = Rule {
     title: "the tries do not fit into the deadline",
     about: "If each try runs to its cap, with the longest back-off between them, only some of the configured tries\n\
         fit into the deadline: n x per-try + back-off > deadline. The last ones are cut off or never start, so the\n\
-        design promises tries that a hanging callee will never see.\n\
-        Warning: after fast failures all tries may fit.\n\
+        design promises tries that a slow callee will never see.\n\
+        Warning: after fast failures all tries may fit. And a try that times out is followed by another only if\n\
+        `retryOn` names `5xx`, `gateway-error` or `reset`: Istio's default names none of them. Then the advice says\n\
+        so, for the per-try time does not do what it seems to be there for.\n\
         The edit makes them fit: by a shorter per-try time, or by fewer tries or a longer deadline where the callee\n\
         is known to need the time that a try has.",
     check,
@@ -46,20 +49,20 @@ fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<(Duration, Finding)> {
         rule: RULE.id,
         severity: Severity::Warning,
         what: format!(
-            "if each try times out, {only} {fit} of {tries} tries of {} {fits} into its {whole}",
+            "if each try takes as long as it may, {only} {fit} of {tries} tries of {} {fits} into its {whole}",
             met.name(asked.design)
         ),
         place: place.clone(),
         label: what_becomes_of_the_rest(fit, beginning(plan, per_try.value, deadline), tries, &whole),
         path: Vec::new(),
         formula: format!("{} > {whole}", formula(plan, per_try.value)),
-        advice: mend.advice,
+        advice: with_fact(mend.advice, met.settings, met.operation_in(asked.design)),
         edits: mend.edits,
     };
     Some((per_try_that_fits(plan, deadline).unwrap_or_default(), finding))
 }
 
-/// `try 2 is cut off at 3 s; tries 3 and 4 never start`.
+/// `then try 2 is cut off at 3 s; tries 3 and 4 never start`.
 fn what_becomes_of_the_rest(fit: u32, begin: u32, tries: u32, deadline: &str) -> String {
     let cut_off = (begin > fit).then(|| format!("try {begin} is cut off at {deadline}"));
     let never = match tries - begin {
@@ -68,5 +71,6 @@ fn what_becomes_of_the_rest(fit: u32, begin: u32, tries: u32, deadline: &str) ->
         2 => Some(format!("tries {} and {tries} never start", begin + 1)),
         _ => Some(format!("tries {} to {tries} never start", begin + 1)),
     };
-    cut_off.into_iter().chain(never).collect::<Vec<_>>().join("; ")
+    let rest = cut_off.into_iter().chain(never).collect::<Vec<_>>().join("; ");
+    format!("then {rest}")
 }

@@ -15,7 +15,11 @@ fn the_articles_retries_may_take_8_275_seconds_and_nothing_bounds_them() {
         ],
     );
     assert_eq!(found[0].formula, "4 x 2 s + 25 ms + 75 ms + 175 ms = 8.275 s; timeout: none");
-    assert_eq!(found[0].advice, "add `timeout: 8.3s` to the route, or less if its callers wait less");
+    assert_eq!(
+        found[0].advice,
+        "add `timeout: 8.3s` to the route, or less if its callers wait less; as written a try that times out is not \
+         followed by another: Istio's default retryOn does not name it"
+    );
     assert!(found[0].mended(&texts).unwrap()[0].text.contains("  - timeout: 8.3s\n    route:\n"));
 }
 
@@ -101,7 +105,7 @@ spec:
         &[
             "T02 warning spec.http[0]: 4 tries of inventory with their back-off may take 8.275 s, and nothing in the design \
              bounds them",
-            "T01 warning spec.http[0].retries.perTryTimeout: if each times out, none of 4 tries of inventory.stock fits into the 300 ms that gateway \
+            "T01 warning spec.http[0].retries.perTryTimeout: if each takes as long as it may, none of 4 tries of inventory.stock fits into the 300 ms that gateway \
              shop waits",
         ],
     );

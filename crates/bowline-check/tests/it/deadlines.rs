@@ -17,6 +17,10 @@ spec:
     )
 }
 
+/// The end of an advice about tries with Istio's default conditions.
+const BY_DEFAULT: &str = "; as written a try that times out is not followed by another: Istio's default retryOn does not \
+                          name it";
+
 /// A gateway and the services a and b, of which a does something and b something else. `to_a` and `to_b`
 /// are the policies of calls to them, `a` and `b` more of their one operation.
 fn chain(to_a: &str, a: &str, to_b: &str, b: &str) -> String {
@@ -69,16 +73,51 @@ fn t08_only_one_of_four_tries_of_two_seconds_fits_into_three() {
     let found = check(
         &route("    timeout: 3s\n    retries:\n      attempts: 3\n      perTryTimeout: 2s\n"),
         &[
-            "T08 warning spec.http[0].retries.perTryTimeout: if each try times out, only 1 of 4 tries of ratings \
+            "T08 warning spec.http[0].retries.perTryTimeout: if each try takes as long as it may, only 1 of 4 tries of ratings \
            fits into its 3 s",
         ],
     );
-    assert_eq!(found[0].label, "try 2 is cut off at 3 s; tries 3 and 4 never start");
+    assert_eq!(found[0].label, "then try 2 is cut off at 3 s; tries 3 and 4 never start");
     assert_eq!(found[0].formula, "4 x 2 s + 25 ms + 75 ms + 175 ms = 8.275 s > 3 s");
-    assert_eq!(
-        found[0].advice,
-        "lower perTryTimeout to 680 ms and all 4 fit (4 x 680 ms + 25 ms + 75 ms + 175 ms = 2.995 s), or allow 1 try"
-    );
+    let shorter = "lower perTryTimeout to 680 ms and all 4 fit (4 x 680 ms + 25 ms + 75 ms + 175 ms = 2.995 s), or allow 1 try";
+    assert_eq!(found[0].advice, format!("{shorter}{BY_DEFAULT}"));
+}
+
+/// What is added where a `retryOn` of 4 tries of 2 s in 3 s, or in no time at all, names no timeout.
+#[track_caller]
+fn check_fact(retry_on: &str, fact: &str) {
+    for (timeout, rule) in [("timeout: 3s", "T08"), ("timeout: 2s", "T03"), ("name: r", "T02")] {
+        let retries = format!("attempts: 3, perTryTimeout: 2s, retryOn: '{retry_on}'");
+        let found = findings(&[design(&route(&format!("    {timeout}\n    retries: {{ {retries} }}\n")))]);
+        let finding = found.iter().find(|finding| finding.rule == rule).unwrap();
+        let told = finding.advice.split_once("; as written ").map_or("", |(_, fact)| fact);
+        assert_eq!(told, fact, "{rule} with retryOn: {retry_on}");
+    }
+}
+
+#[test]
+fn whether_a_try_follows_one_that_times_out_is_said_where_none_does() {
+    for follows in ["5xx", "gateway-error", "reset", "connect-failure,reset"] {
+        check_fact(follows, "");
+    }
+    let none = "a try that times out is not followed by another: retryOn does not name it";
+    for refusals in
+        ["connect-failure,refused-stream", "503,504", "unavailable,deadline-exceeded", "retriable-4xx"]
+    {
+        check_fact(refusals, none);
+    }
+}
+
+#[test]
+fn tries_of_a_policy_follow_a_timeout_where_the_operation_may_be_repeated() {
+    let both = |b: &str| {
+        let policy = "deadline: 200ms\n  retry: { tries: 2, perTry: 120ms }";
+        let found = findings(&[design(&chain("", "idempotent: true", policy, b))]);
+        found.into_iter().find(|finding| finding.rule == "T08").unwrap().advice
+    };
+    assert!(!both("idempotent: by-key").contains("as written"));
+    let fact = "; as written a try that times out is not followed by another: it may have had its effect, and may not be repeated";
+    assert!(both("idempotent: false").ends_with(fact), "{}", both("idempotent: false"));
 }
 
 #[test]
@@ -86,7 +125,7 @@ fn t08_at_worst_is_said_where_a_shorter_back_off_lets_more_fit() {
     check(
         &route("    timeout: 2s\n    retries: { attempts: 1, perTryTimeout: 990ms }\n"),
         &[
-            "T08 warning spec.http[0].retries.perTryTimeout: if each try times out, at worst only 1 of 2 tries of \
+            "T08 warning spec.http[0].retries.perTryTimeout: if each try takes as long as it may, at worst only 1 of 2 tries of \
            ratings fits into its 2 s",
         ],
     );
@@ -98,7 +137,7 @@ fn t08_tries_that_fit_to_the_millisecond_are_no_finding() {
     check(&route(exactly), &[]);
     let found = findings(&[design(&route(&exactly.replace("8275", "8274")))]);
     assert_eq!(found[0].rule, "T08");
-    assert_eq!(found[0].label, "try 4 is cut off at 8.274 s");
+    assert_eq!(found[0].label, "then try 4 is cut off at 8.274 s");
 }
 
 #[test]
@@ -106,11 +145,11 @@ fn t08_tries_of_a_policy_are_counted_with_the_first() {
     let found = check(
         &chain("", "idempotent: true", "deadline: 200ms\n  retry: { tries: 2, perTry: 120ms }", ""),
         &[
-            "T08 warning spec.retry.perTry: if each try times out, only 1 of 2 tries of b.run fits into its 200 ms",
+            "T08 warning spec.retry.perTry: if each try takes as long as it may, only 1 of 2 tries of b.run fits into its 200 ms",
         ],
     );
     assert_eq!(found[0].formula, "2 x 120 ms + 25 ms = 265 ms > 200 ms");
-    assert_eq!(found[0].label, "try 2 is cut off at 200 ms");
+    assert_eq!(found[0].label, "then try 2 is cut off at 200 ms");
 }
 
 #[test]
@@ -123,7 +162,7 @@ fn t08_a_callee_that_needs_its_time_gets_fewer_tries_and_not_shorter_ones() {
             "takes: { p50: 20ms, p99: 180ms }",
         ),
         &[
-            "T08 warning spec.retry.perTry: if each try times out, only 2 of 4 tries of b.run fit into its 500 ms",
+            "T08 warning spec.retry.perTry: if each try takes as long as it may, only 2 of 4 tries of b.run fit into its 500 ms",
         ],
     );
     assert_eq!(found[0].advice, "allow 2 tries: its callee needs the time that a try has");
@@ -143,11 +182,11 @@ spec:
     let found = check(
         &(chain("", "", "", needs) + routes),
         &[
-            "T08 warning spec.http[0].retries.perTryTimeout: if each try times out, only 1 of 2 tries of b fits into \
+            "T08 warning spec.http[0].retries.perTryTimeout: if each try takes as long as it may, only 1 of 2 tries of b fits into \
            its 300 ms",
         ],
     );
-    assert_eq!(found[0].advice, "raise the deadline to 425 ms, or allow 1 try");
+    assert_eq!(found[0].advice, format!("raise the deadline to 425 ms, or allow 1 try{BY_DEFAULT}"));
 }
 
 #[test]
@@ -162,7 +201,7 @@ spec: { targets: [ { operation: a.run }, { operation: b.run } ], retry: { tries:
     check(
         &deadlines,
         &[
-            "T08 warning spec.retry.perTry: if each try times out, only 1 of 3 tries of b.run fits into its 300 ms",
+            "T08 warning spec.retry.perTry: if each try takes as long as it may, only 1 of 3 tries of b.run fits into its 300 ms",
         ],
     );
 }
@@ -202,7 +241,7 @@ fn t03_back_off_that_alone_is_too_long_is_mended_by_the_deadline() {
            timeout no try follows",
         ],
     );
-    assert_eq!(found[0].advice, "raise the deadline to 5.4 s, or allow 1 try");
+    assert_eq!(found[0].advice, format!("raise the deadline to 5.4 s, or allow 1 try{BY_DEFAULT}"));
 }
 
 // ---- T02
@@ -442,7 +481,7 @@ fn t01_tries_further_down_that_do_not_fit_into_what_is_left_are_a_warning() {
             "",
         ),
         &[
-            "T01 warning spec.retry.perTry: if each times out, only 2 of 3 tries of b.run fit into the 300 ms that \
+            "T01 warning spec.retry.perTry: if each takes as long as it may, only 2 of 3 tries of b.run fit into the 300 ms that \
            gateway door waits",
         ],
     );
@@ -476,7 +515,7 @@ fn t01_a_try_of_the_caller_is_all_the_time_its_callee_has() {
         &[
             "R02 warning spec.retry.tries: two layers retry: gateway door asks a.run up to 2 times, and a.run asks b.run \
              up to 3 times",
-            "T01 warning spec.retry.perTry: if each times out, only 1 of 3 tries of b.run fits into the 300 ms that \
+            "T01 warning spec.retry.perTry: if each takes as long as it may, only 1 of 3 tries of b.run fits into the 300 ms that \
              gateway door waits",
         ],
     );
@@ -505,7 +544,7 @@ spec: { targets: [ { operation: c.run } ], retry: { tries: 2, perTry: 1s } }
             "does: [ { work: 100ms }, { call: c.run } ]",
         ) + c),
         &[
-            "T01 warning spec.retry.perTry: if each times out, none of 2 tries of c.run fits into the 1 s that gateway \
+            "T01 warning spec.retry.perTry: if each takes as long as it may, none of 2 tries of c.run fits into the 1 s that gateway \
            door waits",
         ],
     );

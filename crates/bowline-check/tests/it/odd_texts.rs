@@ -3,7 +3,7 @@
 use crate::support::{check, check_texts, design, file};
 use bowline_design::Text;
 
-const T08: &str = "T08 warning spec.http[0].retries.perTryTimeout: if each try times out, only 1 of 4 tries of ratings fits into its 3 s";
+const T08: &str = "T08 warning spec.http[0].retries.perTryTimeout: if each try takes as long as it may, only 1 of 4 tries of ratings fits into its 3 s";
 
 const RATINGS: &str = "apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -52,7 +52,7 @@ fn one_value_that_is_both_by_an_alias_is_not_edited() {
            timeout no try follows (no edit)",
         ],
     );
-    assert_eq!(found[0].advice, "one value is a try's time and the deadline: give each its own");
+    assert!(found[0].advice.starts_with("one value is a try's time and the deadline: give each its own"));
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn an_export_from_a_cluster_is_told_what_is_true_and_nothing_else() {
             "T02 warning spec.http[0]: calls of 2 routes of 2 VirtualServices in bookinfo may take for ever: nothing in \
              the design sets a deadline",
             // ratings: 4 tries of 2 s under 3 s.
-            "T08 warning spec.http[0].retries.perTryTimeout: if each try times out, only 1 of 4 tries of primary fits \
+            "T08 warning spec.http[0].retries.perTryTimeout: if each try takes as long as it may, only 1 of 4 tries of primary fits \
              into its 3 s",
             // shop/checkout-routes, a delegate, retries any method after 5xx and reset. Its 3 x 1.5 s + 100 ms fit
             // into 5 s.
