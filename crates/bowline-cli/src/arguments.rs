@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +56,13 @@ pub(crate) enum Verb {
     /// Run a design's route tests (`testCases:`): request in, destination or response out.
     #[command(after_help = "Example:\n  bowline test examples/shop")]
     Test(Test),
+
+    /// Put a design under load and faults in virtual time, each of a scenario's variants beside the others.
+    #[command(after_help = "Example:\n  bowline simulate examples/shop black-friday\n  \
+        bowline simulate examples/shop all --seeds 5\n  \
+        bowline simulate examples/shop black-friday --require async --output json\n\n\
+        Ends with 1 if no arm keeps every objective, or if the one named by --require does not.")]
+    Simulate(Simulate),
 
     /// Print the JSON Schema of Bowline's own kinds, for editors.
     #[command(after_help = "Example:\n  bowline schema > bowline.schema.json\n  \
@@ -174,6 +182,40 @@ pub(crate) struct Explain {
 pub(crate) struct Test {
     /// The design: a folder, a file, or `-` for standard input.
     pub(crate) design: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// The design: a folder, a file, or `-` for standard input.
+    pub(crate) design: PathBuf,
+
+    /// One of its scenarios, or `all`. May be left out where there is one alone.
+    pub(crate) scenario: Option<String>,
+
+    /// How many runs of each arm, with other random numbers each. Default: what the scenario says, or 20.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) seeds: Option<u32>,
+
+    /// The first seed; the others follow it.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Where the page goes, with the same as JSON and CSV beside it. Default: `.bowline/reports/SCENARIO.html`
+    /// beside the design.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Threads that simulate; how many there are shows in no result. Default: one for each core.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Simulate only so long instead of what the scenario says; faults that begin later are left out.
+    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    pub(crate) length: Option<Duration>,
+
+    /// End with 1 unless this arm keeps every objective.
+    #[arg(long, value_name = "ARM")]
+    pub(crate) require: Option<String>,
 }
 
 #[derive(Debug, Args)]

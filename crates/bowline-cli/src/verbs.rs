@@ -5,6 +5,7 @@ pub(crate) mod design;
 pub(crate) mod explain;
 pub(crate) mod fault;
 pub(crate) mod schema;
+pub(crate) mod simulate;
 pub(crate) mod test;
 pub(crate) mod top;
 pub(crate) mod up;

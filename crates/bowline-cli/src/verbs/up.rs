@@ -55,7 +55,7 @@ pub(crate) fn run(up: &Up, output: Output) -> Done {
 }
 
 /// `.bowline` in the design's folder, or beside its file.
-fn beside(design: &Path) -> PathBuf {
+pub(crate) fn beside(design: &Path) -> PathBuf {
     let folder = if design.is_dir() { Some(design) } else { design.parent() };
     folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).join(".bowline")
 }
