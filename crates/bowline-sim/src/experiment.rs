@@ -211,7 +211,8 @@ impl Plan {
             let mut tell = |over: usize| progress(Progress { done: done + over, of: specs.len() });
             let flat: Vec<RunSpec> = batch.iter().map(|(_, spec)| spec.clone()).collect();
             for ((arm, _), run) in batch.iter().zip(run_all(&flat, threads, &mut tell)) {
-                let run = run.filter(|run| run.ending != Ending::Stopped).ok_or(ExperimentError::BrokenOff)?;
+                let run =
+                    run.filter(|run| run.ending != Ending::Stopped).ok_or(ExperimentError::BrokenOff)?;
                 arms[*arm].take(self, run);
             }
             done += batch.len();
@@ -275,14 +276,11 @@ impl Plan {
 fn compare(column: Column, values: &[Vec<Value>]) -> Comparison {
     let level = Level::among(values.len());
     let resolution = column.resolution();
-    let against_first = values.iter().enumerate().map(|(index, arm)| {
-        if index == 0 { None } else { effect(&values[0], arm, resolution, level) }
-    });
-    Comparison {
-        column,
-        effects: against_first.collect(),
-        best: best(values, column.better(), resolution),
-    }
+    let against_first = values
+        .iter()
+        .enumerate()
+        .map(|(index, arm)| if index == 0 { None } else { effect(&values[0], arm, resolution, level) });
+    Comparison { column, effects: against_first.collect(), best: best(values, column.better(), resolution) }
 }
 
 /// What is kept of an arm's runs while they come in, seed by seed.
@@ -387,7 +385,11 @@ impl<'p> Gathered<'p> {
         };
         let figure = |values: Vec<Value>| Figure { estimate: Estimate::of(&values), values };
         let judge = |targets: &[Target], values: Vec<Vec<Value>>| {
-            targets.iter().zip(values).map(|(target, values)| (target.clone(), target.judge(values))).collect()
+            targets
+                .iter()
+                .zip(values)
+                .map(|(target, values)| (target.clone(), target.judge(values)))
+                .collect()
         };
         Some(Arm {
             name: self.plan.name.clone(),

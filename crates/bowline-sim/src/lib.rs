@@ -12,6 +12,7 @@
 //! - [`histogram`], [`series`]: what a run is recorded in
 //! - `stream`: random numbers that do not move when something else changes
 //! - `engine`: the events
+//! - [`validate`]: what it must reproduce
 //! - [`parallel`]: many runs on many threads, the same results on any number of them
 //! - [`report`]: what came of it, as one page
 //!
@@ -44,6 +45,7 @@ pub mod dist;
 mod engine;
 pub mod experiment;
 pub mod fault;
+pub mod hero;
 pub mod histogram;
 pub mod model;
 pub mod objectives;
@@ -53,6 +55,7 @@ pub mod run;
 pub mod series;
 pub mod stats;
 mod stream;
+pub mod validate;
 
 pub use arrivals::Arrivals;
 pub use dist::Dist;

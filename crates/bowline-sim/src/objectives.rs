@@ -37,10 +37,13 @@ impl Seen<'_> {
     pub fn value(&self, metric: Metric) -> Value {
         let (run, fates) = (self.run, &self.run.fates);
         // What may yet become of what was not seen to its end.
-        let open = |count: u64| if 0 < fates.unfinished { at_least(count) } else { Value::Known(count as f64) };
+        let open =
+            |count: u64| if 0 < fates.unfinished { at_least(count) } else { Value::Known(count as f64) };
         match metric {
             Metric::Ack(quantile) => self.time(&run.clocks.acknowledged, fates.unanswered, quantile.share()),
-            Metric::Completion(quantile) => self.time(&run.clocks.completed, self.censored(), quantile.share()),
+            Metric::Completion(quantile) => {
+                self.time(&run.clocks.completed, self.censored(), quantile.share())
+            }
             Metric::Visible(quantile) => self.time(&run.clocks.visible, self.censored(), quantile.share()),
             Metric::Failed if 0 < fates.unanswered => at_least(fates.failed),
             Metric::Failed => Value::Known(fates.failed as f64),
@@ -418,7 +421,8 @@ mod tests {
 
     #[test]
     fn what_had_not_ended_took_at_least_the_drain() {
-        let fates = Fates { arrived: 100, acknowledged: 100, completed: 98, unfinished: 2, ..Fates::default() };
+        let fates =
+            Fates { arrived: 100, acknowledged: 100, completed: 98, unfinished: 2, ..Fates::default() };
         let mut run = run(&[5; 98], fates);
         near(value(&run, Metric::Completion(Quantile::P90)), 0.005);
         assert_eq!(value(&run, Metric::Completion(Quantile::P99)), Value::AtLeast(10.0));
@@ -447,7 +451,8 @@ mod tests {
     }
 
     fn at_most(bound: Bound) -> Target {
-        let metric = if matches!(bound, Bound::Time(_)) { Metric::Ack(Quantile::P99) } else { Metric::Failed };
+        let metric =
+            if matches!(bound, Bound::Time(_)) { Metric::Ack(Quantile::P99) } else { Metric::Failed };
         Target { name: String::new(), bound: String::new(), measure: Measure::AtMost(metric, bound) }
     }
 
@@ -481,7 +486,8 @@ mod tests {
             model.entry(EntrySpec { name: "clients".into(), to: EntryTo::Call(edge), arrivals, clients: 1 });
             model.build().unwrap()
         };
-        let fates = Fates { arrived: 1_000, acknowledged: 999, completed: 999, failed: 1, ..Fates::default() };
+        let fates =
+            Fates { arrived: 1_000, acknowledged: 999, completed: 999, failed: 1, ..Fates::default() };
         let run = run(&[1; 999], fates);
         let seen = Seen { run: &run, recovery: &RECOVERY, least_work: 1.0 };
         let target = at_most(Bound::Requests(Amount::Share(0.001)));

@@ -3,3 +3,4 @@
 mod design;
 mod experiment;
 mod report;
+mod validation;
