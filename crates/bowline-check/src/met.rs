@@ -43,7 +43,7 @@ impl<'d> Met<'d> {
 }
 
 /// All of them: what each written route carries, and each operation where a policy governs it by itself.
-/// A service that declares its operations is asked for nothing else.
+/// A service that declares its operations is asked for nothing else; one that declares none, for anything.
 pub(crate) fn all(design: &Design) -> Vec<Met<'_>> {
     let mut all = Vec::new();
     for listener in &design.listeners {
@@ -75,11 +75,10 @@ fn routed<'d>(design: &'d Design, table: &'d Table, stamped: bool, all: &mut Vec
 }
 
 fn by_itself(id: ServiceId, service: &Service) -> impl Iterator<Item = Met<'_>> {
-    service.operations.iter().enumerate().map(move |(index, operation)| Met {
-        settings: &operation.settings,
-        route: None,
-        service: id,
-        operation: Some(index),
-        stamped: false,
-    })
+    let met =
+        move |operation, settings| Met { settings, route: None, service: id, operation, stamped: false };
+    let declared = service.operations.iter().enumerate();
+    let declared = declared.map(move |(index, operation)| met(Some(index), &*operation.settings));
+    let anything = service.operations.is_empty().then(|| met(None, &*service.policy));
+    declared.chain(anything)
 }

@@ -4,13 +4,15 @@ use super::{Rule, one_per_place};
 use crate::Asked;
 use crate::edit::Edit;
 use crate::finding::{Finding, Severity};
-use crate::graph::{Call, Graph};
+use crate::graph::{Call, Graph, Node};
 use crate::mend::to_fit;
+use crate::met::Met;
 use crate::timeouts::with_fact;
 use crate::tries::{fitting, formula, per_try_that_fits, rounded_up, worst};
 use crate::words::span;
 use bowline_design::Sourced;
 use bowline_design::format::format_duration;
+use bowline_design::resolved::CallSettings;
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ pub(super) const RULE: Rule = Rule {
         instant is wasted: nobody is there to hear the answer.\n\
         Error: even if nothing fails and nothing queues, the answer comes after the deadline or after the time that\n\
         one try has: of every call, by what the operation `does`, or of half of them, by the p50 that it `takes`.\n\
+        It needs no caller in the design: whoever comes through the mesh port waits no longer.\n\
         Warning: if each try of a call further down runs to its cap, only some fit into what the callers above have\n\
         left for it. After fast failures all of them may fit; where `retryOn` names no timeout, as Istio's default\n\
         does not, the advice says so.\n\
@@ -30,9 +33,12 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(asked: &Asked<'_>) -> Vec<Finding> {
     let graph = &asked.graph;
-    let unmeetable = graph.calls.iter().flat_map(|call| cannot_be_met(graph, call));
+    let called = graph.calls.iter().flat_map(|call| cannot_be_met(graph, call));
+    // Whoever calls through the mesh port stands in no graph. What a caller of the design is given at the
+    // same place is told of that one.
+    let uncalled = asked.met.iter().flat_map(|met| cannot_be_met_by_anybody(graph, met));
     let late = graph.calls.iter().filter_map(|call| late_tries(asked, call));
-    one_per_place(unmeetable).into_iter().chain(one_per_place(late)).collect()
+    one_per_place(called.chain(uncalled)).into_iter().chain(one_per_place(late)).collect()
 }
 
 /// Every deadline of a call, and the time of a try, that is shorter than the least time of an answer.
@@ -43,19 +49,48 @@ fn cannot_be_met<'a>(
 ) -> impl Iterator<Item = (Reverse<Duration>, Finding)> + 'a {
     let settings = call.settings;
     let stamped = settings.edge_deadline.iter().filter(|_| settings.deadlines.is_empty());
-    let whole = settings.deadlines.iter().map(|(_, deadline)| deadline).chain(stamped);
-    let limits = whole
-        .map(|deadline| ("", deadline))
-        .chain(settings.retry.per_try.iter().map(|per_try| ("a try of ", per_try)));
-    limits.filter_map(|(of, limit)| {
-        let need = graph.least(call.to).half;
-        (need > limit.value).then(|| (Reverse(need), too_short(graph, call, of, limit)))
+    limits(settings).chain(stamped.map(|deadline| ("", deadline))).filter_map(|(of, limit)| {
+        let edit = |raised: &str| match limit.from.place() {
+            Some(place) => Edit::Replace { place: place.clone(), text: raised.to_owned() },
+            // A gateway's own deadline: the route takes its place with one that is written.
+            None => Edit::Add { place: call.place.clone(), field: format!("timeout: {raised}") },
+        };
+        too_short(graph, &call.caller, call.to, (of, limit.value), edit)
     })
 }
 
-fn too_short(graph: &Graph<'_>, call: &Call<'_>, of: &str, limit: &Sourced<Duration>) -> Finding {
-    let (name, least, given) = (graph.name(call.to), graph.least(call.to), span(limit.value));
-    let of_all = least.surely > limit.value;
+/// The same of what is written about an operation, whoever asks for it.
+fn cannot_be_met_by_anybody<'a>(
+    graph: &'a Graph<'_>,
+    met: &'a Met<'_>,
+) -> impl Iterator<Item = (Reverse<Duration>, Finding)> + 'a {
+    limits(met.settings).filter_map(|(of, limit)| {
+        let (place, node) = (limit.from.place()?, met.node()?);
+        let edit = |raised: &str| Edit::Replace { place: place.clone(), text: raised.to_owned() };
+        let (key, finding) = too_short(graph, &place.resource, node, (of, limit.value), edit)?;
+        Some((key, Finding { path: vec![graph.name(node)], ..finding }))
+    })
+}
+
+/// What bounds a call, with what it is a bound of.
+fn limits(settings: &CallSettings) -> impl Iterator<Item = (&'static str, &Sourced<Duration>)> {
+    let whole = settings.deadlines.iter().map(|(_, deadline)| ("", deadline));
+    whole.chain(settings.retry.per_try.iter().map(|per_try| ("a try of ", per_try)))
+}
+
+/// Whether `who` gives `callee` less than it takes. `edit` makes it longer.
+fn too_short(
+    graph: &Graph<'_>,
+    who: &str,
+    callee: Node,
+    (of, limit): (&str, Duration),
+    edit: impl Fn(&str) -> Edit,
+) -> Option<(Reverse<Duration>, Finding)> {
+    let (name, least, given) = (graph.name(callee), graph.least(callee), span(limit));
+    if least.half <= limit {
+        return None;
+    }
+    let of_all = least.surely > limit;
     let need = if of_all { least.surely } else { least.half };
     let (takes, so) = match of_all {
         true => (format!("takes at least {} if nothing fails", span(need)), "no call can be in time"),
@@ -65,22 +100,19 @@ fn too_short(graph: &Graph<'_>, call: &Call<'_>, of: &str, limit: &Sourced<Durat
         ),
     };
     let raised = format_duration(rounded_up(least.half.saturating_mul(2)));
-    let edit = match limit.from.place() {
-        Some(place) => Edit::Replace { place: place.clone(), text: raised.clone() },
-        // A gateway's own deadline: the route takes its place with one that is written.
-        None => Edit::Add { place: call.place.clone(), field: format!("timeout: {raised}") },
-    };
-    Finding {
+    let edit = edit(&raised);
+    let finding = Finding {
         rule: RULE.id,
         severity: Severity::Error,
-        what: format!("{} gives {of}{name} {given}, and {name} {takes}: {so}", call.caller),
+        what: format!("{who} gives {of}{name} {given}, and {name} {takes}: {so}"),
         place: edit.place().clone(),
         label: format!("shorter than the {} that {name} takes", span(need)),
-        path: vec![call.caller.clone(), name.clone()],
+        path: vec![who.to_owned(), name.clone()],
         formula: format!("{} (nothing fails, nothing queues) > {given}", span(need)),
         advice: format!("raise it to {raised}, or let {name} do less before it answers"),
         edits: vec![edit],
-    }
+    };
+    Some((Reverse(least.half), finding))
 }
 
 /// Tries that do not fit into what the callers above leave for them.

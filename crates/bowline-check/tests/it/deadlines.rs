@@ -221,6 +221,28 @@ fn t03_a_try_as_long_as_the_call_leaves_no_time_for_another() {
 }
 
 #[test]
+fn a_policy_for_a_service_without_operations_is_checked_too() {
+    let policy = |per_try: &str| {
+        uncalled("", &format!("  deadline: 300ms\n  retry: {{ tries: 2, perTry: {per_try} }}\n"))
+    };
+    check(
+        &policy("500ms"),
+        &[
+            "T03 warning spec.retry.perTry: a try of b may take 500 ms, the whole call 300 ms: after a timeout no try \
+             follows",
+        ],
+    );
+    check(
+        &policy("200ms"),
+        &[
+            "T08 warning spec.retry.perTry: if each try takes as long as it may, only 1 of 2 tries of b fits into its \
+             300 ms",
+        ],
+    );
+    check(&policy("100ms"), &[]);
+}
+
+#[test]
 fn t03_a_millisecond_less_is_t08s() {
     let found =
         findings(&[design(&route("    timeout: 2s\n    retries: { attempts: 3, perTryTimeout: 1999ms }\n"))]);
@@ -465,6 +487,55 @@ fn t01_every_deadline_that_is_too_short_is_a_finding_of_its_own() {
              no call can be in time",
             "T01 error spec.deadline: gateway door gives a.run 300 ms, and a.run takes at least 1 s if nothing fails: no call \
              can be in time",
+        ],
+    );
+}
+
+/// A service that nobody in the design calls, and the policy for it.
+fn uncalled(operations: &str, policy: &str) -> String {
+    format!(
+        "
+apiVersion: bowline.dev/v1alpha1
+kind: Service
+metadata: {{ name: b }}
+spec:
+  endpoints: [ {{ address: \"127.0.0.1:7101\" }} ]
+{operations}---
+apiVersion: bowline.dev/v1alpha1
+kind: Policy
+metadata: {{ name: to-b }}
+spec:
+  targets: [ {{ service: b }} ]
+{policy}"
+    )
+}
+
+#[test]
+fn t01_an_operation_that_only_the_mesh_port_reaches_needs_no_caller() {
+    let works =
+        "  operations: [ { name: run, http: { method: GET, path: /b }, does: [ { work: 500ms } ] } ]\n";
+    let found = check(
+        &uncalled(works, "  deadline: 300ms\n  retry: { tries: 2, perTry: 100ms }\n"),
+        &[
+            "T01 error spec.deadline: Policy default/to-b gives b.run 300 ms, and b.run takes at least 500 ms if nothing \
+             fails: no call can be in time",
+            "T01 error spec.retry.perTry: Policy default/to-b gives a try of b.run 100 ms, and b.run takes at least 500 ms if \
+             nothing fails: no call can be in time",
+        ],
+    );
+    assert_eq!(found[0].path, ["b.run"]);
+    check(&uncalled(works, "  deadline: 500ms\n"), &[]);
+    let routes = "---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: b }
+spec: { hosts: [ b ], http: [ { route: [ { destination: { host: b } } ], timeout: 200ms } ] }
+";
+    check(
+        &(uncalled(works, "  deadline: 600ms\n") + routes),
+        &[
+            "T01 error spec.http[0].timeout: VirtualService default/b gives b.run 200 ms, and b.run takes at least 500 ms if \
+             nothing fails: no call can be in time",
         ],
     );
 }
