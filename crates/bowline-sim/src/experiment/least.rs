@@ -128,7 +128,8 @@ mod tests {
         let mut call = |name: &str| Do::Call(model.edge(EdgeSpec::new(name, leaf)));
         let choice = vec![(1.0, vec![call("x")]), (3.0, vec![work()])];
         let parallel = vec![vec![call("y")], vec![call("z"), call("w")]];
-        let does = vec![Do::Choice(choice.clone()), Do::Parallel(parallel), Do::Publish(topic), Do::Choice(choice)];
+        let does =
+            vec![Do::Choice(choice.clone()), Do::Parallel(parallel), Do::Publish(topic), Do::Choice(choice)];
         let root = model.serve(service, "root", does);
         let edge = model.edge(EdgeSpec::new("clients", root));
         let arrivals = Arrivals::Poisson { rate: 1.0 };

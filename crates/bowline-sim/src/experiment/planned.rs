@@ -217,7 +217,9 @@ fn needs(design: &Design, scenario: &Scenario, model: &Model) -> Vec<Target> {
 fn within(design: &Design, scenario: &Scenario) -> Duration {
     let objective = |wanted: Option<Quantile>| {
         scenario.objectives.iter().find_map(|objective| match (objective.metric, objective.at_most) {
-            (Metric::Ack(quantile), Bound::Time(time)) if wanted.is_none_or(|wanted| wanted == quantile) => Some(time),
+            (Metric::Ack(quantile), Bound::Time(time)) if wanted.is_none_or(|wanted| wanted == quantile) => {
+                Some(time)
+            }
             _ => None,
         })
     };

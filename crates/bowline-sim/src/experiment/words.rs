@@ -93,9 +93,8 @@ fn load(arrivals: &Arrivals) -> String {
         }
         Arrivals::Steps(steps) => {
             let rates = steps.iter().map(|(_, rate)| *rate);
-            let (low, high) = rates.fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), rate| {
-                (low.min(rate), high.max(rate))
-            });
+            let (low, high) = rates
+                .fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), rate| (low.min(rate), high.max(rate)));
             format!("{low}/s to {high}/s")
         }
         Arrivals::Trace(times) => format!("a trace of {}", times.len()),

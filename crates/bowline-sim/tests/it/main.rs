@@ -3,4 +3,5 @@
 mod design;
 mod experiment;
 mod report;
+mod scenarios;
 mod validation;
