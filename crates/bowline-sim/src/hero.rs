@@ -6,7 +6,7 @@
 mod cell;
 mod json;
 
-pub(crate) use cell::number;
+pub(crate) use cell::{cell, number};
 pub(crate) use json::Json;
 
 use crate::definitions::Recovery;
@@ -71,7 +71,7 @@ fn table(experiment: &Experiment) -> Vec<String> {
         rows.push(row);
     };
     let cells = |column: Column| {
-        arms.iter().map(|arm| cell::cell(column.unit(), &arm.figure(column).estimate)).collect::<Vec<_>>()
+        arms.iter().map(|arm| cell(column.unit(), &arm.figure(column).estimate)).collect::<Vec<_>>()
     };
     let best = |column: Column| Some(best_of(experiment.comparison(column), arms));
     let any = |column: Column, is: &dyn Fn(&Value) -> bool| {
@@ -109,7 +109,7 @@ fn table(experiment: &Experiment) -> Vec<String> {
     }
     row("work per request", cells(Column::Work), best(Column::Work));
     let both = |arm: &Arm| {
-        let of = |column: Column| cell::cell(column.unit(), &arm.figure(column).estimate);
+        let of = |column: Column| cell(column.unit(), &arm.figure(column).estimate);
         format!("{} / {}", of(Column::Lost), of(Column::Duplicated))
     };
     row("lost / duplicated", arms.iter().map(both).collect(), Some(String::new()));
@@ -159,7 +159,7 @@ fn best_of(comparison: &Comparison, arms: &[Arm]) -> String {
 }
 
 /// When an arm was back, or that it was not: never "never".
-fn recovery(arm: &Arm) -> String {
+pub(crate) fn recovery(arm: &Arm) -> String {
     let of = arm.recoveries.len();
     let count = |is: fn(&Recovery) -> bool| arm.recoveries.iter().filter(|each| is(each)).count();
     let back = count(|each| matches!(each, Recovery::Back { .. } | Recovery::Untriggered));
@@ -169,7 +169,7 @@ fn recovery(arm: &Arm) -> String {
     let estimate = &arm.figure(Column::Recovery).estimate;
     let watched = || number(Unit::Seconds, estimate.high);
     if back == of {
-        return cell::cell(Unit::Seconds, estimate);
+        return cell(Unit::Seconds, estimate);
     }
     if metastable == of {
         return format!("not in {}", watched());
@@ -195,7 +195,7 @@ fn met(targets: &[(Target, Judged)]) -> String {
 }
 
 /// Each need, and which arms meet it.
-fn needs(experiment: &Experiment) -> Vec<String> {
+pub(crate) fn needs(experiment: &Experiment) -> Vec<String> {
     let arms = &experiment.arms;
     let mut names: Vec<(&str, &str)> = Vec::new();
     for (target, _) in arms.iter().flat_map(|arm| &arm.needs) {

@@ -12,6 +12,7 @@ use crate::{Done, Exit, Failure, print};
 use bowline_design::resolved::scenario::{Arrivals, parse_trace};
 use bowline_design::resolved::{Design, Scenario};
 use bowline_sim::experiment::{Experiment, ExperimentError, Options, Plan};
+use bowline_sim::hero;
 use bowline_sim::objectives::Standing;
 use bowline_sim::report::{Finding, Page, Reproduce, Severity};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -106,9 +107,10 @@ fn one(
     let page = page(simulate, &experiment, loaded);
     let report = report_path(simulate, &scenario.name);
     let document = files::document(&experiment, &page);
-    files::write(&report, &experiment, &page, &document)?;
+    files::write(&report, &page, &experiment, &document)?;
     if output == Output::Text {
-        print::out(&text(&experiment, &page, took, &report));
+        print::out(&hero::text(&experiment));
+        print::out(&rest(&experiment, &loaded.design, took, &report));
     }
     Ok(Some((document, keeps(&experiment, simulate.require.as_deref()))))
 }
@@ -182,12 +184,7 @@ fn page(simulate: &Simulate, experiment: &Experiment, loaded: &Loaded) -> Page {
     let facts = facts.map(|(name, value)| (name.to_owned(), value)).into();
     let mut page = Page::of(experiment, &design, Reproduce { command, facts });
     page.findings = Some(findings(loaded));
-    let others = loaded.design.scenarios.iter().map(|scenario| &*scenario.name);
-    let others: Vec<&str> = others.filter(|name| *name != experiment.name).collect();
-    if !others.is_empty() {
-        let others = others.join(", ");
-        page.conclusions.push(format!("Not the whole story: the design's other scenarios are {others}."));
-    }
+    page.conclusions.extend(others(experiment, &loaded.design));
     page
 }
 
@@ -208,27 +205,18 @@ fn findings(loaded: &Loaded) -> Vec<Finding> {
     found.into_iter().map(each).collect()
 }
 
-/// What is printed: the line that says what was simulated, the table, what follows from it, where the page is.
-fn text(experiment: &Experiment, page: &Page, took: Duration, report: &Path) -> String {
+/// What is printed below the table: what else there is to simulate, where the page is, how long it took.
+fn rest(experiment: &Experiment, design: &Design, took: Duration, report: &Path) -> String {
     let speed = experiment.events as f64 / took.as_secs_f64().max(1e-9) / 1e6;
-    let mut text = format!("  {}", page.about);
-    text.push_str(&print::dim(&format!("    {:.1} s, {speed:.1} million events/s", took.as_secs_f64())));
-    text.push_str("\n\n");
-    let mut head = vec![page.hero.population.clone()];
-    head.extend(page.arms.iter().map(|arm| arm.name.clone()));
-    let mut rows = vec![head];
-    for row in &page.hero.rows {
-        let mut line = vec![row.what.clone()];
-        line.extend(row.cells.iter().map(files::cell));
-        rows.push(line);
-    }
-    for line in print::table(&rows).lines() {
-        text.push_str(&format!("  {line}\n"));
-    }
-    text.push('\n');
-    for conclusion in &page.conclusions {
-        text.push_str(&format!("  {conclusion}\n"));
-    }
-    text.push_str(&format!("  Report: {}\n", report.display()));
-    text
+    let took = format!("{:.1} s, {speed:.1} million events a second", took.as_secs_f64());
+    let others = others(experiment, design).map(|others| format!("  {others}\n")).unwrap_or_default();
+    format!("\n{others}  Report: {}    {}\n", report.display(), print::dim(&took))
+}
+
+/// That one scenario is not all that can happen.
+fn others(experiment: &Experiment, design: &Design) -> Option<String> {
+    let all = design.scenarios.iter().map(|scenario| &*scenario.name);
+    let others: Vec<&str> = all.filter(|name| *name != experiment.name).collect();
+    let several = (!others.is_empty()).then(|| others.join(", "))?;
+    Some(format!("Not the whole story: this design has other scenarios: {several} (`all` simulates each)."))
 }

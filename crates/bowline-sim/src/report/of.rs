@@ -5,8 +5,9 @@ use super::graph;
 use super::page::{
     Arm, Cell, Fault, Hero, Page, Reproduce, Row, Standing as CellStanding, Term, Timeout, Verdict,
 };
-use crate::definitions::{Recovery, WORDS};
+use crate::definitions::{Class, Recovery, WORDS};
 use crate::experiment::{self, Column, Experiment};
+use crate::hero;
 use crate::objectives::{Judged, Standing, Target};
 use crate::run::Ending;
 use crate::stats::{Best, Better, Effect, Level, Value, best, effect};
@@ -59,10 +60,10 @@ impl Page {
         Self {
             scenario: experiment.name.clone(),
             design: design.to_owned(),
-            about: about(experiment),
+            about: hero::about(experiment),
             verdicts: verdicts(experiment),
-            hero: hero(experiment),
-            conclusions: Vec::new(),
+            hero: table(experiment),
+            conclusions: conclusions(experiment),
             warm_up: experiment.warm_up,
             length: experiment.length,
             faults: experiment.faults.iter().map(fault).collect(),
@@ -75,13 +76,28 @@ impl Page {
     }
 }
 
-/// `600 s of 800/s, inventory down 60..70 s, 20 seeds, 3 arms`
-fn about(experiment: &Experiment) -> String {
-    let mut parts = vec![format!("{} of {}", super::words::exact(experiment.length), experiment.load)];
-    parts.extend(experiment.faults.iter().map(ToString::to_string));
-    parts.push(super::words::counted(experiment.seeds.len(), "seed"));
-    parts.push(super::words::counted(experiment.arms.len(), "arm"));
-    parts.join(", ")
+/// What follows from the figures: arms that are not stable, and which needs are met.
+fn conclusions(experiment: &Experiment) -> Vec<String> {
+    let unstable = experiment.arms.iter().filter_map(|arm| {
+        let why = match arm.class {
+            Class::Stable => return None,
+            Class::Vulnerable => "back late, or not in every run",
+            Class::Metastable => "what keeps it down is no longer what brought it down",
+            Class::Censored => "its runs were over before it was back, and before anybody could tell",
+            Class::FailsByItself => "there is no normal to come back to",
+        };
+        Some(format!("{} is {}: {why}.", arm.name, said(arm.class)))
+    });
+    unstable.chain(hero::needs(experiment)).collect()
+}
+
+/// A class as what an arm is.
+const fn said(class: Class) -> &'static str {
+    match class {
+        Class::Censored => "not judged",
+        Class::FailsByItself => "failing by itself",
+        Class::Stable | Class::Vulnerable | Class::Metastable => class.as_str(),
+    }
 }
 
 fn fault(words: &experiment::FaultWords) -> Fault {
@@ -145,7 +161,7 @@ fn timeouts(arm: &experiment::Arm) -> Vec<Timeout> {
 
 // === the table ===
 
-fn hero(experiment: &Experiment) -> Hero {
+fn table(experiment: &Experiment) -> Hero {
     let says = |column: Column| {
         let values = experiment.arms.iter().flat_map(|arm| &arm.figure(column).values);
         values.into_iter().any(|value| !matches!(value, Value::Known(number) if *number == 0.0))
@@ -169,9 +185,9 @@ fn hero(experiment: &Experiment) -> Hero {
 fn row(experiment: &Experiment, column: Column) -> Row {
     let best = &experiment.comparison(column).best;
     let cell = |(index, arm): (usize, &experiment::Arm)| {
-        let mut cell = match (column, not_back(arm)) {
-            (Column::Recovery, Some(text)) => Cell { text, ..Cell::default() },
-            _ => figures::cell(column.unit(), &arm.figure(column).estimate),
+        let mut cell = match column {
+            Column::Recovery if !is_back(arm) => Cell { text: hero::recovery(arm), ..Cell::default() },
+            column => figures::cell(column.unit(), &arm.figure(column).estimate),
         };
         if *best == Best::One(index) {
             cell.standing = CellStanding::Best;
@@ -181,33 +197,9 @@ fn row(experiment: &Experiment, column: Column) -> Row {
     Row { what: title(experiment, column), cells: experiment.arms.iter().enumerate().map(cell).collect() }
 }
 
-/// What stands in the place of a time where there is none, or not in all seeds.
-fn not_back(arm: &experiment::Arm) -> Option<String> {
-    let all = arm.recoveries.len();
-    let count = |is: fn(&Recovery) -> bool| arm.recoveries.iter().filter(|each| is(each)).count();
-    let of = |count: usize, text: &str| match count {
-        count if count == all => text.to_owned(),
-        count => format!("{text} ({count} of {all})"),
-    };
-    let watched = arm.recoveries.iter().filter_map(|each| match each {
-        Recovery::Metastable { watched } | Recovery::Censored { watched, .. } => Some(*watched),
-        _ => None,
-    });
-    let watched = watched.min().map(super::words::span).unwrap_or_default();
-    match (
-        count(|each| matches!(each, Recovery::FailsByItself(_))),
-        count(|each| matches!(each, Recovery::Metastable { .. })),
-        count(|each| matches!(each, Recovery::Censored { .. })),
-        count(|each| matches!(each, Recovery::TriggerStays)),
-        count(|each| matches!(each, Recovery::Untriggered)),
-    ) {
-        (0, 0, 0, 0, 0) => None,
-        (0, 0, 0, 0, _) => Some("no fault".to_owned()),
-        (0, 0, 0, stays, _) => Some(of(stays, "the fault stays")),
-        (0, 0, censored, ..) => Some(of(censored, &format!("not seen in {watched}"))),
-        (0, metastable, ..) => Some(of(metastable, &format!("not in {watched}"))),
-        (fails, ..) => Some(of(fails, "fails by itself")),
-    }
+/// Whether a time is all there is to say about its recovery.
+fn is_back(arm: &experiment::Arm) -> bool {
+    arm.recoveries.iter().all(|each| matches!(each, Recovery::Back { .. }))
 }
 
 fn title(experiment: &Experiment, column: Column) -> String {
@@ -257,27 +249,26 @@ fn verdicts(experiment: &Experiment) -> Vec<Verdict> {
     let targets =
         |arm: &experiment::Arm| arm.objectives.iter().chain(&arm.needs).cloned().collect::<Vec<_>>();
     let arms: Vec<Vec<(Target, Judged)>> = experiment.arms.iter().map(targets).collect();
-    let mut names: Vec<(String, String)> = Vec::new();
+    let mut wanted: Vec<&Target> = Vec::new();
     for (target, _) in arms.iter().flatten() {
-        let name = (target.name.clone(), target.bound.clone());
-        if !names.contains(&name) {
-            names.push(name);
+        if !wanted.iter().any(|known| is_same(known, target)) {
+            wanted.push(target);
         }
     }
-    let find = |arm: &'_ Vec<(Target, Judged)>, (name, bound): &(String, String)| {
-        arm.iter().find(|(target, _)| target.name == *name && target.bound == *bound).cloned()
+    let find =
+        |arm: &[(Target, Judged)], wanted: &Target| arm.iter().find(|(own, _)| is_same(own, wanted)).cloned();
+    let each = |wanted: &&Target| {
+        verdict(experiment, wanted, &arms.iter().map(|arm| find(arm, wanted)).collect::<Vec<_>>())
     };
-    names
-        .iter()
-        .map(|name| verdict(experiment, name, arms.iter().map(|arm| find(arm, name)).collect()))
-        .collect()
+    wanted.iter().map(each).collect()
 }
 
-fn verdict(
-    experiment: &Experiment,
-    (name, bound): &(String, String),
-    arms: Vec<Option<(Target, Judged)>>,
-) -> Verdict {
+/// Operations have other numbers in other arms, so targets are told apart by what they are called.
+fn is_same(one: &Target, other: &Target) -> bool {
+    one.name == other.name && one.bound == other.bound
+}
+
+fn verdict(experiment: &Experiment, wanted: &Target, arms: &[Option<(Target, Judged)>]) -> Verdict {
     let said = |arm: &Option<(Target, Judged)>| match arm {
         None => ("not asked".to_owned(), None),
         Some((target, judged)) => {
@@ -291,11 +282,7 @@ fn verdict(
         }
     };
     let best = arms.iter().cloned().collect::<Option<Vec<_>>>().map(|arms| leads(experiment, &arms));
-    let objective = if bound.starts_with(|first: char| first.is_ascii_digit()) {
-        format!("{name} ≤ {bound}")
-    } else {
-        format!("{name}: {bound}")
-    };
+    let objective = format!("{}{}", wanted.name, figures::bound(wanted));
     Verdict { objective, best: best.unwrap_or_default(), arms: arms.iter().map(said).collect() }
 }
 
@@ -307,10 +294,7 @@ fn leads(experiment: &Experiment, arms: &[(Target, Judged)]) -> String {
     match best(&values, Better::Lower, resolution) {
         Best::Nothing => String::new(),
         Best::Same => "no difference".to_owned(),
-        Best::Noise(alike) => {
-            let names: Vec<String> = alike.into_iter().map(name).collect();
-            format!("{}: no difference outside the noise", super::words::listed(&names))
-        }
+        Best::Noise(_) => "no winner outside the noise".to_owned(),
         Best::One(first) => {
             let level = Level::among(values.len());
             let others = (0..values.len()).filter(|index| *index != first);

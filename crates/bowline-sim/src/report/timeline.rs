@@ -213,7 +213,13 @@ fn chart(
     let band = if breakers { HEAD + BAND } else { 0.0 };
     let height = lanes.iter().map(|(lane, _)| HEAD + lane.height).sum::<f64>() + band + AXIS;
     let foot = height - AXIS;
-    let mut top = 0.0;
+    // Where each lane's plot begins: below its own head and all lanes before it.
+    let tops = lanes.iter().scan(0.0, |below, (lane, _)| {
+        let top = *below + HEAD;
+        *below = top + lane.height;
+        Some(top)
+    });
+    let band_top = foot - BAND;
     html! {
         svg.chart role="img" aria-labelledby={ "t" (index) " d" (index) } width="100%" height=(scale::place(height)) {
             title #{ "t" (index) } { "Timeline of " (arm.name) }
@@ -223,13 +229,10 @@ fn chart(
             }
             @for fault in &page.faults { (shade(fault, axis, foot)) }
             @for moment in scale::moments(axis.from, axis.to) { (tick(moment, axis, foot)) }
-            @for (lane, end) in lanes {
-                (strip(lane, *end, top + HEAD, arm, axis))
-                @let _ = top += HEAD + lane.height;
-            }
+            @for ((lane, end), top) in lanes.iter().zip(tops) { (strip(lane, *end, top, arm, axis)) }
             @if breakers {
-                text.lane x="0" y=(scale::place(top + HEAD - 6.0)) { "breakers not closed" }
-                svg x="0" y=(scale::place(top + HEAD)) width="100%" height=(scale::place(BAND)) viewBox={ "0 0 " (WIDTH) " 1" } preserveAspectRatio="none" {
+                text.lane x="0" y=(scale::place(band_top - 6.0)) { "breakers not closed" }
+                svg x="0" y=(scale::place(band_top)) width="100%" height=(scale::place(BAND)) viewBox={ "0 0 " (WIDTH) " 1" } preserveAspectRatio="none" {
                     rect.band width=(WIDTH) height="1" {}
                     @for (from, to) in open(arm, axis) {
                         rect.open x=(scale::place(from)) width=(scale::place((to - from).max(1.0))) height="1" {}

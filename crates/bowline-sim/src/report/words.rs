@@ -56,7 +56,7 @@ pub(super) fn thousands(value: u64) -> String {
     let plain = value.to_string();
     let mut text = String::with_capacity(plain.len() + plain.len() / 3);
     for (index, digit) in plain.chars().enumerate() {
-        if 0 < index && (plain.len() - index) % 3 == 0 {
+        if 0 < index && (plain.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
