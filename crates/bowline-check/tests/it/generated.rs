@@ -28,9 +28,11 @@ impl Layer {
         if self.retries() { self.per_try } else { None }
     }
 
-    /// The longest that all tries take: Envoy's back-off, 25 ms doubled less one, at most 250 ms.
+    /// The longest that all tries take. Istio's wait as Envoy does, 25 ms doubled less one; ours 25 ms doubled;
+    /// both at most 250 ms.
     fn worst(&self) -> Option<u64> {
-        let pauses: u64 = (1..self.tries).map(|retry| (25 * ((1 << retry) - 1)).min(250)).sum();
+        let pause = |retry: u32| if self.istio { (1 << retry) - 1 } else { 1 << (retry - 1) };
+        let pauses: u64 = (1..self.tries).map(|retry| (25 * pause(retry)).min(250)).sum();
         Some(self.per_try()? * u64::from(self.tries) + pauses)
     }
 

@@ -65,7 +65,7 @@ record! {
     pub struct Backoff {
         /// The first wait; 25 ms when absent.
         pub base: Option<Spot<Duration>>,
-        /// The longest wait; 250 ms when absent.
+        /// The longest wait; ten times the base when absent.
         pub max: Option<Spot<Duration>>,
         /// How chance spreads it; full when absent.
         pub jitter: Option<Spot<Jitter>>,

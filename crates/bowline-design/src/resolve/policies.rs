@@ -168,10 +168,16 @@ fn written<T: Copy>(spot: &Spot<T>) -> Sourced<T> {
     Sourced::written(spot.value, spot.place.clone())
 }
 
-/// 25 ms and 250 ms: Envoy's, which our own back-off shares (`Backoff::ENVOY`).
+/// The back-off of our own tries, with a block that says nothing and without one. The numbers are Envoy's
+/// (25 ms, at most ten times that); it doubles, so that each wait is told by the one before.
+pub(super) const BACKOFF: Backoff = Backoff::Full { base: BASE, max: BASE.saturating_mul(MAX_OF_BASE) };
+const BASE: Duration = Duration::from_millis(25);
+const MAX_OF_BASE: u32 = 10;
+
+/// A back-off as it is written; what it leaves out is that of [`BACKOFF`].
 pub(super) fn backoff(it: &Spot<WrittenBackoff>, findings: &mut Findings) -> Sourced<Backoff> {
-    let base = it.base.as_ref().map_or(Duration::from_millis(25), |base| base.value);
-    let max = it.max.as_ref().map_or(base.saturating_mul(10), |max| max.value);
+    let base = it.base.as_ref().map_or(BASE, |base| base.value);
+    let max = it.max.as_ref().map_or(base.saturating_mul(MAX_OF_BASE), |max| max.value);
     let value = match &it.jitter {
         None => Backoff::Full { base, max },
         Some(jitter) => match jitter.value {

@@ -7,7 +7,7 @@
 //! - Faults: everybody's.
 
 use super::findings::Findings;
-use super::policies::{Policies, Policy, Rank, share};
+use super::policies::{self, Policies, Policy, Rank, share};
 use super::rules::{Rules, Traffic};
 use super::services::Services;
 use crate::kinds::virtual_service::{HttpFault, HttpRetry, HttpRoute};
@@ -240,7 +240,13 @@ fn tries(caller: &Caller<'_>, policies: &[(Rank, &Policy)], findings: &mut Findi
     };
     let backoff = match own_backoff {
         Some(word) => word.value.clone(),
-        None => Sourced::default(Backoff::ENVOY, "25 ms, doubled each time, at most 250 ms: Envoy's own"),
+        None if tries_by_istio => {
+            Sourced::default(Backoff::ENVOY, "25 ms, then 75 and 175, at most 250 ms: Envoy's own")
+        }
+        None => Sourced::default(
+            policies::BACKOFF,
+            "where a policy asks for retries and says nothing of their pauses",
+        ),
     };
     TryPlan { tries, per_try: own_per_try.map(|word| word.value.clone()), backoff, rule }
 }
@@ -339,7 +345,7 @@ pub(super) fn abort(fault: &HttpFault, findings: &mut Findings) -> Option<(Perce
     let percent = percentage.map_or(Percent::NEVER, |percentage| share(percentage, findings));
     let then = match (&abort.http_status, &abort.grpc_status) {
         (Some(status), _) => bowline_fault::Then::Abort { status: u16::try_from(status.value).ok()? },
-        (None, Some(status)) => match super::policies::grpc_code(&status.value) {
+        (None, Some(status)) => match policies::grpc_code(&status.value) {
             Some(code) => bowline_fault::Then::AbortGrpc { code },
             None => {
                 let found = format!("`{}` is no gRPC status", status.value);

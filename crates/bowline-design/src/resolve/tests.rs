@@ -256,6 +256,30 @@ fn a_retries_block_names_per_try_time_and_back_off() {
 }
 
 #[test]
+fn a_policy_without_a_back_off_waits_like_one_whose_back_off_says_nothing() {
+    let wait = |retry: &str| {
+        let targets = "  targets: [ { operation: payment.authorize } ]";
+        let policy = policy("a", &format!("{targets}\n  retry: {{ {retry} }}"));
+        authorize(&shop(&(virtual_service("    timeout: 1s") + &policy))).retry.backoff.value
+    };
+    let full =
+        |base, max| Backoff::Full { base: Duration::from_millis(base), max: Duration::from_millis(max) };
+    assert_eq!(wait("tries: 3"), full(25, 250));
+    assert_eq!(wait("tries: 3, backoff: {}"), full(25, 250));
+    assert_eq!(wait("tries: 3, backoff: { base: 10ms }"), full(10, 100));
+    assert_eq!(wait("tries: 3, backoff: { max: 40ms }"), full(25, 40));
+}
+
+#[test]
+fn tries_of_istios_wait_as_envoy_does_whatever_else_a_policy_says() {
+    let yaml = shop(
+        &(virtual_service("    retries: { attempts: 2 }")
+            + &policy("a", "  targets: [ { operation: payment.authorize } ]\n  retry: { perTry: 100ms }")),
+    );
+    assert_eq!(authorize(&yaml).retry.backoff.value, Backoff::ENVOY);
+}
+
+#[test]
 fn of_all_deadlines_the_least_holds() {
     let yaml = shop(
         &(virtual_service("    timeout: 1s")
@@ -654,7 +678,7 @@ spec:
     deadline    300ms (the least; route 1s)              Policy default/payments (test.yaml:47)
     tries       2                                        Policy default/payments (test.yaml:48)
     per try     120ms                                    Policy default/payments (test.yaml:48)
-    back-off    up to 25ms, 75ms, 175ms, .. 250ms        default: 25 ms, doubled each time, at most 250 ms: Envoy's own
+    back-off    full jitter, 25ms doubled up to 250ms    default: where a policy asks for retries and says nothing of their pauses
     retry on    refused; unknown where repeatable        default: our own tries follow the outcome
     repeatable  no: the request has no Idempotency-Key   Service default/payment (test.yaml:10)
     budget      20 % of calls + 10/s over 10s; 20 % of calls under way, or 3   default: a policy that asks for retries gets a budget: a fifth of all calls, and 10 a second
