@@ -304,7 +304,8 @@ fn a_fault_that_outlasts_the_run_is_worth_a_note() {
     let design = design(&with(&loaded("faults: [ { at: 9m, for: 2m, service: orders, pause: {} } ]")));
     let notes: Vec<_> = design.notes.iter().map(|note| (&*note.subject, &*note.text)).collect();
     let text = "a fault that lasts beyond the end of the run, at 10m: nothing is seen of what comes after it";
-    assert_eq!(notes, [("default/s", text)]);
+    let not_run = "checked and simulated; this version does not run them";
+    assert_eq!(notes, [("Broker, Topic, Subscription, Intake", not_run), ("default/s", text)]);
 }
 
 /// The folders of designs that the repository shows.
@@ -318,7 +319,8 @@ fn the_examples_are_designs_in_every_arm() {
             .collect();
         let reading = bowline_design::read(&texts);
         let base = bowline_design::resolve(&reading).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
-        assert!(base.notes.is_empty(), "{:?}", base.notes);
+        let worth_mending = base.notes.iter().find(|note| !note.text.contains("does not run them"));
+        assert!(worth_mending.is_none(), "{worth_mending:?}");
         assert_eq!(base.scenarios.len(), scenarios, "{example}");
         for scenario in &base.scenarios {
             assert!(scenario.arms.len() >= 3, "{}", scenario.name);
