@@ -55,6 +55,7 @@ pub mod run;
 pub mod series;
 pub mod stats;
 mod stream;
+pub mod sweep;
 pub mod validate;
 
 pub use arrivals::Arrivals;

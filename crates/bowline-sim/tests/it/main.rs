@@ -4,4 +4,5 @@ mod design;
 mod experiment;
 mod report;
 mod scenarios;
+mod sweep;
 mod validation;
