@@ -119,14 +119,18 @@ pub fn run(options: &Options, design: Design, tell: &mut dyn FnMut(Event<'_>)) -
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(UpError::System)?;
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, up(options, Arc::new(design), tell))
+    let done = local.block_on(&runtime, up(options, Arc::new(design), tell));
+    drop(local);
+    // A build or a hand-over may be under way on a thread of its own; nobody waits for it any more.
+    runtime.shutdown_background();
+    done
 }
 
 async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), UpError> {
     let mut programs = Programs::new(options);
     if options.replace && options.roles.has(Role::Services) {
         // What takes long comes before the predecessor is asked.
-        programs.prepare(&design, tell)?;
+        programs.prepare(&design, tell).await?;
     }
     let mut taken = Taken::new(options)?;
     let workers = options.workers.unwrap_or_else(|| Config::new(Arc::clone(&design)).workers);
@@ -150,19 +154,24 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
         }
     }
 
-    programs.adopt(&taken.offer.services);
-    if options.roles.has(Role::Services) {
-        programs.follow(&design, &running, tell)?;
-    }
+    programs.adopt(&taken.offer.services, std::mem::take(&mut taken.leashes));
     let mut signals = Signals::new().map_err(UpError::System)?;
-    tokio::select! {
-        () = wait_until_ready(&running, tell) => {}
-        () = signals.stop.asked() => {
-            tell(Event::Draining);
-            programs.stop().await;
-            tell(Event::Stopped { cut: 0 });
-            return Ok(());
+    let starting = async {
+        if options.roles.has(Role::Services) {
+            programs.follow(&design, &running, tell).await?;
         }
+        wait_until_ready(&running, tell).await;
+        Ok(())
+    };
+    let stopped = tokio::select! {
+        started = starting => { started?; false }
+        () = signals.stop.asked() => true,
+    };
+    if stopped {
+        tell(Event::Draining);
+        programs.stop().await;
+        tell(Event::Stopped { cut: 0 });
+        return Ok(());
     }
     doors.open(&running, tell)?;
     locked(&running.pending).clear();
@@ -171,12 +180,17 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
         tell(Event::Console(console.address));
     }
 
-    let data = taken.finish(options)?;
+    let data = taken.finish(options, &programs)?;
     let successor = listen_for_successor(data.path()).map_err(UpError::System)?;
     tell(Event::Ready);
+    if replaces
+        && options.roles.has(Role::Services)
+        && let Err(error) = programs.take_over(&design, &running, tell).await
+    {
+        tell(Event::Hindered(&error.to_string()));
+    }
 
-    let leashes = taken.leashes;
-    let mut running_design = RunningDesign { options, running, doors, programs, console, leashes, workers };
+    let mut running_design = RunningDesign { options, running, doors, programs, console, workers };
     let ending = running_design.serve(&mut signals, &successor, tell).await;
     drop(successor);
     running_design.end(ending, data, &mut signals, tell).await;
@@ -261,11 +275,12 @@ impl Taken {
     }
 
     /// Tells the predecessor that this process accepts, and takes the data folder.
-    fn finish(&mut self, options: &Options) -> Result<DataFolder, UpError> {
+    fn finish(mut self, options: &Options, programs: &Programs) -> Result<DataFolder, UpError> {
         if let Some(data) = self.data.take() {
             return Ok(data);
         }
-        if let Some(leash) = self.leashes.last() {
+        // The last one is the predecessor's own.
+        if let Some(leash) = programs.leashes().last() {
             handover::accepted(leash).map_err(UpError::HandOver)?;
         }
         DataFolder::wait(&options.data).map_err(UpError::Data)
@@ -353,8 +368,6 @@ struct RunningDesign<'a> {
     doors: Doors,
     programs: Programs,
     console: Option<Console>,
-    /// Connections to processes that keep services for us; closing one ends what it keeps.
-    leashes: Vec<UnixStream>,
     workers: usize,
 }
 
@@ -376,7 +389,9 @@ impl RunningDesign<'_> {
             tokio::select! {
                 () = signals.stop.asked() => return Ending::Asked,
                 _ = signals.hangup.recv() => {
-                    self.reload(tell).await;
+                    if let Some(ending) = self.reload(&mut signals.stop, tell).await {
+                        return ending;
+                    }
                     news = News::go_on(&self.running);
                 }
                 asker = successor.accept(), if hand_over.is_none() => {
@@ -398,7 +413,9 @@ impl RunningDesign<'_> {
                         // Twice the same: whoever was writing has finished.
                         seen = now;
                         changed = None;
-                        self.reload(tell).await;
+                        if let Some(ending) = self.reload(&mut signals.stop, tell).await {
+                            return ending;
+                        }
                         news = News::go_on(&self.running);
                     } else {
                         changed = Some(now);
@@ -409,27 +426,45 @@ impl RunningDesign<'_> {
     }
 
     /// Reads the design again. What has mistakes changes nothing.
-    async fn reload(&mut self, tell: &mut dyn FnMut(Event<'_>)) {
+    ///
+    /// What is new runs before the routes lead to it; what is taken away stops after they do not.
+    async fn reload(&mut self, stop: &mut Stop, tell: &mut dyn FnMut(Event<'_>)) -> Option<Ending> {
         let texts = match source::read(&self.options.path) {
             Ok(texts) => texts,
-            Err(error) => return tell(Event::Hindered(&error.to_string())),
+            Err(error) => {
+                tell(Event::Hindered(&error.to_string()));
+                return None;
+            }
         };
         let design = match bowline_design::load(&texts) {
             Ok(design) => Arc::new(design),
-            Err(mistakes) => return tell(Event::Rejected(&mistakes, &texts)),
+            Err(mistakes) => {
+                tell(Event::Rejected(&mistakes, &texts));
+                return None;
+            }
         };
-        if self.options.roles.has(Role::Services)
-            && let Err(error) = self.programs.follow(&design, &self.running, tell)
-        {
-            tell(Event::Hindered(&error.to_string()));
+        if self.options.roles.has(Role::Services) {
+            let following = async {
+                let done = self.programs.follow(&design, &self.running, tell).await;
+                let _ = time::timeout(SLOW_AFTER, self.programs.settle_in(tell)).await;
+                done
+            };
+            let done = tokio::select! {
+                done = following => done,
+                () = stop.asked() => return Some(Ending::Asked),
+            };
+            if let Err(error) = done {
+                tell(Event::Hindered(&error.to_string()));
+            }
         }
-        self.programs.settle().await;
         self.running.proxy.reload(Arc::clone(&design));
         if let Err(error) = self.doors.follow(self.options, &design, self.workers, &self.running, tell) {
             tell(Event::Hindered(&error.to_string()));
         }
         self.running.changed();
         tell(Event::Reloaded(&design));
+        self.programs.settle().await;
+        None
     }
 
     /// Gives the sockets to a successor; ends with the leash once it accepts. Until then everything goes
@@ -446,7 +481,7 @@ impl RunningDesign<'_> {
         if let Some(console) = &self.console {
             sockets.push(("api".to_owned(), console.listener.try_clone()?.into()));
         }
-        for leash in &self.leashes {
+        for leash in self.programs.leashes() {
             sockets.push((LEASH.to_owned(), leash.try_clone()?.into()));
         }
         let offer = Offer {
@@ -469,7 +504,7 @@ impl RunningDesign<'_> {
         signals: &mut Signals,
         tell: &mut dyn FnMut(Event<'_>),
     ) {
-        let Self { options, running, programs, console, leashes, .. } = self;
+        let Self { options, running, programs, console, .. } = self;
         let mut parting = None;
         let leash = match ending {
             Ending::Asked => {
@@ -495,10 +530,7 @@ impl RunningDesign<'_> {
         };
         match leash {
             // The successor holds the leashes of those before us, too: each steward ends with whoever is last.
-            Some(leash) if programs.children() > 0 => {
-                drop(leashes);
-                steward::keep(programs, leash).await;
-            }
+            Some(leash) if programs.children() > 0 => steward::keep(programs, leash).await,
             Some(_) => {}
             None => programs.stop().await,
         }

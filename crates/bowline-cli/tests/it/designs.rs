@@ -90,7 +90,7 @@ pub(crate) fn repository() -> &'static Path {
 }
 
 /// The shop's program, built once for all tests, beside the program under test.
-fn program() -> &'static Path {
+pub(crate) fn program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

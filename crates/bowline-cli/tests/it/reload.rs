@@ -1,13 +1,14 @@
 //! A design that changes while it runs.
 
 use crate::callee::Callee;
-use crate::designs::{policy, rules, service, small};
+use crate::clock::until;
+use crate::designs::{Shop, policy, program, rules, service, small};
 use crate::load::Load;
-use crate::world::{Ports, Up, port};
+use crate::world::{Ports, Up, is_alive, port};
+use rustix::process::Signal;
 
-fn two_colours(gateway: u16) -> String {
+fn two_colours() -> String {
     let [blue, green] = ["blue", "green"].map(|colour| service(colour, Callee::saying(colour).port, ""));
-    let _ = gateway;
     rules(
         "  - name: colour\n    route: [ { destination: { host: blue } } ]\n    timeout: 10s\n    retries: { attempts: 0 }\n",
     ) + &blue
@@ -17,7 +18,7 @@ fn two_colours(gateway: u16) -> String {
 #[test]
 fn an_edited_route_holds_without_a_lost_request_and_a_mistake_changes_nothing() {
     let gateway = port();
-    let folder = small(gateway, &two_colours(gateway));
+    let folder = small(gateway, &two_colours());
     let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
     let load = Load::start(gateway, "/");
     load.goes_on(200);
@@ -47,7 +48,7 @@ fn an_edited_route_holds_without_a_lost_request_and_a_mistake_changes_nothing() 
             .replace("  retry: { tries: 2 }", "  deadline: 5s"),
     )
     .unwrap();
-    crate::clock::until("the mended design", || colour() == "blue");
+    until("the mended design", || colour() == "blue");
     load.goes_on(200);
 
     let told = load.finish();
@@ -58,7 +59,7 @@ fn an_edited_route_holds_without_a_lost_request_and_a_mistake_changes_nothing() 
 #[test]
 fn a_mistake_is_shown_with_its_place_on_the_screen() {
     let gateway = port();
-    let folder = small(gateway, &two_colours(gateway));
+    let folder = small(gateway, &two_colours());
     let up = Up::start(&folder, Ports { gateway, ..Ports::new() }, &[]);
     up.shows("Ctrl-C stops everything.");
     folder.edit("design.yaml", "timeout: 10s", "timeout: 10 parsecs");
@@ -75,13 +76,76 @@ fn a_mistake_is_shown_with_its_place_on_the_screen() {
 #[test]
 fn a_door_that_a_new_design_adds_opens_and_one_that_it_takes_away_closes() {
     let (gateway, other) = (port(), port());
-    let folder = small(gateway, &two_colours(gateway));
+    let folder = small(gateway, &two_colours());
     let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
     assert_eq!(up.ask("GET", "/", &[], "").text(), "blue");
 
     folder.edit("design.yaml", &format!("number: {gateway},"), &format!("number: {other},"));
-    crate::clock::until("the new door", || {
+    until("the new door", || {
         crate::http::ask(other, "GET", "/", &[], "").is_ok_and(|answer| answer.text() == "blue")
     });
-    crate::clock::until("the old door is closed", || crate::world::is_free(gateway));
+    until("the old door is closed", || crate::world::is_free(gateway));
+}
+
+#[test]
+fn a_service_whose_command_is_edited_is_started_anew() {
+    let shop = Shop::new();
+    let up = Up::ready(&shop.folder, Ports::new(), &[]);
+    let before = up.pids();
+    let inventory = up.pid_of("inventory");
+    shop.edit("services.yaml", "args: [ inventory,", "args: [ inventory, --verbose,");
+    up.event("the new design", |event| event["event"] == "reloaded");
+    assert!(!is_alive(inventory));
+    assert!(
+        before.iter().filter(|pid| **pid != inventory).all(|pid| is_alive(*pid)),
+        "nobody else is disturbed"
+    );
+    assert_ne!(up.pid_of("inventory"), inventory);
+    assert_eq!(up.order(&[]).status(), 201);
+    let log = std::fs::read_to_string(shop.folder.path().join(".bowline/logs/inventory.log")).unwrap();
+    assert!(log.contains("inventory: POST /allocations"), "{log}");
+    assert!(!up.events().iter().any(|event| event["event"] == "hindered"), "{}", up.screen());
+}
+
+#[test]
+fn a_new_service_runs_before_the_routes_lead_to_it_and_an_old_one_until_they_do_not() {
+    let (gateway, first, second) = (port(), port(), port());
+    let shop = |name: &str, port: u16| {
+        let run = format!(
+            "run: {{ command: [ {}, payment, --listen, \"{{address}}\", --data, data-{name} ] }}",
+            program().display()
+        );
+        service(name, port, &format!("  {run}\n  health: /healthz\n"))
+    };
+    let route = |name: &str| {
+        rules(&format!(
+            "  - name: all\n    route: [ {{ destination: {{ host: {name} }} }} ]\n    timeout: 10s\n    retries: {{ attempts: 0 }}\n"
+        ))
+    };
+    let folder = small(gateway, &(route("first") + &shop("first", first)));
+    let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
+    let pid = up.pid_of("first");
+    let load = Load::start(gateway, "/healthz");
+    load.goes_on(100);
+
+    let next = small(gateway, &(route("second") + &shop("second", second)));
+    std::fs::copy(next.path().join("design.yaml"), folder.path().join("design.yaml")).unwrap();
+    up.event("the new service", |event| {
+        event["service"]["name"] == "second" && event["service"]["state"] == "ready"
+    });
+    up.event("the new design", |event| event["event"] == "reloaded");
+    load.goes_on(100);
+    until("the old service has stopped", || !is_alive(pid));
+    load.goes_on(100);
+    load.finish().is_well("while one service took the place of another");
+}
+
+#[test]
+fn sighup_reads_the_design_again() {
+    let gateway = port();
+    let folder = small(gateway, &two_colours());
+    let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
+    up.signal(Signal::HUP);
+    up.event("the design again", |event| event["event"] == "reloaded");
+    assert_eq!(up.ask("GET", "/", &[], "").text(), "blue");
 }

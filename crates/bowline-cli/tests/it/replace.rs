@@ -124,6 +124,33 @@ fn a_service_that_the_steward_keeps_is_started_again_when_it_dies() {
 }
 
 #[test]
+fn a_service_whose_command_changed_is_started_anew_after_the_hand_over() {
+    let shop = Shop::new();
+    let ports = Ports::new();
+    let old = Up::ready(&shop.folder, ports, &[]);
+    let inventory = old.pid_of("inventory");
+    let others: Vec<u32> = old.pids().into_iter().filter(|pid| *pid != inventory).collect();
+    // The file is read by the new process alone.
+    old.signal(Signal::STOP);
+    shop.edit("services.yaml", "args: [ inventory,", "args: [ inventory, --verbose,");
+    let new = Up::start(&shop.folder, ports, &["--replace", "--output", "json"]);
+    old.signal(Signal::CONT);
+    new.event("ready", |event| event["event"] == "ready");
+    until("the old inventory has stopped", || !is_alive(inventory));
+    until("the new inventory answers", || new.order(&[]).status() == 201);
+    assert!(others.iter().all(|pid| is_alive(*pid)), "nobody else is disturbed");
+    assert!(!new.events().iter().any(|event| event["event"] == "hindered"), "{}", new.screen());
+    assert_eq!((old.complaints(), new.complaints()), (String::new(), String::new()));
+    let log = std::fs::read_to_string(shop.folder.path().join(".bowline/logs/inventory.log")).unwrap();
+    assert!(log.contains("inventory: POST /allocations"), "{log}");
+
+    new.signal(Signal::TERM);
+    assert_eq!(new.ended().code(), Some(0));
+    assert_eq!(old.ended().code(), Some(0));
+    nothing_is_left(&others, &[&shop.ports[..], &[ports.gateway, ports.api, ports.mesh]].concat());
+}
+
+#[test]
 fn a_design_with_a_mistake_replaces_nothing() {
     let gateway = port();
     let design = rules("  - name: all\n    directResponse: { status: 200, body: { string: here } }\n");

@@ -1,18 +1,28 @@
 //! The design's services as processes of ours: built, started, followed over reloads and hand-overs.
 
-use super::{Event, Options, UpError};
+use super::{Event, Options, UpError, steward};
 use crate::api::{Running, locked};
 use crate::cargo;
 use crate::handover::Kept;
 use crate::ports;
-use crate::services::{Service, Spec};
+use crate::services::{STOP_WITHIN, Service, Spec, Status};
 use bowline_design::Design;
 use bowline_design::resolved::{self, Program};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time;
+
+/// How often a service that a steward stops is looked at.
+const STEWARD_LOOK: Duration = Duration::from_millis(20);
+
+/// What stopping through a steward may take longer than stopping a child.
+const STEWARD_SLACK: Duration = Duration::from_secs(1);
 
 /// The processes of a design.
 #[derive(Debug)]
@@ -25,8 +35,12 @@ pub(super) struct Programs {
     processes: Vec<Process>,
     /// What a predecessor keeps running for us.
     kept: Vec<Kept>,
+    /// Those that keep it, and those before them.
+    leashes: Vec<UnixStream>,
     /// What a reload took away, to be stopped.
-    leaving: Vec<Service>,
+    leaving: Vec<Process>,
+    /// What was started last.
+    fresh: Vec<watch::Receiver<Status>>,
 }
 
 #[derive(Debug)]
@@ -47,7 +61,9 @@ impl Programs {
             prepared: BTreeMap::new(),
             processes: Vec::new(),
             kept: Vec::new(),
+            leashes: Vec::new(),
             leaving: Vec::new(),
+            fresh: Vec::new(),
         }
     }
 
@@ -57,75 +73,159 @@ impl Programs {
     }
 
     /// Builds what the design runs, ahead of [`Programs::follow`].
-    pub(super) fn prepare(
+    pub(super) async fn prepare(
         &mut self,
         design: &Design,
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), UpError> {
-        self.prepared = self.build(design, tell)?;
+        self.prepared = self.build(design, tell).await?;
         Ok(())
     }
 
-    /// Services that a predecessor keeps running.
-    pub(super) fn adopt(&mut self, kept: &[Kept]) {
+    /// Services that a predecessor keeps running, and the leashes on which it and those before it are
+    /// held.
+    pub(super) fn adopt(&mut self, kept: &[Kept], leashes: Vec<UnixStream>) {
         self.kept = kept.to_vec();
+        self.leashes = leashes;
     }
 
-    /// Starts what the design runs and is not running, and lets go of what it runs no more.
-    pub(super) fn follow(
+    /// Starts what the design runs and is not running, starts anew what it runs otherwise, and lets go of
+    /// what it runs no more: that goes on until [`Programs::settle`].
+    pub(super) async fn follow(
         &mut self,
         design: &Design,
         running: &Running,
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), UpError> {
         let built = match std::mem::take(&mut self.prepared) {
-            prepared if prepared.is_empty() => self.build(design, tell)?,
+            prepared if prepared.is_empty() => self.build(design, tell).await?,
             prepared => prepared,
         };
         let wanted = self.specs(design, &built);
-        let gone = self
-            .processes
-            .extract_if(.., |process| !wanted.iter().any(|(command, _)| *command == process.command));
-        self.leaving.extend(gone.map(|process| process.service));
-        for (command, mut spec) in wanted {
+        let is_wanted = |process: &mut Process| wanted.iter().any(|(command, _)| *command == process.command);
+        let gone: Vec<Process> = self.processes.extract_if(.., |process| !is_wanted(process)).collect();
+        for process in gone {
+            let old = process.service.status();
+            let has_place = |spec: &Spec| spec.name == old.name || spec.address == old.address;
+            if wanted.iter().any(|(_, spec)| has_place(spec)) {
+                self.end(process).await;
+            } else {
+                self.leaving.push(process);
+            }
+        }
+        self.fresh.clear();
+        let mut done = Ok(());
+        for (command, spec) in wanted {
             if self.processes.iter().any(|process| process.command == command) {
                 continue;
             }
-            let kept =
-                self.kept.iter().find(|kept| kept.name == spec.name && kept.command == command).cloned();
-            let token = match &kept {
-                Some(kept) => kept.token.clone(),
-                None => token().map_err(UpError::System)?,
-            };
-            if let Some(address) = self.api {
-                spec.environment.push(("BOWLINE".to_owned(), format!("http://{token}@{address}")));
+            match self.begin(command, spec, running) {
+                Ok(process) => {
+                    self.fresh.push(process.service.follow());
+                    self.processes.push(process);
+                }
+                Err(error) => done = Err(error),
             }
-            let own_name = spec.name.split('#').next().unwrap_or_default().to_owned();
-            locked(&running.tokens).insert(token.clone(), own_name);
-            if let Some(address) = spec.address.filter(|address| kept.is_none() && ports::answers(*address)) {
-                let source = io::Error::from(io::ErrorKind::AddrInUse);
-                return Err(UpError::port(
-                    &spec.name,
-                    address,
-                    "another `endpoints` address in the design",
-                    source,
-                ));
-            }
-            let is_child = kept.is_none();
-            let service = if is_child { Service::start(spec) } else { Service::watch(spec) };
-            self.processes.push(Process { command, token, service, is_child });
         }
-        locked(&running.tokens)
-            .retain(|token, _| self.processes.iter().any(|process| process.token == *token));
+        let processes = || self.processes.iter().chain(&self.leaving);
+        locked(&running.tokens).retain(|token, _| processes().any(|process| process.token == *token));
         *locked(&running.services) = self.processes.iter().map(|process| process.service.follow()).collect();
-        Ok(())
+        done
     }
 
-    /// Waits until what a reload took away has stopped.
-    pub(super) async fn settle(&mut self) {
-        for service in self.leaving.drain(..) {
-            service.stop().await;
+    /// Waits until those that were started last answer or have died once, and tells it.
+    pub(super) async fn settle_in(&mut self, tell: &mut dyn FnMut(Event<'_>)) {
+        for status in &mut self.fresh {
+            let is_told = |status: &Status| status.state.is_ready() || status.last_exit.is_some();
+            let Ok(status) = status.wait_for(is_told).await.map(|status| status.clone()) else { continue };
+            tell(Event::Service(&status));
         }
+    }
+
+    /// Stops what is let go.
+    pub(super) async fn settle(&mut self) {
+        for process in std::mem::take(&mut self.leaving) {
+            self.end(process).await;
+        }
+    }
+
+    /// After a hand-over: starts anew what the design runs otherwise than the predecessor did, and stops
+    /// what it runs no more.
+    pub(super) async fn take_over(
+        &mut self,
+        design: &Design,
+        running: &Running,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), UpError> {
+        for kept in std::mem::take(&mut self.kept) {
+            let goes_on = self.processes.iter().any(|process| process.token == kept.token);
+            if !goes_on {
+                self.tell_stewards(&kept.name);
+            }
+        }
+        self.follow(design, running, tell).await
+    }
+
+    /// Starts a service, or goes on with one that a predecessor keeps.
+    fn begin(&self, command: String, mut spec: Spec, running: &Running) -> Result<Process, UpError> {
+        let answers = |spec: &Spec| spec.address.filter(|address| ports::answers(*address));
+        // Another command holds the address until the hand-over is done.
+        let goes_on = |kept: &&Kept| kept.command == command || answers(&spec).is_some();
+        let kept = self.kept.iter().filter(|kept| kept.name == spec.name).find(goes_on).cloned();
+        let own_name = spec.name.split('#').next().unwrap_or_default().to_owned();
+        if let Some(Kept { token, command, .. }) = kept {
+            locked(&running.tokens).insert(token.clone(), own_name);
+            return Ok(Process { command, token, service: Service::watch(spec), is_child: false });
+        }
+        if let Some(address) = answers(&spec) {
+            let source = io::Error::from(io::ErrorKind::AddrInUse);
+            let flag = "another `endpoints` address in the design";
+            return Err(UpError::port(&spec.name, address, flag, source));
+        }
+        let token = token().map_err(UpError::System)?;
+        if let Some(address) = self.api {
+            spec.environment.push(("BOWLINE".to_owned(), format!("http://{token}@{address}")));
+        }
+        locked(&running.tokens).insert(token.clone(), own_name);
+        Ok(Process { command, token, service: Service::start(spec), is_child: true })
+    }
+
+    /// Stops a service, whoever its parent is.
+    async fn end(&self, process: Process) {
+        let Status { name, address, .. } = process.service.status();
+        process.service.stop().await;
+        if process.is_child {
+            return;
+        }
+        self.tell_stewards(&name);
+        let gone = async {
+            while address.is_some_and(ports::answers) {
+                time::sleep(STEWARD_LOOK).await;
+            }
+        };
+        let _ = time::timeout(STOP_WITHIN + STEWARD_SLACK, gone).await;
+    }
+
+    /// Asks those who keep services for us to stop one; whoever does not have it takes no notice.
+    fn tell_stewards(&self, name: &str) {
+        for leash in &self.leashes {
+            if let Err(error) = steward::stop(leash, name) {
+                tracing::warn!(%error, service = name, "the process that keeps it cannot be asked to stop it");
+            }
+        }
+    }
+
+    /// Stops one of our own children; for a successor that runs it otherwise.
+    pub(super) async fn stop_one(&mut self, name: &str) {
+        let found = self.processes.iter().position(|process| process.service.status().name == name);
+        if let Some(found) = found {
+            self.processes.remove(found).service.stop().await;
+        }
+    }
+
+    /// Connections to the processes that keep services for us; closing one ends what it keeps.
+    pub(super) fn leashes(&self) -> &[UnixStream] {
+        &self.leashes
     }
 
     /// Stops everything that was started here.
@@ -133,6 +233,7 @@ impl Programs {
         let stops: Vec<_> = self
             .processes
             .into_iter()
+            .chain(self.leaving)
             .map(|process| tokio::task::spawn_local(process.service.stop()))
             .collect();
         for stop in stops {
@@ -155,8 +256,9 @@ impl Programs {
         self.processes.iter().filter(|process| process.is_child).count()
     }
 
-    /// Builds the packages that the design runs; their programs.
-    fn build(
+    /// Builds the packages that the design runs; their programs. Building blocks, and takes its time: it
+    /// does so on a thread of its own.
+    async fn build(
         &self,
         design: &Design,
         tell: &mut dyn FnMut(Event<'_>),
@@ -167,9 +269,10 @@ impl Programs {
                 && !built.contains_key(package)
             {
                 tell(Event::Building(package));
-                let path = cargo::build(&self.folder(), package)
-                    .map_err(|error| UpError::Service(Box::new(error)))?;
-                built.insert(package.clone(), path);
+                let (folder, own) = (self.folder(), package.clone());
+                let building = tokio::task::spawn_blocking(move || cargo::build(&folder, &own));
+                let path = building.await.map_err(|error| UpError::System(io::Error::other(error)))?;
+                built.insert(package.clone(), path.map_err(|error| UpError::Service(Box::new(error)))?);
             }
         }
         Ok(built)
@@ -187,7 +290,8 @@ impl Programs {
             for number in 0..service.replicas.value.max(1) as usize {
                 let spec = self.spec(service, run, &program, number);
                 let words: Vec<_> = spec.command.iter().map(|word| word.to_string_lossy()).collect();
-                specs.push((format!("{} {} {:?}", spec.name, words.join(" "), run.env), spec));
+                let how = format!("{:?} {:?} {:?}", run.env, spec.address, spec.health);
+                specs.push((format!("{} {} {how}", spec.name, words.join(" ")), spec));
             }
         }
         specs
