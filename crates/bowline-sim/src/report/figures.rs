@@ -71,7 +71,10 @@ pub(super) fn difference(unit: Unit, effect: &Effect) -> String {
 pub(super) fn bound(target: &Target) -> String {
     match (unit(target), target.at_most()) {
         (_, none) if none <= 0.0 => format!(": {}", target.bound),
-        (Unit::Seconds, seconds) => format!(" ≤ {}", words::exact(Duration::from_secs_f64(seconds))),
+        // A number and its unit stay on one line.
+        (Unit::Seconds, seconds) => format!(" ≤ {}", words::exact(Duration::from_secs_f64(seconds)))
+            .replace(' ', "\u{a0}")
+            .replacen('\u{a0}', " ", 1),
         _ => format!(" ≤ {}", target.bound),
     }
 }

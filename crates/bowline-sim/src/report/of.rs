@@ -294,7 +294,11 @@ fn leads(experiment: &Experiment, arms: &[(Target, Judged)]) -> String {
     match best(&values, Better::Lower, resolution) {
         Best::Nothing => String::new(),
         Best::Same => "no difference".to_owned(),
-        Best::Noise(_) => "no winner outside the noise".to_owned(),
+        Best::Noise(alike) if alike.len() == values.len() => "no winner outside the noise".to_owned(),
+        Best::Noise(alike) => {
+            let names: Vec<String> = alike.into_iter().map(name).collect();
+            format!("{}: between them is only noise", names.join(" or "))
+        }
         Best::One(first) => {
             let level = Level::among(values.len());
             let others = (0..values.len()).filter(|index| *index != first);

@@ -4,6 +4,7 @@
 //! of [`WIDTH`] units that does not keep its proportions, with strokes that do not scale. Texts and ticks are
 //! placed by percentages and keep their size, so the same chart reads on a phone.
 
+use super::words;
 use std::fmt::Write;
 
 /// The width of a plot, in its own units. Each is less than a pixel almost everywhere.
@@ -35,8 +36,9 @@ pub(super) fn round_up(value: f64) -> f64 {
     step.unwrap_or(10.0) * power
 }
 
-/// Where a time axis from `from` to `to` seconds has its ticks: at most seven, at round moments.
-pub(super) fn moments(from: f64, to: f64) -> Vec<f64> {
+/// Where a time axis from `from` to `to` seconds has its ticks, and what they are called: at most seven, at round
+/// moments. Names are short, so all are in seconds where not all are whole minutes.
+pub(super) fn moments(from: f64, to: f64) -> Vec<(f64, String)> {
     /// Steps that clocks have.
     const STEPS: [f64; 19] = [
         1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0,
@@ -45,7 +47,8 @@ pub(super) fn moments(from: f64, to: f64) -> Vec<f64> {
     let step = STEPS.into_iter().find(|step| (to - from) / step <= 6.0).unwrap_or(172_800.0);
     let first = (from / step).ceil() as i64;
     let last = (to / step).floor() as i64;
-    (first..=last).map(|index| index as f64 * step).collect()
+    let name = |at: f64| if step < 60.0 && at != 0.0 { format!("{at:.0} s") } else { words::moment(at) };
+    (first..=last).map(|index| index as f64 * step).map(|at| (at, name(at))).collect()
 }
 
 /// The path through these places, from left to right.
@@ -71,8 +74,11 @@ mod tests {
 
     #[test]
     fn time_has_ticks_at_round_moments() {
-        assert_eq!(moments(-30.0, 660.0), [0.0, 120.0, 240.0, 360.0, 480.0, 600.0]);
-        assert_eq!(moments(0.0, 6.0), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let names =
+            |from, to| moments(from, to).into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(", ");
+        assert_eq!(names(-30.0, 660.0), "0, 2 min, 4 min, 6 min, 8 min, 10 min");
+        assert_eq!(names(-10.0, 160.0), "0, 30 s, 60 s, 90 s, 120 s, 150 s");
+        assert_eq!(names(0.0, 4.0), "0, 1 s, 2 s, 3 s, 4 s");
     }
 
     #[test]

@@ -228,7 +228,7 @@ fn chart(
                 rect.warm-up x="0" y="0" width=(scale::percent(axis.share(0.0))) height=(scale::place(foot)) {}
             }
             @for fault in &page.faults { (shade(fault, axis, foot)) }
-            @for moment in scale::moments(axis.from, axis.to) { (tick(moment, axis, foot)) }
+            @for (moment, name) in scale::moments(axis.from, axis.to) { (tick(moment, &name, axis, foot)) }
             @for ((lane, end), top) in lanes.iter().zip(tops) { (strip(lane, *end, top, arm, axis)) }
             @if breakers {
                 text.lane x="0" y=(scale::place(band_top - 6.0)) { "breakers not closed" }
@@ -255,7 +255,7 @@ fn shade(fault: &super::page::Fault, axis: &Axis, height: f64) -> Markup {
     }
 }
 
-fn tick(moment: f64, axis: &Axis, foot: f64) -> Markup {
+fn tick(moment: f64, name: &str, axis: &Axis, foot: f64) -> Markup {
     let share = axis.share(moment);
     let anchor = match share {
         share if share < 0.04 => "start",
@@ -265,7 +265,7 @@ fn tick(moment: f64, axis: &Axis, foot: f64) -> Markup {
     let x = scale::percent(share);
     html! {
         line.grid x1=(x) x2=(x) y1="0" y2=(scale::place(foot + 4.0)) {}
-        text.tick x=(x) y=(scale::place(foot + 17.0)) text-anchor=(anchor) { (words::moment(moment)) }
+        text.tick x=(x) y=(scale::place(foot + 17.0)) text-anchor=(anchor) { (name) }
     }
 }
 
