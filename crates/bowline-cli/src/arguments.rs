@@ -64,6 +64,12 @@ pub(crate) enum Verb {
         Ends with 1 if no arm keeps every objective, or if the one named by --require does not.")]
     Simulate(Simulate),
 
+    /// Turn one or two parameters over a grid: where a design is stable, and where it tips.
+    #[command(after_help = "Example:\n  \
+        bowline sweep examples/shop black-friday --x load=600/s,800/s,1000/s --y outage=5s,10s,20s --seeds 3\n  \
+        bowline sweep examples/shop black-friday --x timeout@inventory=50ms..400ms:8 --arm sync")]
+    Sweep(Sweep),
+
     /// Print the JSON Schema of Bowline's own kinds, for editors.
     #[command(after_help = "Example:\n  bowline schema > bowline.schema.json\n  \
         # then, at the top of a YAML file: # yaml-language-server: $schema=bowline.schema.json")]
@@ -186,13 +192,43 @@ pub(crate) struct Test {
 
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
+    #[command(flatten)]
+    pub(crate) experiment: Experiment,
+
+    /// End with 1 unless this arm keeps every objective.
+    #[arg(long, value_name = "ARM")]
+    pub(crate) require: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sweep {
+    #[command(flatten)]
+    pub(crate) experiment: Experiment,
+
+    /// What is turned, and to which values: `load=400/s,800/s`, `outage=1s..20s:5` (five of them, evenly),
+    /// `timeout@inventory=50ms,100ms`, `tries=1,2,3`, `queue@inventory=10,100`.
+    #[arg(long, value_name = "KNOB=VALUES")]
+    pub(crate) x: String,
+
+    /// A second one, for a map.
+    #[arg(long, value_name = "KNOB=VALUES")]
+    pub(crate) y: Option<String>,
+
+    /// The arm that is looked at. Default: the first.
+    #[arg(long, value_name = "ARM")]
+    pub(crate) arm: Option<String>,
+}
+
+/// What is simulated, how often and how long, and where the page goes.
+#[derive(Debug, Args)]
+pub(crate) struct Experiment {
     /// The design: a folder, a file, or `-` for standard input.
     pub(crate) design: PathBuf,
 
-    /// One of its scenarios, or `all`. May be left out where there is one alone.
+    /// One of its scenarios; `simulate` takes `all`, too. May be left out where there is one alone.
     pub(crate) scenario: Option<String>,
 
-    /// How many runs of each arm, with other random numbers each. Default: what the scenario says, or 20.
+    /// How many runs of each, with other random numbers each time. Default: what the scenario says, or 20.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) seeds: Option<u32>,
 
@@ -200,8 +236,8 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     pub(crate) seed: u64,
 
-    /// Where the page goes, with the same as JSON and CSV beside it. Default: `.bowline/reports/SCENARIO.html`
-    /// beside the design.
+    /// Where the page goes, with the same figures as JSON (and of `simulate` as CSV) beside it. Default:
+    /// `.bowline/reports/SCENARIO.html` beside the design.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
@@ -212,10 +248,6 @@ pub(crate) struct Simulate {
     /// Simulate only so long instead of what the scenario says; faults that begin later are left out.
     #[arg(long = "for", value_name = "SPAN", value_parser = span)]
     pub(crate) length: Option<Duration>,
-
-    /// End with 1 unless this arm keeps every objective.
-    #[arg(long, value_name = "ARM")]
-    pub(crate) require: Option<String>,
 }
 
 #[derive(Debug, Args)]

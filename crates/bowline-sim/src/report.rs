@@ -14,6 +14,7 @@
 //! - `percentiles`: how long it took whom
 //! - `attribution`: where the time went
 //! - `amplification`: how often each part was asked for one request
+//! - `map`: the page of a sweep
 //! - `whole`: all of it in order, with what is found, assumed, and needed to do it again
 
 mod amplification;
@@ -21,6 +22,7 @@ mod attribution;
 mod figures;
 mod graph;
 mod hero;
+mod map;
 mod of;
 mod page;
 mod percentiles;
@@ -29,6 +31,7 @@ mod timeline;
 mod whole;
 mod words;
 
+pub use map::map;
 pub use page::{
     Arm, Cell, Fault, Finding, Graph, Hero, Link, Node, NodeKind, Page, Reproduce, Row, Severity, Standing,
     Term, Timeout, Verdict,

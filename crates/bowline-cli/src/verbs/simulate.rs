@@ -1,32 +1,22 @@
-//! `bowline simulate`: a design under load and faults, in virtual time.
-//!
-//! The figures come from `bowline-sim`; here a scenario is picked, files are read and written, and a bar says how
-//! far it is.
-
-mod digest;
-mod files;
+//! `bowline simulate`: a design under load and faults in virtual time, each variant beside the others.
 
 use super::design::{self, Loaded};
+use super::experiment;
 use crate::arguments::{Output, Simulate};
 use crate::{Done, Exit, Failure, print};
-use bowline_design::resolved::scenario::{Arrivals, parse_trace};
 use bowline_design::resolved::{Design, Scenario};
-use bowline_sim::experiment::{Experiment, ExperimentError, Options, Plan};
+use bowline_sim::experiment::{Experiment, Plan};
 use bowline_sim::hero;
 use bowline_sim::objectives::Standing;
-use bowline_sim::report::{Finding, Page, Reproduce, Severity};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
-use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use bowline_sim::report::{self, Finding, Page, Severity};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 pub(crate) fn run(simulate: &Simulate, output: Output) -> Done {
-    let Some(loaded) = design::load(&simulate.design, output)? else { return Ok(design::MISTAKEN) };
-    let scenarios = asked(simulate, &loaded.design)?;
-    if 1 < scenarios.len() && simulate.report.is_some() {
+    let asked = &simulate.experiment;
+    let Some(loaded) = design::load(&asked.design, output)? else { return Ok(design::MISTAKEN) };
+    let scenarios = experiment::asked(asked, &loaded, true)?;
+    if 1 < scenarios.len() && asked.report.is_some() {
         return Err(Failure::wrong_use("--report names one file, and several scenarios are asked for"));
     }
     let mut exit = Exit::Good;
@@ -35,14 +25,13 @@ pub(crate) fn run(simulate: &Simulate, output: Output) -> Done {
         if 0 < index && output == Output::Text {
             print::out("\n");
         }
-        match one(simulate, scenario, &loaded, output)? {
-            Some((document, kept)) => {
-                documents.push(document);
-                if !kept {
-                    exit = Exit::Findings;
-                }
-            }
-            None => return Ok(design::MISTAKEN),
+        let Some(plan) = experiment::plan(asked, scenario, &loaded, output)? else {
+            return Ok(design::MISTAKEN);
+        };
+        let (document, kept) = one(simulate, &plan, scenario, &loaded, output)?;
+        documents.push(document);
+        if !kept {
+            exit = Exit::Findings;
         }
     }
     if output == Output::Json {
@@ -51,99 +40,35 @@ pub(crate) fn run(simulate: &Simulate, output: Output) -> Done {
     Ok(exit)
 }
 
-/// The scenarios that are asked for.
-fn asked(simulate: &Simulate, design: &Design) -> Result<Vec<Scenario>, Failure> {
-    let known = || design.scenarios.iter().map(|scenario| &*scenario.name).collect::<Vec<_>>().join(", ");
-    match (simulate.scenario.as_deref(), design.scenarios.as_slice()) {
-        (_, []) => Err(Failure::wrong_use(
-            "the design has no scenario; a document of kind Scenario holds one (docs/guide/simulate.md)",
-        )),
-        (None, [only]) => Ok(vec![only.clone()]),
-        (None, _) => Err(Failure::wrong_use(format!("name a scenario: {}, or `all`", known()))),
-        (Some(name), all) => match design.scenario(name) {
-            Some(scenario) => Ok(vec![scenario.clone()]),
-            None if name == "all" => Ok(all.to_vec()),
-            None => Err(Failure::wrong_use(format!("there is no scenario `{name}`; there are {}", known()))),
-        },
-    }
-}
-
 /// Simulates one scenario, prints and writes what came of it. Answers with it as JSON, and whether it kept what it
-/// had to; `None` after mistakes were printed.
+/// had to.
 fn one(
     simulate: &Simulate,
+    plan: &Plan,
     scenario: &Scenario,
     loaded: &Loaded,
     output: Output,
-) -> Result<Option<(serde_json::Value, bool)>, Failure> {
-    let options = Options {
-        seeds: simulate.seeds,
-        first_seed: Some(simulate.seed),
-        length: simulate.length,
-        trace: trace(scenario, &simulate.design)?,
-    };
-    let full = format!("{}/{}", scenario.namespace, scenario.name);
-    let plan = match Plan::of(&loaded.reading, &full, &options) {
-        Ok(plan) => plan,
-        Err(ExperimentError::Mistakes { mistakes, .. }) => {
-            design::mistaken(&mistakes, &loaded.texts, output);
-            return Ok(None);
-        }
-        Err(error) => return Err(Failure::findings(error)),
-    };
-    if let Some(arm) =
-        simulate.require.as_ref().filter(|arm| plan.arms.iter().all(|known| known.name != **arm))
-    {
-        let known: Vec<&str> = plan.arms.iter().map(|arm| &*arm.name).collect();
-        let arms = known.join(", ");
-        return Err(Failure::wrong_use(format!(
-            "scenario `{}` has no arm `{arm}`; there are {arms}",
-            plan.name
-        )));
-    }
+) -> Result<(Value, bool), Failure> {
+    let asked = &simulate.experiment;
+    let required = simulate.require.as_deref();
+    experiment::arm(plan, required)?;
     let began = bowline_runtime::clock::now();
-    let experiment = watched(&plan, simulate.threads, output)?;
+    let experiment =
+        experiment::watched(&plan.name, output, |progress| plan.run(experiment::threads(asked), progress));
+    let experiment = experiment.map_err(Failure::findings)?;
     let took = began.elapsed();
-    let page = page(simulate, &experiment, loaded);
-    let report = report_path(simulate, &scenario.name);
-    let document = files::document(&experiment, &page);
-    files::write(&report, &page, &experiment, &document)?;
+    let page = page(simulate, plan, &experiment, loaded);
+    let report = experiment::report(asked, &scenario.name);
+    let document = document(&experiment, &page);
+    let others = [("json", format!("{document:#}\n")), ("csv", hero::csv(&experiment))];
+    experiment::write(&report, &report::html(&page), &others)?;
     if output == Output::Text {
         print::out(&hero::text(&experiment));
-        print::out(&rest(&experiment, &loaded.design, took, &report));
+        let others = others_than(&experiment, &loaded.design).map(|others| format!("  {others}\n"));
+        print::out(&format!("\n{}", others.unwrap_or_default()));
+        print::out(&experiment::last_line(&report, took, &speed(&experiment, took)));
     }
-    Ok(Some((document, keeps(&experiment, simulate.require.as_deref()))))
-}
-
-/// The arrivals, where they stand in a file: beside the design, unless its path is absolute.
-fn trace(scenario: &Scenario, design: &Path) -> Result<Option<Arc<[Duration]>>, Failure> {
-    let Arrivals::TraceFile(file) = &scenario.load.arrivals.value else { return Ok(None) };
-    let folder = if design.is_dir() { design } else { design.parent().unwrap_or(Path::new(".")) };
-    let path = folder.join(file);
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        Failure::wrong_use(format!("failed to read the arrivals in {}: {error}", path.display()))
-    })?;
-    let times = parse_trace(&text)
-        .map_err(|(line, why)| Failure::wrong_use(format!("{}:{line}: {why}", path.display())))?;
-    Ok(Some(times))
-}
-
-/// Runs it under a bar on standard error, which shows on terminals alone.
-fn watched(plan: &Plan, threads: Option<NonZeroUsize>, output: Output) -> Result<Experiment, Failure> {
-    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let bar = match output {
-        Output::Text => ProgressBar::new(plan.runs() as u64),
-        Output::Json => ProgressBar::hidden(),
-    };
-    let style = ProgressStyle::with_template("  {msg}  [{bar:24}] {pos} of {len} runs, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("## "));
-    bar.set_message(plan.name.clone());
-    let experiment = plan.run(threads, &mut |progress| {
-        bar.set_position(progress.done as u64);
-        ControlFlow::Continue(())
-    });
-    bar.finish_and_clear();
-    experiment.map_err(Failure::findings)
+    Ok((document, keeps(&experiment, required)))
 }
 
 /// Whether the arm that has to keeps every objective, or, where none is named, any does.
@@ -159,33 +84,25 @@ fn keeps(experiment: &Experiment, required: Option<&str>) -> bool {
     })
 }
 
-/// `.bowline/reports/SCENARIO.html` beside the design, unless `--report` says otherwise.
-fn report_path(simulate: &Simulate, scenario: &str) -> PathBuf {
-    let default = || super::up::beside(&simulate.design).join("reports").join(format!("{scenario}.html"));
-    simulate.report.clone().unwrap_or_else(default)
+fn page(simulate: &Simulate, plan: &Plan, experiment: &Experiment, loaded: &Loaded) -> Page {
+    let runs = experiment.arms.iter().map(|arm| format!("{} {:016x}", arm.name, arm.first.digest()));
+    let facts = vec![
+        ("first runs".to_owned(), format!("{} (FNV-1a)", runs.collect::<Vec<_>>().join(", "))),
+        ("events".to_owned(), experiment.events.to_string()),
+    ];
+    let again = experiment::again("simulate", &simulate.experiment, plan, loaded, "", facts);
+    let mut page = Page::of(experiment, &simulate.experiment.design.display().to_string(), again);
+    page.findings = Some(findings(loaded));
+    page.conclusions.extend(others_than(experiment, &loaded.design));
+    page
 }
 
-fn page(simulate: &Simulate, experiment: &Experiment, loaded: &Loaded) -> Page {
-    let design = simulate.design.display().to_string();
-    let first = experiment.seeds.first().copied().unwrap_or_default();
-    let count = experiment.seeds.len();
-    let mut command = format!("bowline simulate {design} {} --seeds {count} --seed {first}", experiment.name);
-    if let Some(length) = simulate.length {
-        command.push_str(&format!(" --for {}", bowline_design::format::format_duration(length)));
-    }
-    let runs = experiment.arms.iter().map(|arm| format!("{} {:016x}", arm.name, arm.first.digest()));
-    let facts = [
-        ("seeds", format!("{count}, from {first} on")),
-        ("design", format!("{:016x} (FNV-1a of its files)", digest::of(&loaded.texts))),
-        ("runs", format!("{} (FNV-1a of the first seed's)", runs.collect::<Vec<_>>().join(", "))),
-        ("events", experiment.events.to_string()),
-        ("bowline", env!("CARGO_PKG_VERSION").to_owned()),
-    ];
-    let facts = facts.map(|(name, value)| (name.to_owned(), value)).into();
-    let mut page = Page::of(experiment, &design, Reproduce { command, facts });
-    page.findings = Some(findings(loaded));
-    page.conclusions.extend(others(experiment, &loaded.design));
-    page
+/// That one scenario is not all that can happen.
+fn others_than(experiment: &Experiment, design: &Design) -> Option<String> {
+    let all = design.scenarios.iter().map(|scenario| &*scenario.name);
+    let others: Vec<&str> = all.filter(|name| *name != experiment.name).collect();
+    let several = (!others.is_empty()).then(|| others.join(", "))?;
+    Some(format!("Not the whole story: this design has other scenarios: {several} (`all` simulates each)."))
 }
 
 /// What `bowline check` finds in the design, for the page.
@@ -205,18 +122,21 @@ fn findings(loaded: &Loaded) -> Vec<Finding> {
     found.into_iter().map(each).collect()
 }
 
-/// What is printed below the table: what else there is to simulate, where the page is, how long it took.
-fn rest(experiment: &Experiment, design: &Design, took: Duration, report: &Path) -> String {
-    let speed = experiment.events as f64 / took.as_secs_f64().max(1e-9) / 1e6;
-    let took = format!("{:.1} s, {speed:.1} million events a second", took.as_secs_f64());
-    let others = others(experiment, design).map(|others| format!("  {others}\n")).unwrap_or_default();
-    format!("\n{others}  Report: {}    {}\n", report.display(), print::dim(&took))
+/// What was compared, with what it takes to do it again.
+fn document(experiment: &Experiment, page: &Page) -> Value {
+    let mut document: Value = serde_json::from_str(&hero::json(experiment)).unwrap_or_else(|error| {
+        // Written by ourselves a line ago.
+        json!({"error": error.to_string()})
+    });
+    let facts = page.reproduce.facts.iter().map(|(name, value)| (name.clone(), json!(value)));
+    document["design"] = json!(page.design);
+    document["command"] = json!(page.reproduce.command);
+    document["reproduce"] = Value::Object(facts.collect());
+    document["conclusions"] = json!(page.conclusions);
+    document
 }
 
-/// That one scenario is not all that can happen.
-fn others(experiment: &Experiment, design: &Design) -> Option<String> {
-    let all = design.scenarios.iter().map(|scenario| &*scenario.name);
-    let others: Vec<&str> = all.filter(|name| *name != experiment.name).collect();
-    let several = (!others.is_empty()).then(|| others.join(", "))?;
-    Some(format!("Not the whole story: this design has other scenarios: {several} (`all` simulates each)."))
+fn speed(experiment: &Experiment, took: Duration) -> String {
+    let millions = experiment.events as f64 / took.as_secs_f64().max(1e-9) / 1e6;
+    format!(", {millions:.1} million events a second")
 }

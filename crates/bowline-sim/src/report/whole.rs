@@ -1,6 +1,6 @@
 //! The page in order.
 
-use super::page::{Finding, Page, Severity};
+use super::page::{Finding, Page, Reproduce, Severity};
 use super::{amplification, attribution, hero, percentiles, timeline, words};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -10,6 +10,30 @@ const STYLE: &str = include_str!("style.css");
 /// The page.
 #[must_use]
 pub fn html(page: &Page) -> String {
+    let main = html! {
+        (hero::verdicts(page))
+        (hero::table(page))
+        (timeline::section(page))
+        (percentiles::section(page))
+        (attribution::section(page))
+        (amplification::section(page))
+        (findings(page))
+        (definitions(page))
+        (assumptions(page))
+        (again(&page.reproduce))
+    };
+    page_of(&page.scenario, &page.design, &page.about, "Bowline, simulated", &contents(page), &main)
+}
+
+/// A page with this head and these sections.
+pub(super) fn page_of(
+    title: &str,
+    design: &str,
+    about: &str,
+    product: &str,
+    contents: &Markup,
+    main: &Markup,
+) -> String {
     let whole = html! {
         (DOCTYPE)
         html lang="en" {
@@ -17,31 +41,20 @@ pub fn html(page: &Page) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (page.scenario) " · " (page.design) " · Bowline" }
+                title { (title) " · " (design) " · Bowline" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 a.skip href="#main" { "To the content" }
                 (patterns())
                 header {
-                    p.product { "Bowline, simulated" }
-                    h1 { (page.scenario) }
-                    p.about { (page.about) }
-                    p.design { "design " code { (page.design) } }
-                    (contents(page))
+                    p.product { (product) }
+                    h1 { (title) }
+                    p.about { (about) }
+                    p.design { "design " code { (design) } }
+                    (contents)
                 }
-                main #main {
-                    (hero::verdicts(page))
-                    (hero::table(page))
-                    (timeline::section(page))
-                    (percentiles::section(page))
-                    (attribution::section(page))
-                    (amplification::section(page))
-                    (findings(page))
-                    (definitions(page))
-                    (assumptions(page))
-                    (reproduce(page))
-                }
+                main #main { (main) }
             }
         }
     };
@@ -140,13 +153,14 @@ fn assumptions(page: &Page) -> Markup {
     }
 }
 
-fn reproduce(page: &Page) -> Markup {
+/// How to do it again.
+pub(super) fn again(reproduce: &Reproduce) -> Markup {
     html! {
         section aria-labelledby="reproduce" {
             h2 #reproduce { "To do it again" }
-            pre tabindex="0" { code { (page.reproduce.command) } }
+            pre tabindex="0" { code { (reproduce.command) } }
             dl.facts {
-                @for (name, value) in &page.reproduce.facts {
+                @for (name, value) in &reproduce.facts {
                     dt { (name) }
                     dd { (value) }
                 }
