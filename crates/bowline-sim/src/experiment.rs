@@ -10,8 +10,8 @@
 mod column;
 mod error;
 mod least;
-mod planned;
-mod words;
+pub(crate) mod planned;
+pub(crate) mod words;
 
 pub use column::{Column, Unit};
 pub use error::ExperimentError;

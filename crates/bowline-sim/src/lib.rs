@@ -14,6 +14,9 @@
 //! - `engine`: the events
 //! - [`validate`]: what it must reproduce
 //! - [`parallel`]: many runs on many threads, the same results on any number of them
+//! - [`stats`], [`definitions`], [`objectives`]: what many runs say together, and what the words for it mean
+//! - [`experiment`]: a scenario, all its arms, many seeds; [`hero`]: its table
+//! - [`sweep`](mod@sweep): parameters turned over a grid; [`advise`]: each call, taken each way
 //! - [`report`]: what came of it, as one page
 //!
 //! ```
@@ -39,6 +42,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod advise;
 pub mod arrivals;
 pub mod definitions;
 pub mod dist;

@@ -213,45 +213,42 @@ fn scale(arm: &ArmPlan, axis: &Axis) -> Result<(Scale, Option<ServiceId>), Sweep
     Ok((Scale { knob, at: axis.at.clone(), values, own }, at))
 }
 
-/// Each model of the grid with its points: those that differ in their faults alone share one, and so the runs
+/// A model of the grid and its points: those that differ in their faults alone share one, and so the runs
 /// without faults.
+type Shared = (Arc<Model>, Vec<Point>);
+
+/// All points of the grid.
 fn grid(
     arm: &ArmPlan,
     x: (&Scale, Option<ServiceId>),
     y: Option<(&Scale, Option<ServiceId>)>,
-) -> Result<Vec<(Arc<Model>, Vec<Point>)>, SweepError> {
-    let mut grid: Vec<(Arc<Model>, Vec<Point>)> = Vec::new();
+) -> Result<Vec<Shared>, SweepError> {
     // The axis that changes the model goes round on the outside.
+    let swapped = y.is_some() && x.0.knob.is_of_faults();
     let (outer, inner) = match y {
-        Some(y) if x.0.knob.is_of_faults() => (y, Some(x)),
+        Some(y) if swapped => (y, Some(x)),
         y => (x, y),
     };
-    let swapped = inner.is_some_and(|inner| inner.0.knob == x.0.knob && inner.0.at == x.0.at);
+    let mut grid: Vec<Shared> = Vec::new();
     for outside in &outer.0.values {
         let mut model = (*arm.model).clone();
         let mut faults = arm.faults.clone();
         outer.0.knob.turn(*outside, outer.1, &mut model, &mut faults)?;
-        let mut shared =
-            Some(Arc::new(model.clone())).filter(|_| inner.is_none_or(|inner| inner.0.knob.is_of_faults()));
-        let inside: Vec<Option<f64>> = match inner {
-            Some(inner) => inner.0.values.iter().copied().map(Some).collect(),
-            None => vec![None],
+        let Some(inner) = inner else {
+            grid.push((Arc::new(model), vec![Point { x: *outside, y: None, faults }]));
+            continue;
         };
-        let mut together = Vec::new();
-        for inside in inside {
+        let mut points = Vec::new();
+        for inside in &inner.0.values {
             let (mut model, mut faults) = (model.clone(), faults.clone());
-            if let Some((inner, value)) = inner.zip(inside) {
-                inner.0.knob.turn(value, inner.1, &mut model, &mut faults)?;
-            }
-            let (x, y) = match inside {
-                Some(inside) if swapped => (inside, Some(*outside)),
-                inside => (*outside, inside),
-            };
-            let point = Point { x, y, faults };
-            if shared.is_some() { together.push(point) } else { grid.push((Arc::new(model), vec![point])) }
+            inner.0.knob.turn(*inside, inner.1, &mut model, &mut faults)?;
+            let (x, y) = if swapped { (*inside, *outside) } else { (*outside, *inside) };
+            points.push((model, Point { x, y: Some(y), faults }));
         }
-        if let Some(model) = shared.take() {
-            grid.push((model, together));
+        if inner.0.knob.is_of_faults() {
+            grid.push((Arc::new(model), points.into_iter().map(|(_, point)| point).collect()));
+        } else {
+            grid.extend(points.into_iter().map(|(model, point)| (Arc::new(model), vec![point])));
         }
     }
     Ok(grid)

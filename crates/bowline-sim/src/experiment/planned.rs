@@ -89,7 +89,7 @@ impl Plan {
 }
 
 /// The scenario as whoever starts it wants it.
-fn wanted(written: &Scenario, options: &Options) -> Result<Scenario, ExperimentError> {
+pub(crate) fn wanted(written: &Scenario, options: &Options) -> Result<Scenario, ExperimentError> {
     let mut scenario = written.clone();
     if let Arrivals::TraceFile(file) = &scenario.load.arrivals.value {
         let times = options.trace.clone().ok_or_else(|| ExperimentError::TraceNotRead(file.clone()))?;
@@ -102,7 +102,7 @@ fn wanted(written: &Scenario, options: &Options) -> Result<Scenario, ExperimentE
     Ok(scenario)
 }
 
-fn arm_plan(
+pub(crate) fn arm_plan(
     design: &Design,
     own: &Scenario,
     arm: &Arm,
@@ -148,7 +148,7 @@ fn refuse_too_much(model: &Model, whole: Duration) -> Result<(), ExperimentError
 }
 
 /// The faults of all arms in words, each once, in order of time.
-fn fault_words(arms: &[ArmPlan], warm_up: Duration) -> Vec<FaultWords> {
+pub(crate) fn fault_words(arms: &[ArmPlan], warm_up: Duration) -> Vec<FaultWords> {
     let mut faults: Vec<FaultWords> = Vec::new();
     for arm in arms {
         for fault in &arm.faults {
@@ -214,7 +214,7 @@ fn needs(design: &Design, scenario: &Scenario, model: &Model) -> Vec<Target> {
 }
 
 /// What "in time" means: what the objectives say of acknowledgements, or else what is needed.
-fn within(design: &Design, scenario: &Scenario) -> Duration {
+pub(crate) fn within(design: &Design, scenario: &Scenario) -> Duration {
     let objective = |wanted: Option<Quantile>| {
         scenario.objectives.iter().find_map(|objective| match (objective.metric, objective.at_most) {
             (Metric::Ack(quantile), Bound::Time(time)) if wanted.is_none_or(|wanted| wanted == quantile) => {
@@ -228,7 +228,7 @@ fn within(design: &Design, scenario: &Scenario) -> Duration {
 }
 
 /// Twice the longest time that an objective speaks of, so that what misses it is seen to miss it.
-fn drain(scenario: &Scenario) -> Duration {
+pub(crate) fn drain(scenario: &Scenario) -> Duration {
     let times = scenario.objectives.iter().filter_map(|objective| match objective.at_most {
         Bound::Time(time) => Some(time.saturating_mul(2)),
         _ => None,

@@ -73,7 +73,7 @@ fn what(model: &Model, kind: &FaultKind) -> String {
 }
 
 /// What arrives, over all ways in: `800/s`.
-pub(super) fn loads(model: &Model) -> String {
+pub(crate) fn loads(model: &Model) -> String {
     let each: Vec<String> = model.entries().iter().map(|entry| load(&entry.arrivals)).collect();
     each.join(" and ")
 }

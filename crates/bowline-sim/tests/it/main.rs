@@ -1,6 +1,8 @@
 //! The simulator from outside.
 
+mod advise;
 mod design;
+mod determinism;
 mod experiment;
 mod report;
 mod scenarios;

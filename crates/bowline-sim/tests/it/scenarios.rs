@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-const DESIGN: &str = "kind: Service
+pub(crate) const DESIGN: &str = "kind: Service
 metadata: { name: orders }
 spec:
   concurrency: 64
@@ -57,7 +57,7 @@ spec:
 ---
 ";
 
-const SCENARIO: &str = "kind: Scenario
+pub(crate) const SCENARIO: &str = "kind: Scenario
 metadata: { name: friday }
 spec:
   load: { intake: place-order, rate: 100/s, for: 120s }
