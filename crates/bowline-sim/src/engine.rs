@@ -23,6 +23,8 @@ mod record;
 mod request;
 mod slab;
 mod spent;
+#[cfg(test)]
+mod tests;
 mod topic;
 mod world;
 

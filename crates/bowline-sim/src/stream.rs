@@ -80,16 +80,13 @@ pub(crate) fn of(names: &[&str]) -> u64 {
 pub(crate) fn draw(seed: u64, stream: u64, purpose: Purpose, draw: Draw) -> SplitMix64 {
     let which = (u64::from(draw.site) << 32) | u64::from(draw.attempt);
     let entity = seed ^ stream.wrapping_add(purpose as u64);
-    SplitMix64::new(mixed(mixed(entity) ^ draw.request).wrapping_add(which.wrapping_mul(ODD)))
+    SplitMix64::new(mixed(mixed(mixed(entity) ^ draw.request) ^ which))
 }
 
 /// A generator that is used up in order, by one user alone.
 pub(crate) fn sequence(seed: u64, stream: u64, purpose: Purpose) -> SplitMix64 {
     draw(seed, stream, purpose, Draw::default())
 }
-
-/// An odd number without a pattern: the golden ratio's bits, as in SplitMix64 itself.
-const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// One step of SplitMix64 from `value`: every bit of it reaches every bit of the result.
 #[inline]

@@ -33,7 +33,7 @@ impl Machine {
         self.roll(now);
         let until = self.given + work as f64;
         self.jobs.push(Reverse((until.to_bits(), job)));
-        self.plan(now, index, future);
+        self.plan(index, future);
     }
 
     /// The jobs that `gone` says are gone are under way no more.
@@ -46,7 +46,7 @@ impl Machine {
     ) {
         self.roll(now);
         self.jobs.retain(|Reverse((_, job))| !gone(*job));
-        self.plan(now, index, future);
+        self.plan(index, future);
     }
 
     /// The event with this stamp has come: the job that is done, if it is the one that was planned. If there
@@ -59,7 +59,7 @@ impl Machine {
         let Reverse((until, job)) = self.jobs.pop()?;
         // Events lie on whole nanoseconds: what little is left or too much is given back to nobody.
         self.given = self.given.max(f64::from_bits(until));
-        self.plan(now, index, future);
+        self.plan(index, future);
         Some(job)
     }
 
@@ -75,7 +75,7 @@ impl Machine {
         self.since = now;
     }
 
-    fn plan(&mut self, now: u64, index: u32, future: &mut Future) {
+    fn plan(&mut self, index: u32, future: &mut Future) {
         self.stamp = self.stamp.wrapping_add(1);
         if let Some(Reverse((until, _))) = self.jobs.peek() {
             let left = (f64::from_bits(*until) - self.given).max(0.0) / self.pace();

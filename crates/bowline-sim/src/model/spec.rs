@@ -25,6 +25,9 @@ pub struct ServiceSpec {
     pub forwards: bool,
     /// The machine whose cores it shares with others; `None`: cores are never short.
     pub machine: Option<MachineId>,
+    /// By how much work that begins is longer for each request inside, itself included: what coordination
+    /// costs, more the more there are.
+    pub crowding: Duration,
 }
 
 /// What a request meets that finds the queue full.
@@ -51,6 +54,7 @@ impl ServiceSpec {
             overflow: Overflow::default(),
             forwards: false,
             machine: None,
+            crowding: Duration::ZERO,
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The model of a resolved design.
+//! The model of a resolved design, on the shop.
 
 use bowline_design::resolved::Design;
 use bowline_design::{Text, read, resolve_arm};
+use bowline_sim::run::Ending;
 use bowline_sim::{FaultEvent, Model, Run, RunSpec, run};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -21,53 +22,61 @@ fn shop(overlay: Option<&str>) -> Design {
     resolve_arm(&read(&texts), overlay).unwrap()
 }
 
-fn simulate(overlay: Option<&str>, name: &str, length: u64) -> Run {
+/// Two minutes of a scenario, in one arm.
+fn simulate(overlay: Option<&str>, scenario: &str) -> Run {
     let design = shop(overlay);
-    let scenario = design.scenario(name).unwrap();
-    let model = Model::of(&design, scenario).unwrap();
-    if std::env::var_os("PRINT").is_some() {
-        for s in model.assumptions() {
-            println!("  {s}");
-        }
-    }
-    let faults = FaultEvent::of(&design, scenario);
-    let spec = RunSpec::new(Arc::new(model), 7, scenario.warm_up.value, Duration::from_secs(length)).unwrap();
-    run(&spec.with_faults(faults).unwrap(), &mut |_| ControlFlow::Continue(()))
+    let scenario = design.scenario(scenario).unwrap();
+    let model = Arc::new(Model::of(&design, scenario).unwrap());
+    let spec = RunSpec::new(model, 7, scenario.warm_up.value, Duration::from_secs(120)).unwrap();
+    let spec = spec.with_faults(FaultEvent::of(&design, scenario)).unwrap();
+    let run = run(&spec.with_drain(Duration::from_secs(600)), &mut |_| ControlFlow::Continue(()));
+    assert_eq!(run.ending, Ending::Done);
+    assert!(run.fates.is_conserved(), "{:?}", run.fates);
+    run
 }
 
 #[test]
-fn print() {
-    for scenario in ["black-friday", "broker-down", "stuck-consumer", "sustained-overload"] {
-        for arm in [None, Some("async"), Some("hybrid")] {
-            let t = std::time::Instant::now();
-            let run = simulate(arm, scenario, 150);
-            println!("{scenario} {arm:?} {:?} events {} in {:?}", run.ending, run.events, t.elapsed());
-            println!("  {:?} conserved {}", run.fates, run.fates.is_conserved());
-            for (n, h) in [
-                ("ans", &run.clocks.answered),
-                ("ack", &run.clocks.acknowledged),
-                ("comp", &run.clocks.completed),
-                ("stale", &run.clocks.staleness),
-            ] {
-                println!(
-                    "  {n} {} p50 {:?} p99 {:?} max {:?}",
-                    h.count(),
-                    h.quantile(0.5),
-                    h.quantile(0.99),
-                    h.max()
-                );
-            }
-            println!("  work/req {} p99 {:?}", run.work_per_request_milli(), run.attribution.p99);
-            for e in &run.edges {
-                println!("   edge calls {} ok {} tries {} {:?}", e.calls, e.succeeded, e.tries, e.ends);
-            }
-            println!(
-                "   {:?}",
-                run.subscriptions
-                    .iter()
-                    .map(|s| (s.delivered, s.redelivered, s.processed, s.dead, s.backlog_max, s.lag.max()))
-                    .collect::<Vec<_>>()
-            );
-        }
-    }
+fn what_the_design_leaves_open_is_assumed_and_said() {
+    let design = shop(None);
+    let model = Model::of(&design, design.scenario("black-friday").unwrap()).unwrap();
+    let said = |part: &str| model.assumptions().iter().any(|sentence| sentence.contains(part));
+    assert!(said("orders works on any number of requests at once"), "{:?}", model.assumptions());
+    assert!(said("calls that are idempotent by key carry a key"), "{:?}", model.assumptions());
+}
+
+#[test]
+fn an_outage_fails_orders_that_wait_and_delays_those_that_are_written_down() {
+    let [sync, asynchronous, hybrid] =
+        [None, Some("async"), Some("hybrid")].map(|arm| simulate(arm, "black-friday"));
+    let orders = sync.fates.arrived;
+    assert_eq!((asynchronous.fates.arrived, hybrid.fates.arrived), (orders, orders), "the same customers");
+
+    // Ten seconds of 800 orders are lost to the outage, and some more while the breaker is open.
+    assert!(8_000 < sync.fates.failed, "{:?}", sync.fates);
+    assert_eq!((sync.fates.accepted, sync.fates.lost), (0, 0));
+
+    assert_eq!((asynchronous.fates.failed, asynchronous.fates.completed), (0, orders));
+    assert_eq!(asynchronous.fates.accepted, orders);
+    assert!(Duration::from_secs(10) < asynchronous.clocks.completed.max());
+
+    assert_eq!((hybrid.fates.failed, hybrid.fates.completed), (0, orders));
+    assert!(hybrid.fates.accepted < orders / 5, "{:?}", hybrid.fates);
+    assert_eq!([&sync, &asynchronous, &hybrid].map(|run| run.fates.duplicated), [0; 3]);
+}
+
+#[test]
+fn a_broker_that_is_down_fails_who_only_writes_down() {
+    let [sync, asynchronous] = [None, Some("async")].map(|arm| simulate(arm, "broker-down"));
+    assert!(sync.fates.failed < 10, "{:?}", sync.fates);
+    assert!(7_000 < asynchronous.fates.failed, "{:?}", asynchronous.fates);
+    // What it confirmed before it went down is not lost.
+    assert_eq!(asynchronous.fates.lost, 0);
+}
+
+#[test]
+fn consumers_that_are_stuck_delay_what_is_written_down() {
+    let run = simulate(Some("async"), "stuck-consumer");
+    assert_eq!(run.fates.completed, run.fates.arrived);
+    let longest = run.clocks.staleness.max();
+    assert!((29..60).contains(&longest.as_secs()), "{longest:?}");
 }
