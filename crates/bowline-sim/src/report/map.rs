@@ -5,7 +5,7 @@
 use super::page::Reproduce;
 use super::whole::{again, page_of};
 use super::words;
-use crate::definitions::{Class, WORDS};
+use crate::definitions::{Class, Recovery, WORDS};
 use crate::sweep::{Cell, Map, Scale};
 use maud::{Markup, html};
 use std::time::Duration;
@@ -97,6 +97,7 @@ fn said(cell: &Cell) -> Markup {
     let failed = cell.failed.mean.unwrap_or_default() * 100.0;
     html! {
         @match cell.class {
+            Class::Stable if cell.recoveries.iter().all(|each| *each == Recovery::Untriggered) => "ok",
             Class::Stable => (time.unwrap_or_default()),
             class => {
                 (letter(class)) span.hidden { " " (class.as_str()) }

@@ -5,7 +5,11 @@
 
 mod sample;
 
-use bowline_sim::report::{Page, html};
+use crate::experiment::{Way, plan, run};
+use bowline_sim::report::{Page, Reproduce, html, map};
+use bowline_sim::sweep::{Axis, Knob, sweep};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 #[test]
@@ -68,21 +72,25 @@ fn what_is_referred_to_is_there_once() {
 #[test]
 fn every_tag_that_opens_closes_in_its_turn() {
     for page in [Page::default(), sample::small(), sample::large()] {
-        let text = html(&page);
-        let mut open = Vec::new();
-        for tag in between(&text, "<", ">").filter(|tag| !tag.starts_with('!')) {
-            match tag.strip_prefix('/') {
-                Some(name) => assert_eq!(open.pop(), Some(name), "{name} closes"),
-                None => {
-                    let name = tag.split([' ', '\n']).next().unwrap_or_default();
-                    if name != "meta" {
-                        open.push(name);
-                    }
+        assert_well_formed(&html(&page));
+    }
+}
+
+#[track_caller]
+fn assert_well_formed(text: &str) {
+    let mut open = Vec::new();
+    for tag in between(text, "<", ">").filter(|tag| !tag.starts_with('!')) {
+        match tag.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name), "{name} closes"),
+            None => {
+                let name = tag.split([' ', '\n']).next().unwrap_or_default();
+                if !["meta", "br"].contains(&name) {
+                    open.push(name);
                 }
             }
         }
-        assert!(open.is_empty(), "{open:?} never close");
     }
+    assert!(open.is_empty(), "{open:?} never close");
 }
 
 #[test]
@@ -120,6 +128,36 @@ fn a_page_of_nothing_is_a_page() {
 fn a_page_can_be_sent_by_mail() {
     let size = html(&sample::large()).len();
     assert!(size < 300_000, "three arms of ten minutes take {size} bytes");
+}
+
+fn ways() -> [(&'static str, Way); 2] {
+    let four = Way { tries: 4, ..Way::default() };
+    [("four tries", four.clone()), ("budget", Way { budget: true, ..four })]
+}
+
+#[test]
+fn an_experiment_gives_the_same_page_on_any_number_of_threads() {
+    let plan = plan(&ways(), &[7, 11, 13], 80);
+    let page = |threads| html(&Page::of(&run(&plan, threads), "design/", Reproduce::default()));
+    let (one, two) = (page(1), page(2));
+    assert!(one == two);
+    for said in ["four tries is ", "back to normal after", "a try of server.serve", "server", "160/s"] {
+        assert!(one.contains(said), "it does not say {said:?}");
+    }
+    assert!(!one.contains("NaN"));
+}
+
+#[test]
+fn a_sweep_gives_a_map_with_the_design_in_it() {
+    let plan = plan(&ways(), &[7], 80);
+    let x = Axis { knob: Knob::Load, at: None, values: vec![80.0] };
+    let y = Axis { knob: Knob::Outage, at: None, values: vec![2.0] };
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let swept = sweep(&plan, 0, &x, Some(&y), NonZeroUsize::MIN, go_on).unwrap();
+    let text = map(&swept, "design/", &Reproduce::default());
+    assert_well_formed(&text);
+    assert_eq!(between(&text, "<td class=\"cell", "</td>").count(), 4);
+    assert_eq!(text.matches("(the design as it is)").count(), 1);
 }
 
 /// Every text between `from` and the next `to`.
