@@ -70,6 +70,11 @@ pub(crate) enum Verb {
         bowline sweep examples/shop black-friday --x timeout@inventory=50ms..400ms:8 --arm sync")]
     Sweep(Sweep),
 
+    /// Say of each call what it would give as a call, as a record and as both, by what the business needs.
+    #[command(after_help = "Example:\n  bowline advise examples/shop\n  \
+        bowline advise examples/shop black-friday broker-down --seeds 3 --for 2m")]
+    Advise(Advise),
+
     /// Print the JSON Schema of Bowline's own kinds, for editors.
     #[command(after_help = "Example:\n  bowline schema > bowline.schema.json\n  \
         # then, at the top of a YAML file: # yaml-language-server: $schema=bowline.schema.json")]
@@ -217,6 +222,32 @@ pub(crate) struct Sweep {
     /// The arm that is looked at. Default: the first.
     #[arg(long, value_name = "ARM")]
     pub(crate) arm: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Advise {
+    /// The design: a folder, a file, or `-` for standard input.
+    pub(crate) design: PathBuf,
+
+    /// The scenarios it is judged under; all of the design's where none is named. Their loads have to begin at
+    /// the same operation.
+    pub(crate) scenarios: Vec<String>,
+
+    /// How many runs of each variant. Fewer than of `simulate`, because there are many variants.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) seeds: u32,
+
+    /// The first seed; the others follow it.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Threads that simulate; how many there are shows in no result. Default: one for each core.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Simulate only so long instead of what the scenarios say; faults that begin later are left out.
+    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    pub(crate) length: Option<Duration>,
 }
 
 /// What is simulated, how often and how long, and where the page goes.

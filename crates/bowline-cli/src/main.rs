@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Verb::Test(test) => verbs::test::run(&test, output),
         Verb::Simulate(simulate) => verbs::simulate::run(&simulate, output),
         Verb::Sweep(sweep) => verbs::sweep::run(&sweep, output),
+        Verb::Advise(advise) => verbs::advise::run(&advise, output),
         Verb::Schema => verbs::schema::run(),
         Verb::Fault(fault) => verbs::fault::run(&fault, output),
         Verb::Top(top) => verbs::top::run(&top, output),

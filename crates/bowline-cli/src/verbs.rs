@@ -1,5 +1,6 @@
 //! What the program can be asked, one file a verb.
 
+pub(crate) mod advise;
 pub(crate) mod check;
 pub(crate) mod design;
 pub(crate) mod experiment;

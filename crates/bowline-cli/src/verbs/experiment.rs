@@ -51,16 +51,24 @@ pub(crate) fn plan(
     let full = format!("{}/{}", scenario.namespace, scenario.name);
     match Plan::of(&loaded.reading, &full, &options) {
         Ok(plan) => Ok(Some(plan)),
-        Err(ExperimentError::Mistakes { mistakes, .. }) => {
+        Err(error) => refused(error, loaded, output).map(|()| None),
+    }
+}
+
+/// Prints mistakes, or hands on why else there is no experiment.
+pub(crate) fn refused(error: ExperimentError, loaded: &Loaded, output: Output) -> Result<(), Failure> {
+    match error {
+        ExperimentError::Mistakes { mistakes, .. } => {
             design::mistaken(&mistakes, &loaded.texts, output);
-            Ok(None)
+            Ok(())
         }
-        Err(error) => Err(Failure::findings(error)),
+        error @ ExperimentError::NoScenario { .. } => Err(Failure::wrong_use(error)),
+        error => Err(Failure::findings(error)),
     }
 }
 
 /// The arrivals, where they stand in a file: beside the design, unless its path is absolute.
-fn trace(scenario: &Scenario, design: &Path) -> Result<Option<Arc<[Duration]>>, Failure> {
+pub(crate) fn trace(scenario: &Scenario, design: &Path) -> Result<Option<Arc<[Duration]>>, Failure> {
     let Arrivals::TraceFile(file) = &scenario.load.arrivals.value else { return Ok(None) };
     let folder = if design.is_dir() { design } else { design.parent().unwrap_or(Path::new(".")) };
     let path = folder.join(file);
@@ -86,9 +94,9 @@ pub(crate) fn arm(plan: &Plan, name: Option<&str>) -> Result<usize, Failure> {
 }
 
 /// How many threads: as many as asked for, or one for each core.
-pub(crate) fn threads(asked: &Experiment) -> NonZeroUsize {
+pub(crate) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
     let cores = || std::thread::available_parallelism().ok();
-    asked.threads.or_else(cores).unwrap_or(NonZeroUsize::MIN)
+    asked.or_else(cores).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Runs `work` under a bar on standard error, which shows on a terminal alone.

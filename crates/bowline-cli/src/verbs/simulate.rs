@@ -53,8 +53,9 @@ fn one(
     let required = simulate.require.as_deref();
     experiment::arm(plan, required)?;
     let began = bowline_runtime::clock::now();
-    let experiment =
-        experiment::watched(&plan.name, output, |progress| plan.run(experiment::threads(asked), progress));
+    let experiment = experiment::watched(&plan.name, output, |progress| {
+        plan.run(experiment::threads(asked.threads), progress)
+    });
     let experiment = experiment.map_err(Failure::findings)?;
     let took = began.elapsed();
     let page = page(simulate, plan, &experiment, loaded);

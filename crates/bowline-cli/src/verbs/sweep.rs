@@ -20,7 +20,7 @@ pub(crate) fn run(asked: &Sweep, output: Output) -> Done {
     let arm = experiment::arm(&plan, asked.arm.as_deref())?;
     let began = bowline_runtime::clock::now();
     let map = experiment::watched(&plan.name, output, |progress| {
-        sweep(&plan, arm, &x, y.as_ref(), experiment::threads(common), progress)
+        sweep(&plan, arm, &x, y.as_ref(), experiment::threads(common.threads), progress)
     });
     let map = map.map_err(Failure::wrong_use)?;
     let took = began.elapsed();
