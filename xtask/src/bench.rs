@@ -6,7 +6,7 @@
 //! - [`machine`]: processes, cores, and what `/proc` says about them
 //! - [`summary`]: medians, the table, the line of JSON
 //! - [`callgrind`]: instructions of one request; [`ratchet`]: that they do not grow
-//! - [`policy`]: `bench policy`
+//! - [`policy`]: `bench policy`; [`sim`]: `bench sim`
 
 mod callgrind;
 mod candidates;
@@ -15,6 +15,7 @@ mod measure;
 mod policy;
 mod proxy;
 pub(crate) mod ratchet;
+mod sim;
 mod summary;
 
 use crate::Stop;
@@ -22,6 +23,7 @@ use crate::Stop;
 const HELP: &str = "\
 cargo xtask bench proxy [--rounds N] [--seconds S] [--only NAME,..] [--program 'COMMAND'] [--output json]
 cargo xtask bench policy [--output json]
+cargo xtask bench sim [--whole] [--output json]
 
 proxy    Bowline, Envoy, nginx and haproxy in front of one upstream that answers with 1 KiB: the proxy
          alone on core 0, the upstream and the load on core 1. Saturated, at 2,000 requests a second,
@@ -29,6 +31,9 @@ proxy    Bowline, Envoy, nginx and haproxy in front of one upstream that answers
          --program measures another command in Bowline's place; it must serve 127.0.0.1:17001 from
          the upstream at 127.0.0.1:17000.
 policy   `cargo bench -p bowline-policy`.
+sim      Events a second in virtual time, one server without policies and a chain of six services with all of
+         them; memory for ten times the simulated time; six services, 1,000/s, ten minutes, three arms, two
+         seeds on two cores. --whole runs twenty seeds.
 
 With --output json the last line is one JSON object with every figure.";
 
@@ -40,6 +45,10 @@ pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
     match args.split_first().map(|(what, rest)| (what.as_str(), rest)) {
         Some(("proxy", rest)) => proxy::main(rest),
         Some(("policy", rest)) => policy::main(rest),
-        _ => Err(Stop::Usage("say `bench proxy` or `bench policy`; --help tells more".to_owned())),
+        Some(("sim", rest)) => sim::main(rest),
+        _ => {
+            let usage = "say `bench proxy`, `bench policy` or `bench sim`; --help tells more";
+            Err(Stop::Usage(usage.to_owned()))
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! - [`test`]: the steps of `cargo xtask test`, from formatting to the instruction count
 //! - [`prove`]: the same proofs for longer
 //! - [`tidy`]: the invariants of ARCHITECTURE.md, checked
-//! - [`bench`]: the proxy beside its peers, and the policy stack
+//! - [`validate`]: what the simulator must reproduce
+//! - [`bench`]: the proxy beside its peers, the policy stack, and the simulator
 //! - [`load`]: the upstream and the load generators that the benchmarks run
 //! - [`steps`], [`tools`], [`run`], [`clock`]: how steps are run and timed, what is installed for
 //!   them, how programs are started, and the one place that reads a clock
@@ -18,6 +19,7 @@ mod steps;
 mod test;
 mod tidy;
 mod tools;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,8 @@ cargo xtask COMMAND
   prove         the long proofs: fuzzing, loom without bounds, many more random cases
   bench proxy   the gateway beside Envoy, nginx and haproxy, one core each in turn
   bench policy  the policy stack of one call: nanoseconds and allocations
+  bench sim     the simulator: events a second, memory, a whole comparison
+  validate      the simulator beside closed forms and published results
 
 `cargo xtask COMMAND --help` tells more.
 Exit codes: 0 good, 1 something does not hold, 2 wrong use, 3 a tool could not be had.";
@@ -81,6 +85,7 @@ fn dispatch(args: &[String]) -> Result<(), Stop> {
         "tidy" => tidy::main(rest),
         "prove" => prove::main(rest),
         "bench" => bench::main(rest),
+        "validate" => validate::main(rest),
         // Not in the help: what `bench` starts on the load core.
         "upstream" => load::upstream::main(rest),
         "load" => load::main(rest),
