@@ -59,8 +59,8 @@ impl Shop {
                 text = text
                     .replace(&format!("127.0.0.1:{}", 7101 + index(service)), &format!("127.0.0.1:{own}"));
                 text = text.replace(
-                    &format!("{{ cargo: shop, args: [ {service} ] }}"),
-                    &format!("{{ {program}, args: [ {args} ] }}"),
+                    &format!("cargo: shop, args: [ {service},"),
+                    &format!("{program}, args: [ {args},"),
                 );
             }
             folder.write(file.file_name().unwrap().to_str().unwrap(), &text);

@@ -1,6 +1,6 @@
 //! What `bowline fault` breaks, and what `bowline explain` says about it.
 
-use crate::clock::eventually;
+use crate::clock::{eventually, until};
 use crate::designs::Shop;
 use crate::http;
 use crate::world::{Ports, Up};
@@ -139,4 +139,41 @@ fn without_a_running_bowline_a_fault_cannot_be_put_in() {
     let ran = crate::world::bowline(&["fault", "ls", "--api", &api]);
     assert_eq!(ran.code, 3);
     assert!(ran.err.contains("bowline up") && ran.err.contains("--api"), "{ran:?}");
+}
+
+#[test]
+fn a_broken_inventory_is_left_alone_and_taken_back() {
+    let shop = Shop::new();
+    // Ten times as fast as in the shop, so that a test can watch.
+    shop.edit("policies.yaml", "open: 10s, probes: 3", "open: 1s, probes: 3, ramp: 500ms, jitter: 0");
+    let up = Up::ready(&shop.folder, Ports::new(), &[]);
+    let breaker = |state: &str| {
+        let labels = ["service=\"orders\"", "guard=\"inventory.allocate\"", &format!("state=\"{state}\"")];
+        up.metric("bowline_guard_breaker_state", &labels) > 0.5
+    };
+    assert_eq!(up.order(&[]).status(), 201);
+    assert_eq!(up.verb(&["fault", "add", "inventory.allocate", "--error", "503"]).code, 0);
+    let mut failed = 0;
+    until("the breaker opens", || {
+        assert_eq!(up.order(&[]).status(), 503);
+        failed += 1;
+        breaker("open")
+    });
+    assert!(failed >= 7, "20 tries are at least 7 orders of 3, not {failed}");
+    let told = up.verb(&["explain", "last", "--status", "503"]).out;
+    assert!(told.contains("orders -> inventory.allocate"), "{told}");
+    until("calls are refused at once", || {
+        up.order(&[]);
+        up.metric("bowline_guard_ends_total", &["guard=\"inventory.allocate\"", "reason=\"breaker open\""])
+            > 0.5
+    });
+
+    assert_eq!(up.verb(&["fault", "clear"]).code, 0);
+    until("orders are placed again", || up.order(&[]).status() == 201);
+    until("the breaker is closed", || {
+        up.order(&[]);
+        breaker("closed")
+    });
+    let effects = http::get(shop.port_of("inventory"), "/effects").json();
+    assert_eq!(effects["allocated"]["times"], effects["allocated"]["orders"], "{effects}");
 }

@@ -1,8 +1,9 @@
 //! The first five minutes: two words typed, an order placed.
 
-use crate::designs::{SHOP_SERVICES, Shop};
+use crate::designs::{SHOP_SERVICES, Shop, rules, small};
 use crate::http;
-use crate::world::{Ports, Up, bowline};
+use crate::world::{Ports, Up, bowline, is_free, port};
+use rustix::process::Signal;
 
 #[test]
 fn the_first_command_builds_the_shop_and_takes_an_order() {
@@ -79,4 +80,34 @@ fn what_the_screen_says_to_try_works_as_it_stands() {
     }
     let stock = http::ask(up.ports.gateway, "GET", "/inventory/stock/A47", &[], "").unwrap();
     assert_eq!(stock.status(), 200, "healed: {}", stock.text());
+}
+
+#[test]
+fn the_mesh_port_routes_by_the_name_that_a_caller_asks_for() {
+    let shop = Shop::new();
+    let up = Up::ready(&shop.folder, Ports::new(), &[]);
+    let ask = |host: &str, path: &str| {
+        http::ask(up.ports.mesh, "GET", path, &[&format!("host: {host}")], "").unwrap()
+    };
+    let stock = ask("inventory", "/stock/A47");
+    assert_eq!((stock.status(), &stock.json()["sku"]), (200, &"A47".into()));
+    assert_eq!(ask("payment", "/healthz").text(), "ok\n");
+    let nobody = ask("nobody", "/");
+    assert_eq!(nobody.status(), 404, "{}", nobody.text());
+    assert_eq!(nobody.header("x-bowline-reason"), Some("unknown host"));
+}
+
+#[test]
+fn the_gateway_can_be_had_alone() {
+    let gateway = port();
+    let folder = small(
+        gateway,
+        &rules("  - name: all\n    directResponse: { status: 200, body: { string: alone } }\n"),
+    );
+    let ports = Ports { gateway, ..Ports::new() };
+    let up = Up::ready(&folder, ports, &["--only", "gateway"]);
+    assert_eq!(up.ask("GET", "/", &[], "").text(), "alone");
+    assert!(is_free(ports.api) && is_free(ports.mesh));
+    up.signal(Signal::TERM);
+    assert_eq!(up.ended().code(), Some(0));
 }

@@ -70,3 +70,38 @@ fn a_service_that_cannot_start_says_why_and_keeps_the_doors_closed() {
     until("its second death", || up.screen().matches("exit status: 7").count() >= 2);
     assert!(!up.screen().contains("Ctrl-C stops everything."), "not ready:\n{}", up.screen());
 }
+
+#[test]
+fn replicas_are_told_apart_by_their_addresses() {
+    let (gateway, ports) = (port(), [port(), port()]);
+    let folder = designs::small(
+        gateway,
+        &(designs::rules(
+            "  - name: all\n    route: [ { destination: { host: payment } } ]\n    timeout: 10s\n",
+        ) + &format!(
+            r#"---
+apiVersion: bowline.dev/v1alpha1
+kind: Service
+metadata: {{ name: payment }}
+spec:
+  endpoints: [ {{ address: "127.0.0.1:{}" }}, {{ address: "127.0.0.1:{}" }} ]
+  replicas: 2
+  run: {{ command: [ {}, payment, --listen, "{{address}}" ], env: {{ SHOP_DATA: "{{data}}/own-{{port}}" }} }}
+  health: /healthz
+"#,
+            ports[0],
+            ports[1],
+            designs::program().display()
+        )),
+    );
+    let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
+    let status = up.status();
+    let names: Vec<&str> =
+        status["services"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["payment#1", "payment#2"]);
+    for port in ports {
+        assert_eq!(crate::http::get(port, "/healthz").status(), 200);
+        assert!(folder.path().join(format!(".bowline/own-{port}/payment.db")).exists());
+    }
+    assert_eq!(up.ask("GET", "/healthz", &[], "").status(), 200);
+}

@@ -297,8 +297,8 @@ impl Programs {
         specs
     }
 
-    /// One process; where a service has several, `{address}` and `{port}` in its command and
-    /// arguments tell them apart.
+    /// One process. In its command, arguments and environment `{address}` and `{port}` stand for where it
+    /// listens, which tells several of a service apart, and `{data}` for the data folder.
     fn spec(
         &self,
         service: &resolved::Service,
@@ -308,25 +308,27 @@ impl Programs {
     ) -> Spec {
         let endpoint = service.endpoints.get(number).or_else(|| service.endpoints.first());
         let address = endpoint.and_then(|endpoint| endpoint.address.to_socket_addrs().ok()?.next());
+        // It runs in another folder than this process.
+        let data = std::path::absolute(&self.options.data).unwrap_or_else(|_| self.options.data.clone());
+        let places = [
+            ("{address}", address.map(|address| address.to_string()).unwrap_or_default()),
+            ("{port}", address.map(|address| address.port().to_string()).unwrap_or_default()),
+            ("{data}", data.display().to_string()),
+        ];
         let filled =
-            |word: &str| {
-                let word = word
-                    .replace("{address}", &address.map(|address| address.to_string()).unwrap_or_default());
-                OsString::from(word.replace(
-                    "{port}",
-                    &address.map(|address| address.port().to_string()).unwrap_or_default(),
-                ))
-            };
-        let words = program.iter().map(|word| word.to_str().map_or_else(|| word.clone(), filled));
+            |word: &str| places.iter().fold(word.to_owned(), |word, (place, text)| word.replace(place, text));
+        let words = program
+            .iter()
+            .map(|word| word.to_str().map_or_else(|| word.clone(), |word| OsString::from(filled(word))));
         let name = match service.replicas.value {
             0 | 1 => service.name.to_string(),
             _ => format!("{}#{}", service.name, number + 1),
         };
         Spec {
             program: self.options.program.clone(),
-            command: words.chain(run.args.iter().map(|word| filled(word))).collect(),
+            command: words.chain(run.args.iter().map(|word| OsString::from(filled(word)))).collect(),
             folder: self.folder(),
-            environment: run.env.clone().into_iter().collect(),
+            environment: run.env.iter().map(|(name, value)| (name.clone(), filled(value))).collect(),
             address,
             health: service.health.clone(),
             log: self.options.data.join("logs").join(format!("{name}.log")),
