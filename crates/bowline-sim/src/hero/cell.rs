@@ -3,7 +3,7 @@
 use crate::experiment::Unit;
 use crate::stats::Estimate;
 
-/// A figure and its uncertainty: `98.3 % +-0.1`, `0.14 s`, `> 60 s`, `failed`.
+/// A figure and its uncertainty: `98.3 % +-0.1`, `0.14 s`, `>= 60 s`, `failed`.
 pub(crate) fn cell(unit: Unit, estimate: &Estimate) -> String {
     let of = estimate.runs + estimate.never + estimate.unknown;
     let Some(mean) = estimate.mean else {
@@ -12,8 +12,12 @@ pub(crate) fn cell(unit: Unit, estimate: &Estimate) -> String {
     if 0 < estimate.never {
         return format!("failed in {} of {of}", estimate.never);
     }
+    // "More than none" would say that there was one.
+    if 0 < estimate.at_least && mean <= 0.0 {
+        return "0 so far".to_owned();
+    }
     let scale = Scale::of(unit, mean);
-    let at_least = if 0 < estimate.at_least { "> " } else { "" };
+    let at_least = if 0 < estimate.at_least { ">= " } else { "" };
     let margin = estimate.half.map(|half| scale.number(half)).filter(|margin| !is_nothing(margin));
     // The mean of lower bounds is one itself, and how far they scatter says nothing.
     let margin = margin.filter(|_| estimate.at_least == 0);
@@ -124,7 +128,8 @@ mod tests {
         assert_eq!(cell(&[Value::Known(40.0), Value::Known(40.0)]), "40 s");
         assert_eq!(cell(&[Value::Known(40.0), Value::Known(39.0)]), "40 s +-6");
         assert_eq!(cell(&[Value::Known(40.0)]), "40 s");
-        assert_eq!(cell(&[Value::AtLeast(60.0), Value::Known(70.0)]), "> 65 s");
+        assert_eq!(cell(&[Value::AtLeast(60.0), Value::Known(70.0)]), ">= 65 s");
+        assert_eq!(cell(&[Value::AtLeast(0.0), Value::Known(0.0)]), "0 so far");
         assert_eq!(cell(&[Value::Never, Value::Never]), "failed");
         assert_eq!(cell(&[Value::Never, Value::Known(1.0)]), "failed in 1 of 2");
         assert_eq!(cell(&[Value::Unknown]), "-");
