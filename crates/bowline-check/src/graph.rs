@@ -7,7 +7,7 @@ mod order;
 
 pub(crate) use bowline_design::graph::Node;
 pub(crate) use least::Least;
-pub(crate) use left::Left;
+pub(crate) use left::{Left, patience};
 pub(crate) use load::{Loads, Start};
 
 use bowline_design::Place;

@@ -12,7 +12,7 @@
 //!   callers leave, and how often one request asks each operation
 //! - `met`: the calls that need no graph; `assumed`: gateways that are only named
 //! - `tries`: the longest that a call's tries may take; `timeouts`: whether one follows a timeout; `layer`: tries that may follow work done; `mend`:
-//!   how tries are made to fit
+//!   how tries are made to fit; `traffic`: what the design's scenarios ask of each operation
 //! - [`rules`]: one file each; `words`: how numbers are written
 //!
 //! ```
@@ -43,6 +43,7 @@ mod mend;
 mod met;
 pub mod rules;
 mod timeouts;
+mod traffic;
 mod tries;
 mod words;
 
@@ -56,6 +57,7 @@ use graph::{Graph, Left, Node};
 use met::Met;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use traffic::Traffic;
 
 /// Everything that the rules find in a design, the gravest first and then in the order of the texts.
 ///
@@ -84,12 +86,15 @@ pub(crate) struct Asked<'d> {
     /// What each operation's callers leave it.
     left: BTreeMap<Node, Left>,
     met: Vec<Met<'d>>,
+    /// What the scenarios ask.
+    traffic: Vec<Traffic<'d>>,
 }
 
 impl<'d> Asked<'d> {
     fn about(design: &'d Design, documents: &'d Documents) -> Self {
         let graph = Graph::new(design);
-        Self { design, documents, left: graph.left(), graph, met: met::all(design) }
+        let (left, traffic) = (graph.left(), traffic::all(design, &graph));
+        Self { design, documents, left, graph, met: met::all(design), traffic }
     }
 
     /// What an operation is known to need for an answer, so that nearly every call gets one.

@@ -9,6 +9,7 @@ mod effects;
 mod generated;
 mod layers;
 mod odd_texts;
+mod queues;
 mod strangers;
 mod support;
 mod yaml;

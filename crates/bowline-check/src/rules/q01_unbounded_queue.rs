@@ -1,0 +1,191 @@
+//! Q01: a queue without a bound, where a scenario of the design makes it grow.
+
+use super::Rule;
+use crate::Asked;
+use crate::edit::Edit;
+use crate::finding::{Finding, Severity};
+use crate::graph::{Call, patience};
+use crate::layer;
+use crate::traffic::{Traffic, busy};
+use crate::words::{counted, factor, span};
+use bowline_design::Place;
+use bowline_design::resolved::{Service, ServiceId};
+use std::time::Duration;
+
+/// What may wait is bounded at this much of the time that a try has: the other half is for the work itself.
+const WAITING_SHARE: f64 = 0.5;
+
+/// How long the longest wait may be where no caller has a limit: shorter than the patience of people.
+const WAIT: Duration = Duration::from_secs(1);
+
+pub(super) const RULE: Rule = Rule {
+    id: "Q01",
+    title: "an unbounded queue",
+    about: "A service works on `concurrency` requests at once and lets any number wait, and a scenario of the design\n\
+        brings more than it can do: what waits grows for as long as the load lasts, every answer comes later than\n\
+        the one before, and in the end all work is for callers who have gone. A bounded queue refuses at once what\n\
+        it could not answer in time.\n\
+        Error: the load is above what it can do however its times are spread: the mean of `takes` is at least half\n\
+        of its p50, because half of all requests take that long.\n\
+        Warning: the load is above it with `takes` read as a log-normal distribution; or the load fits, but tries\n\
+        that time out in the queue keep so many retries coming that the queue stays as long as it is (the share of\n\
+        an M/M/1 queue's answers later than the per-try time, at the load with all retries that the budget allows).\n\
+        Only scenarios with an arm without overlay are looked at. The edit adds a `queue` with which nobody waits\n\
+        longer than half the time that a try has.",
+    check,
+};
+
+fn check(asked: &Asked<'_>) -> Vec<Finding> {
+    let unbounded = |(_, service): &(ServiceId, &Service)| service.queue.is_none() && !service.external;
+    asked.design.services().filter(unbounded).filter_map(|(id, service)| worst(asked, id, service)).collect()
+}
+
+/// The gravest of what the scenarios do to one service.
+fn worst(asked: &Asked<'_>, id: ServiceId, service: &Service) -> Option<Finding> {
+    let each = asked.traffic.iter().filter_map(|traffic| finding(asked, traffic, id, service));
+    // Of equals the first: `max_by_key` would take the last.
+    each.fold(None, |worst: Option<Finding>, finding| match worst {
+        Some(worst) if worst.severity >= finding.severity => Some(worst),
+        _ => Some(finding),
+    })
+}
+
+/// What a scenario asks of one service: seconds of work a second, and requests a second.
+struct Asks {
+    rate: f64,
+    surely: f64,
+    mean: f64,
+}
+
+fn finding(asked: &Asked<'_>, traffic: &Traffic<'_>, id: ServiceId, service: &Service) -> Option<Finding> {
+    let concurrency = service.concurrency.as_ref()?;
+    let places = f64::from(concurrency.value) * f64::from(service.replicas.value);
+    let mut asks = Asks { rate: 0.0, surely: 0.0, mean: 0.0 };
+    for node in asked.graph.in_order().filter(|node| node.service == id) {
+        let (rate, busy) = (traffic.of(node), busy(asked.graph.operation(node)));
+        asks.rate += rate;
+        asks.surely += rate * busy.surely;
+        asks.mean += rate * busy.mean;
+    }
+    if asks.rate <= 0.0 || asks.mean <= 0.0 {
+        return None;
+    }
+    let capacity = asks.rate * places / asks.mean;
+    let (severity, what, formula) = if asks.mean > places {
+        let proven = asks.surely > places;
+        let most = if proven { asks.rate * places / asks.surely } else { capacity };
+        (
+            if proven { Severity::Error } else { Severity::Warning },
+            format!(
+                "the queue of {} has no bound and grows: {} asks for {} a second, and it can do {}",
+                service.name,
+                traffic.name(),
+                factor(asks.rate),
+                factor(most)
+            ),
+            format!(
+                "{} at once / {} = {}/s < {}/s{}",
+                factor(places),
+                seconds(if proven { asks.surely } else { asks.mean } / asks.rate),
+                factor(most),
+                factor(asks.rate),
+                if proven { " (a mean of at least p50 / 2)" } else { "" }
+            ),
+        )
+    } else {
+        let storm = storm(asked, traffic, id, &asks, capacity)?;
+        (Severity::Warning, format!("{} under {}", storm.what(service), traffic.name()), storm.formula)
+    };
+    let document = asked.documents.services.iter().find(|known| known.meta.place == service.place);
+    let waiting = queue(asked, id, capacity / f64::from(service.replicas.value));
+    let place: &Place = concurrency.from.place().unwrap_or(&service.place);
+    Some(Finding {
+        rule: RULE.id,
+        severity,
+        what,
+        place: place.clone(),
+        label: format!("{} at once, and any number wait", concurrency.value),
+        path: Vec::new(),
+        formula,
+        advice: format!("bound what waits, with `queue: {waiting}` for a start"),
+        edits: document
+            .map(|known| Edit::Add { place: known.place.clone(), field: format!("queue: {waiting}") })
+            .into_iter()
+            .collect(),
+    })
+}
+
+/// Retries that keep themselves going.
+struct Storm {
+    tries: u32,
+    formula: String,
+}
+
+impl Storm {
+    fn what(&self, service: &Service) -> String {
+        format!(
+            "the queue of {} has no bound, and once it is long, {} keep it long",
+            service.name,
+            counted(self.tries, "try", "tries")
+        )
+    }
+}
+
+/// Whether tries that time out in the queue make as many retries as it takes to keep the queue long.
+///
+/// `l` calls a second become `l'` tries with all the retries that are allowed. Of an M/M/1 queue's answers
+/// the share `exp(-(m - l') p)` comes later than `p`; if that many tries out of `l'` are more than the
+/// `l' - l` retries, the retries are their own cause. At `l' >= m` all are late.
+fn storm(asked: &Asked<'_>, traffic: &Traffic<'_>, id: ServiceId, asks: &Asks, most: f64) -> Option<Storm> {
+    let calls = || asked.graph.calls.iter().filter(|call| call.to.service == id && traffic.by(call) > 0.0);
+    let (call, per_try, tries) = calls()
+        .filter_map(|call| {
+            let tries = layer::tries(call.settings, asked.graph.operation(call.to));
+            (tries > 1).then_some(())?;
+            Some((call, patience(call.settings)?, tries))
+        })
+        .min_by_key(|(_, per_try, _)| *per_try)?;
+    let more: f64 = calls().map(|call| retries(asked, traffic, call)).sum();
+    if more <= 0.0 {
+        return None;
+    }
+    let with_retries = asks.rate + more;
+    let late = (-(most - with_retries).max(0.0) * per_try.as_secs_f64()).exp();
+    if late * with_retries < more {
+        return None;
+    }
+    let capped = if call.settings.budget.is_some() { " the budget allows" } else { "" };
+    Some(Storm {
+        tries,
+        formula: format!(
+            "{}/s + {}/s of retries{capped} = {}/s of {}/s: {} % of tries wait longer than {}, {}/s >= {}/s",
+            factor(asks.rate),
+            factor(more),
+            factor(with_retries),
+            factor(most),
+            (late * 100.0).round(),
+            span(per_try),
+            factor(late * with_retries),
+            factor(more)
+        ),
+    })
+}
+
+/// The retries a second of one call, if its tries fail: bounded by the budget's ratio and its floor.
+fn retries(asked: &Asked<'_>, traffic: &Traffic<'_>, call: &Call<'_>) -> f64 {
+    let rate = traffic.by(call);
+    let all = rate * f64::from(layer::tries(call.settings, asked.graph.operation(call.to)) - 1);
+    let budget = call.settings.budget.as_ref().map(|budget| budget.value);
+    budget.map_or(all, |budget| all.min(rate * budget.ratio.as_f64() + f64::from(budget.min_per_second)))
+}
+
+/// How many may wait in one replica, so that the least patient caller is still there when they are done.
+fn queue(asked: &Asked<'_>, id: ServiceId, each: f64) -> u32 {
+    let calls = asked.graph.calls.iter().filter(|call| call.to.service == id);
+    let patience = calls.filter_map(|call| patience(call.settings)).min().unwrap_or(WAIT);
+    ((patience.as_secs_f64() * WAITING_SHARE * each) as u32).max(1)
+}
+
+fn seconds(seconds: f64) -> String {
+    span(Duration::from_micros((seconds * 1e6).round() as u64))
+}

@@ -1,0 +1,122 @@
+//! Q01 and its like: queues, under the loads of scenarios.
+
+use crate::support::{check, check_texts, folder};
+
+/// A window that asks stock, which does `takes` with `concurrency`, under a load of `rate`.
+fn under(rate: &str, stock: &str, policy: &str, scenario: &str) -> String {
+    format!(
+        "
+apiVersion: bowline.dev/v1alpha1
+kind: Service
+metadata: {{ name: window }}
+spec:
+  operations: [ {{ name: look, http: {{ method: GET, path: /items }}, does: [ {{ call: stock.read }} ] }} ]
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Service
+metadata: {{ name: stock }}
+spec:
+  {stock}
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Policy
+metadata: {{ name: stock }}
+spec:
+  targets: [ {{ operation: stock.read }} ]
+  deadline: 250ms
+  {policy}
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Scenario
+metadata: {{ name: busy }}
+spec:
+  load: {{ operation: window.look, arrivals: poisson, rate: {rate}/s, for: 10m }}
+  {scenario}
+"
+    )
+}
+
+/// Ten requests at once, of 10 ms at the median and 12 ms at the mean.
+fn stock(more: &str) -> String {
+    format!(
+        "concurrency: 10{more}
+  operations: [ {{ name: read, http: {{ method: GET, path: /stock }}, takes: {{ p50: 10ms, p99: 40ms }} }} ]"
+    )
+}
+
+#[test]
+fn q01_a_load_above_any_possible_capacity_is_an_error() {
+    let found = check(
+        &under("2500", &stock(""), "", ""),
+        &[
+            "Q01 error spec.concurrency: the queue of stock has no bound and grows: Scenario busy asks for 2500 a second, \
+             and it can do 2000",
+        ],
+    );
+    assert_eq!(found[0].formula, "10 at once / 5 ms = 2000/s < 2500/s (a mean of at least p50 / 2)");
+    assert_eq!(found[0].advice, "bound what waits, with `queue: 104` for a start");
+}
+
+#[test]
+fn q01_a_load_above_the_likely_capacity_is_a_warning() {
+    let found = check(
+        &under("1000", &stock(""), "", ""),
+        &[
+            "Q01 warning spec.concurrency: the queue of stock has no bound and grows: Scenario busy asks for 1000 a second, \
+             and it can do 837.3",
+        ],
+    );
+    assert_eq!(found[0].formula, "10 at once / 11.943 ms = 837.3/s < 1000/s");
+}
+
+#[test]
+fn q01_a_bound_or_room_or_replicas_are_enough() {
+    check(&under("1000", &stock("\n  queue: 40"), "", ""), &[]);
+    check(&under("1000", &stock("\n  replicas: 2"), "", ""), &[]);
+    check(&under("700", &stock(""), "", ""), &[]);
+}
+
+#[test]
+fn q01_an_arm_with_an_overlay_is_another_design() {
+    let overlay = "arms: [ { name: less, overlay: less } ]
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Overlay
+metadata: { name: less }
+spec: { patches: [ { kind: Service, name: stock, patch: { spec: { queue: 40 } } } ] }";
+    check(&under("2500", &stock(""), "", overlay), &[]);
+}
+
+#[test]
+fn q01_retries_that_keep_themselves_going_are_a_warning() {
+    let one = "concurrency: 1
+  operations: [ { name: read, http: { method: GET, path: /stock }, takes: { p50: 707us, p99: 4.9ms } } ]";
+    let retries =
+        |more: &str| format!("retry: {{ tries: 4, perTry: 40ms, backoff: {{ base: 5ms, max: 5ms }}{more} }}");
+    let found = check(
+        &under("800", one, &retries(""), ""),
+        &[
+            "Q01 warning spec.concurrency: the queue of stock has no bound, and once it is long, 4 tries keep it long \
+             under Scenario busy",
+        ],
+    );
+    assert_eq!(
+        found[0].formula,
+        "800/s + 170/s of retries the budget allows = 970/s of 1000.5/s: 30 % of tries wait longer than 40 ms, \
+         286.9/s >= 170/s"
+    );
+    check(&under("800", one, &retries(", budget: { ratio: 0.1 }"), ""), &[]);
+    check(&under("800", one, "", ""), &[]);
+}
+
+#[test]
+fn q01_knows_the_retry_storm() {
+    let texts = folder("../../examples/retry-storm/design");
+    check_texts(
+        &texts,
+        &[
+            "Q01 warning spec.concurrency: the queue of prices has no bound, and once it is long, 4 tries keep it long \
+             under Scenario out-of-nothing",
+        ],
+    );
+}
