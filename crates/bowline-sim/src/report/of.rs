@@ -294,9 +294,17 @@ fn leads(experiment: &Experiment, arms: &[(Target, Judged)]) -> String {
     match best(&values, Better::Lower, resolution) {
         Best::Nothing => String::new(),
         Best::Same => "no difference".to_owned(),
-        Best::Noise(alike) if alike.len() == values.len() => "no winner outside the noise".to_owned(),
+        // One that never got there is not as good as one that did; the seeds are too few to be sure.
+        Best::Noise(alike)
+            if alike.iter().any(|arm| values[*arm].iter().all(|value| *value == Value::Never)) =>
+        {
+            "too few seeds to name the best".to_owned()
+        }
         Best::Noise(alike) => {
             let names: Vec<String> = alike.into_iter().map(name).collect();
+            if names.len() == values.len() {
+                return "no winner outside the noise".to_owned();
+            }
             format!("{}: between them is only noise", names.join(" or "))
         }
         Best::One(first) => {
