@@ -55,7 +55,7 @@ impl Shop {
         for entry in std::fs::read_dir(root().join("examples/shop/design")).unwrap() {
             let entry = entry.unwrap();
             let text = moved(&std::fs::read_to_string(entry.path()).unwrap(), &ports);
-            let text = told_where(&text, &folder.path().join("data"), &ports);
+            let text = told_where(&text, &ports);
             std::fs::write(design.join(entry.file_name()), text).unwrap();
         }
         let log = std::fs::File::create(folder.path().join("up.log")).unwrap();
@@ -120,15 +120,15 @@ fn moved(text: &str, ports: &[u16; 7]) -> String {
     text
 }
 
-/// Tells each service where it listens, where the others are and where its data goes.
-fn told_where(text: &str, data: &Path, ports: &[u16; 7]) -> String {
+/// Tells each service where it listens and where the others are.
+fn told_where(text: &str, ports: &[u16; 7]) -> String {
     let peers: Vec<String> = ["payment", "inventory", "notification"]
         .iter()
         .zip(&ports[4..])
         .map(|(peer, port)| format!("--{peer}, \"127.0.0.1:{port}\""))
         .collect();
-    let more = format!("--listen, \"{{address}}\", {}, --data, \"{}\"", peers.join(", "), data.display());
+    let more = format!("--listen, \"{{address}}\", {}", peers.join(", "));
     ["orders", "payment", "inventory", "notification"].iter().fold(text.to_owned(), |text, service| {
-        text.replace(&format!("args: [ {service} ]"), &format!("args: [ {service}, {more} ]"))
+        text.replace(&format!("args: [ {service},"), &format!("args: [ {service}, {more},"))
     })
 }
