@@ -237,7 +237,11 @@ fn noted(notes: &[Note], path: &Path) -> String {
     let mut text: String = notes.iter().take(NOTES_SHOWN).map(line).collect();
     if NOTES_SHOWN < notes.len() {
         let (more, path) = (notes.len() - NOTES_SHOWN, path.display());
-        text.push_str(&format!("  and {}; `{} check {path}` shows all\n", counted(more, "more note"), program_as_typed()));
+        text.push_str(&format!(
+            "  and {}; `{} check {path}` shows all\n",
+            counted(more, "more note"),
+            program_as_typed()
+        ));
     }
     text
 }

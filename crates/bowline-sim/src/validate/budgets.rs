@@ -44,9 +44,7 @@ pub(super) fn rows() -> Vec<Row> {
             ],
             measure: |seed| {
                 let runs = [10, 20, 50].map(|percent| failing(4, None, 1_000.0, 100, percent, seed, 100));
-                let both = |run: &Run| {
-                    [amplification(run), ratio(run.fates.acknowledged, run.fates.arrived)]
-                };
+                let both = |run: &Run| [amplification(run), ratio(run.fates.acknowledged, run.fates.arrived)];
                 runs.iter().flat_map(both).collect()
             },
         },

@@ -138,7 +138,8 @@ pub(super) fn rows() -> Vec<Row> {
                 number("mean, gamma of cv 2", "ms", 5.0, Tolerance::Share(0.03)),
             ],
             measure: |seed| {
-                let mean = |takes| in_ms(simulate(shared(takes), seed, 20, 4_000, vec![]).clocks.answered.mean());
+                let mean =
+                    |takes| in_ms(simulate(shared(takes), seed, 20, 4_000, vec![]).clocks.answered.mean());
                 vec![mean(Dist::exponential(ms(1))), mean(Dist::Gamma { mean: ms(1), cv: 2.0 })]
             },
         },
@@ -148,7 +149,12 @@ pub(super) fn rows() -> Vec<Row> {
             title: "three queues in a row",
             setting: "700/s through 1000/s, 900/s and 800/s, by calls that wait for nobody",
             source: "closed form: Jackson 1957, the sum of 1/(mu - lambda)",
-            numbers: vec![number("mean of all three", "ms", 1e3 / 300.0 + 5.0 + 10.0, Tolerance::Share(0.02))],
+            numbers: vec![number(
+                "mean of all three",
+                "ms",
+                1e3 / 300.0 + 5.0 + 10.0,
+                Tolerance::Share(0.02),
+            )],
             measure: |seed| vec![tandem(seed)],
         },
         Row {
@@ -245,7 +251,8 @@ fn tandem(seed: u64) -> f64 {
 /// The backlog when service comes back, and how long until nobody waits any more.
 fn drain(seed: u64) -> Vec<f64> {
     let pause = FaultKind::Pause { service: ServiceId(0), replica: None };
-    let pause = FaultEvent { at: at(Duration::from_secs(60)), length: Some(Duration::from_secs(10)), kind: pause };
+    let pause =
+        FaultEvent { at: at(Duration::from_secs(60)), length: Some(Duration::from_secs(10)), kind: pause };
     let run = simulate(one(Dist::exponential(ms(1)), 1), seed, 0, 200, vec![pause]);
     let backlog = f64::from(run.services[0].queue_max);
     // Above a hundred, chance alone is not why they wait: 0.8^100.
@@ -271,4 +278,3 @@ fn erlang_c(servers: u32, lambda: f64, mu: f64) -> f64 {
 fn loss(rho: f64, room: i32) -> f64 {
     (1.0 - rho) * rho.powi(room) / (1.0 - rho.powi(room + 1))
 }
-

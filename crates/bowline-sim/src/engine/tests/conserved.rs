@@ -38,11 +38,8 @@ fn policies() -> impl Strategy<Value = CallPolicy> {
 }
 
 fn services() -> impl Strategy<Value = ServiceSpec> {
-    let overflow = prop_oneof![
-        Just(Overflow::Shed),
-        Just(Overflow::Unavailable),
-        Just(Overflow::ConnectionRefused)
-    ];
+    let overflow =
+        prop_oneof![Just(Overflow::Shed), Just(Overflow::Unavailable), Just(Overflow::ConnectionRefused)];
     (1..3_u32, 1..6_u32, prop::option::of(0..4_u32), overflow, any::<bool>()).prop_map(
         |(replicas, concurrency, queue, overflow, forwards)| ServiceSpec {
             replicas,
@@ -69,8 +66,11 @@ fn faults() -> impl Strategy<Value = FaultKind> {
             restart_after: ms(restart)
         }),
         (service(), replica()).prop_map(|(service, replica)| FaultKind::Pause { service, replica }),
-        (service(), replica())
-            .prop_map(|(service, replica)| FaultKind::Slow { service, replica, factor: 7.5 }),
+        (service(), replica()).prop_map(|(service, replica)| FaultKind::Slow {
+            service,
+            replica,
+            factor: 7.5
+        }),
         (calls(), percent()).prop_map(|(calls, percent)| FaultKind::Error { calls, status: 503, percent }),
         (calls(), 1..3_u32).prop_map(|(calls, tries)| FaultKind::DropFirst { calls, tries }),
         calls().prop_map(|calls| FaultKind::Blackhole { calls }),

@@ -12,8 +12,8 @@ use bowline_model::decision::{DeadlineSource, TryEnd};
 use bowline_model::{Decision, Instant, Random, Trail};
 use bowline_policy::deadline::combine;
 use bowline_policy::{
-    Ask, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, Call, CallPolicy, ConcurrentBudget, Edge,
-    Ratio, Report, RetrySettings, Step, classify,
+    Ask, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, Call, CallPolicy, ConcurrentBudget,
+    Edge, Ratio, Report, RetrySettings, Step, classify,
 };
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -176,7 +176,8 @@ fn who_waits_for_a_place_gets_it_when_production_would_give_it() {
     let waker = Waker::noop();
     for number in [1, 2] {
         let call = calls[number].0.as_mut().unwrap();
-        let polled = call.poll_place(start, &mut Context::from_waker(waker), &mut rngs[number], &mut trails[number]);
+        let polled =
+            call.poll_place(start, &mut Context::from_waker(waker), &mut rngs[number], &mut trails[number]);
         assert!(polled.is_pending());
     }
     let done = start + WORK;
@@ -184,8 +185,7 @@ fn who_waits_for_a_place_gets_it_when_production_would_give_it() {
     first.ended(done, answer(done).1, &mut rngs[0], &mut trails[0]);
     drop(first);
     let mut second = calls[1].0.take().unwrap();
-    let granted =
-        second.poll_place(done, &mut Context::from_waker(waker), &mut rngs[1], &mut trails[1]);
+    let granted = second.poll_place(done, &mut Context::from_waker(waker), &mut rngs[1], &mut trails[1]);
     assert!(matches!(granted, Poll::Ready(Step::Send(_))));
     let too_late = start + ms(8);
     let third = calls[2].0.as_mut().unwrap();
