@@ -2,7 +2,7 @@
 
 use crate::steps::{self, Choice, Step};
 use crate::tools::{self, FUZZ, NIGHTLY};
-use crate::{Stop, run, test};
+use crate::{Stop, run, test, validate};
 use std::path::Path;
 
 const HELP: &str = "\
@@ -18,12 +18,19 @@ const PROPTEST_CASES: &str = "20480";
 /// Each loom test may look at interleavings for so many seconds; without a bound on preemptions some
 /// have more of them than a night has seconds.
 const LOOM_SECONDS: &str = "600";
+/// The seeds of the validation table: what its published neighbours used.
+const VALIDATION_SEEDS: &[&str] = &["7", "11"];
 /// More preemptions than any of the models has places for.
 const LOOM_PREEMPTIONS: &str = "1000";
+
+/// Calls of the end-to-end test that counts effects: thirty times what `cargo xtask test` makes.
+const EFFECT_CALLS: &str = "100000";
 
 const STEPS: &[Step] = &[
     Step { name: "properties", about: "every property, 20,480 random cases", run: properties },
     Step { name: "loom", about: "the shared edge under every interleaving there is", run: loom },
+    Step { name: "validate", about: "the whole validation table, with two seeds", run: validation },
+    Step { name: "effects", about: "100,000 calls under a fault script, nothing twice", run: effects },
     Step {
         name: "fuzz",
         about: "ten minutes of fuzzing each",
@@ -56,9 +63,23 @@ fn properties(root: &Path) -> Result<String, Stop> {
     Ok(format!("{PROPTEST_CASES} cases a property"))
 }
 
+fn effects(root: &Path) -> Result<String, Stop> {
+    let args = ["test", "-p", "bowline-cli", "--test", "it", "--", "--nocapture", "effects"];
+    let mut command = run::cargo(root, &args);
+    run::run(command.env("BOWLINE_CALLS", EFFECT_CALLS))?;
+    Ok(format!("{EFFECT_CALLS} calls, no effect twice"))
+}
+
 fn loom(root: &Path) -> Result<String, Stop> {
     let args = ["test", "-p", "bowline-policy", "--features", "loom", "--test", "loom"];
     let mut command = run::cargo(root, &args);
     run::run(command.env("LOOM_MAX_PREEMPTIONS", LOOM_PREEMPTIONS).env("LOOM_MAX_DURATION", LOOM_SECONDS))?;
     Ok(format!("no bound on preemptions, at most {LOOM_SECONDS} s a test"))
+}
+
+fn validation(_: &Path) -> Result<String, Stop> {
+    for seed in VALIDATION_SEEDS {
+        validate::main(&["--seed".to_owned(), (*seed).to_owned()])?;
+    }
+    Ok(format!("seeds {}", VALIDATION_SEEDS.join(" and ")))
 }

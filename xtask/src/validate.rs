@@ -120,8 +120,8 @@ fn table(rows: &[&Value], absent: &[&Value]) -> String {
     let failing = rows.iter().filter(|row| !passes(row)).count();
     let numbers: usize = rows.iter().filter_map(|row| row["numbers"].as_array()).map(Vec::len).sum();
     let rows = rows.len();
-    let _ =
-        writeln!(out, "\n{rows} rows ran with {numbers} numbers: {} pass, {failing} fail.", rows - failing);
+    let word = if rows == 1 { "row" } else { "rows" };
+    let _ = writeln!(out, "\n{rows} {word} ran, {numbers} numbers: {} pass, {failing} fail.", rows - failing);
     if !absent.is_empty() {
         let _ = writeln!(out, "\nOf the published list these do not run:\n");
         for row in absent {
@@ -134,8 +134,8 @@ fn table(rows: &[&Value], absent: &[&Value]) -> String {
 /// A number with four digits that count, and its unit.
 fn shown(value: &Value, unit: &str) -> String {
     let Some(number) = value.as_f64() else { return "never".to_owned() };
-    let before = if number.abs() < 1.0 { 0.0 } else { number.abs().log10().floor() };
-    let digits = (3.0 - before).clamp(0.0, 4.0) as usize;
+    let before = if number == 0.0 { 0.0 } else { number.abs().log10().floor() };
+    let digits = (3.0 - before).clamp(0.0, 8.0) as usize;
     let figure = format!("{number:.digits$}");
     let figure =
         if figure.contains('.') { figure.trim_end_matches('0').trim_end_matches('.') } else { &figure };
@@ -171,7 +171,7 @@ mod tests {
         let row = json!({ "row": "V0", "title": "t", "setting": "s", "source": "o", "numbers": [number] });
         let table = table(&[&row], &[&json!(["V4", "not yet"])]);
         assert!(table.contains("| | mean | 5 ms | 6.25 ms | 1 % | **fail** |"), "{table}");
-        assert!(table.contains("1 rows ran with 1 numbers: 0 pass, 1 fail."), "{table}");
+        assert!(table.contains("1 row ran, 1 numbers: 0 pass, 1 fail."), "{table}");
         assert!(table.contains("- V4: not yet"), "{table}");
     }
 
@@ -185,6 +185,8 @@ mod tests {
         for (value, unit, expected) in [
             (json!(0.63396), "", "0.634"),
             (json!(64.0), "", "64"),
+            (json!(0.00001), "", "0.00001"),
+            (json!(0.0), "", "0"),
             (json!(2435.21), "", "2435"),
             (json!(23.0259), "ms", "23.03 ms"),
             (json!(130.2), "/s", "130.2/s"),

@@ -31,10 +31,13 @@ pub(super) fn main(args: &[String]) -> Result<(), Stop> {
         }
     }
     let root = run::root()?;
-    let plain = rounds(&root, "plain_events_per_s")?;
-    let policies = rounds(&root, "policies_events_per_s")?;
-    let longer = one(&root, "policies_events_per_s", LONGER)?;
-    let comparison = one(&root, "six_services", seeds)?;
+    let program = build(&root)?;
+    let one = |name, times| measured(&root, &program, name, times);
+    let rounds = |name| (0..ROUNDS).map(|_| one(name, 1)).collect::<Result<Vec<_>, _>>();
+    let plain = rounds("plain_events_per_s")?;
+    let policies = rounds("policies_events_per_s")?;
+    let longer = one("policies_events_per_s", LONGER)?;
+    let comparison = one("six_services", seeds)?;
 
     let (plain_rate, policies_rate) = (middle(&plain, "events_per_s"), middle(&policies, "events_per_s"));
     let (memory, memory_longer) = (middle(&policies, "memory_kib"), figure(&longer, "memory_kib"));
@@ -84,15 +87,19 @@ pub(super) fn main(args: &[String]) -> Result<(), Stop> {
     Ok(())
 }
 
-fn rounds(root: &Path, name: &str) -> Result<Vec<Value>, Stop> {
-    (0..ROUNDS).map(|_| one(root, name, 1)).collect()
+/// Builds the benchmark once, so that nothing is built between two rounds; returns where it is.
+fn build(root: &Path) -> Result<String, Stop> {
+    let args = ["bench", "-q", "-p", "bowline-sim", "--bench", "sim", "--no-run", "--message-format", "json"];
+    let said = run::read(&mut run::cargo(root, &args))?;
+    let messages = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let built = messages.filter_map(|message| message["executable"].as_str().map(str::to_owned)).next_back();
+    built.ok_or_else(|| Stop::Broken("cargo did not say where it built the benchmark".to_owned()))
 }
 
 /// One measurement, in a process of its own, so that no other's memory counts.
-fn one(root: &Path, name: &str, times: u64) -> Result<Value, Stop> {
+fn measured(root: &Path, program: &str, name: &str, times: u64) -> Result<Value, Stop> {
     let times = times.to_string();
-    let args = ["bench", "-q", "-p", "bowline-sim", "--bench", "sim", "--", name, "--times", &times];
-    let said = run::read(&mut run::cargo(root, &args))?;
+    let said = run::read(run::program(root, program).args([name, "--times", &times]))?;
     print!("{said}");
     let line = said.lines().find_map(|line| serde_json::from_str::<Value>(line).ok());
     line.filter(|line| line["bench"] == name)
