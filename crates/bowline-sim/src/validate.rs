@@ -6,9 +6,11 @@
 //!
 //! - [`closed_forms`]: queues, products, the drain law
 //! - [`budgets`]: what retry budgets allow
+//! - [`asynchronous`]: what a consumer's death does to who published
 //! - [`collapse`]: what does not recover, and the jitter that would have helped
 //! - [`outage`]: one outage under seven designs
 
+pub mod asynchronous;
 pub mod budgets;
 pub mod closed_forms;
 pub mod collapse;
@@ -100,7 +102,7 @@ impl Measured {
 /// All rows, in the order of the table.
 #[must_use]
 pub fn rows() -> Vec<Row> {
-    [closed_forms::rows(), budgets::rows(), collapse::rows(), outage::rows()].concat()
+    [closed_forms::rows(), budgets::rows(), collapse::rows(), asynchronous::rows(), outage::rows()].concat()
 }
 
 /// Rows of the published list that do not run, and why.
@@ -108,7 +110,10 @@ pub fn rows() -> Vec<Row> {
 pub const fn absent() -> &'static [(&'static str, &'static str)] {
     &[
         ("V4", "adaptive throttling is not among the policies yet"),
-        ("V5 adaptive, breaker", "the published buckets and breakers count otherwise than ours; the plain retries run"),
+        (
+            "V5 adaptive, breaker",
+            "the published buckets and breakers count otherwise than ours; the plain retries run",
+        ),
         ("V10", "hedging is not among the policies yet, and the distribution was not published"),
         ("V12", "garbage collection is not modelled"),
         ("V13", "the published example is solved as a Markov chain, not simulated"),

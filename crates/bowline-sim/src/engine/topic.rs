@@ -78,6 +78,10 @@ pub(super) struct Group {
 /// Above so many keys reordering is not watched: a record of each would be remembered for ever.
 const KEYS_WATCHED_MAX: u32 = 1 << 20;
 
+/// The shortest pause before a record is handed out again. Without one, a record that is refused in no time
+/// would be handed out again in no time, for ever.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+
 pub(super) fn groups(model: &Model) -> Vec<Group> {
     let group = |subscription: &crate::model::Subscription| {
         let keys = model.topics[subscription.spec.topic.index()].spec.keys;
@@ -291,8 +295,8 @@ impl Engine<'_> {
         let draw = record.draw.of_try(0, record.handed);
         let mut rng = stream::draw(self.spec.seed, subscription.stream, Purpose::Backoff, draw);
         let own = subscription.spec.backoff.delay(record.handed, record.previous, &mut rng);
-        // A breaker says when to come again.
-        let pause = own.max(end.retry_after.unwrap_or_default());
+        // A breaker says when to come again; and a bus does not spin.
+        let pause = own.max(end.retry_after.unwrap_or_default()).max(PAUSE_MIN);
         record.previous = own;
         record.state = State::Parked;
         let cause = if end.reason == GiveUp::BreakerOpen { Cause::Breaker } else { Cause::Backoff };

@@ -497,7 +497,9 @@ impl<'b> Compiler<'b> {
     ) -> Result<(), ModelError> {
         let total: f64 = branches.iter().map(|(share, _)| share).sum();
         let fine = branches.iter().all(|(share, _)| share.is_finite() && 0.0 <= *share);
-        if !fine || !(total.is_finite() && 0.0 < total) {
+        // Of numbers that are all fine the sum may still be none, or no number.
+        let some = total.is_finite() && 0.0 < total;
+        if !(fine && some) {
             return Err(ModelError::Share { what: "a choice".to_owned() });
         }
         let choose = self.code.len();

@@ -62,7 +62,7 @@ impl ServiceSpec {
 /// A machine whose cores are shared evenly by whatever works on it (processor sharing): with more work under
 /// way than cores, all of it becomes slower by the same factor. A scheduler that cuts time into slices of
 /// milliseconds comes close to that; a token a core would make short work wait behind long work, which no
-/// kernel does.
+/// kernel does. What a paused process has begun keeps its share until it would have been done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MachineSpec {
     /// Its name.

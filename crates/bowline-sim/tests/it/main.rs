@@ -4,6 +4,7 @@ mod advise;
 mod design;
 mod determinism;
 mod experiment;
+mod limits;
 mod report;
 mod scenarios;
 mod sweep;
