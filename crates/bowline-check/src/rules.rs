@@ -2,6 +2,7 @@
 
 mod b01_breaker_without_minimum;
 mod q01_unbounded_queue;
+mod q04_retention;
 mod r01_amplification;
 mod r02_two_layers_retry;
 mod r03_no_backoff;
@@ -39,13 +40,14 @@ impl std::fmt::Debug for Rule {
 ///
 /// ```
 /// let names: Vec<_> = bowline_check::all().iter().map(|rule| rule.id).collect();
-/// assert_eq!(names, ["B01", "Q01", "R01", "R02", "R03", "R05", "T01", "T02", "T03", "T08", "X01"]);
+/// assert_eq!(names, ["B01", "Q01", "Q04", "R01", "R02", "R03", "R05", "T01", "T02", "T03", "T08", "X01"]);
 /// ```
 #[must_use]
 pub fn all() -> &'static [Rule] {
     &[
         b01_breaker_without_minimum::RULE,
         q01_unbounded_queue::RULE,
+        q04_retention::RULE,
         r01_amplification::RULE,
         r02_two_layers_retry::RULE,
         r03_no_backoff::RULE,

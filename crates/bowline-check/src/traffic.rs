@@ -8,7 +8,7 @@ use crate::graph::{Call, Graph, Node, Start};
 use bowline_design::Design;
 use bowline_design::resolved::intake::Start as Begins;
 use bowline_design::resolved::scenario::{Arrivals, Entry, Load};
-use bowline_design::resolved::{Operation, Scenario, Takes, Work};
+use bowline_design::resolved::{Operation, Scenario, Takes, TopicId, Work};
 use std::collections::BTreeMap;
 
 /// The standard normal distribution's 99th percentile.
@@ -20,12 +20,19 @@ pub(crate) struct Traffic<'d> {
     pub(crate) scenario: &'d Scenario,
     /// Requests a second at the end of its load, for each operation that gets any.
     rates: BTreeMap<Node, f64>,
+    /// Records a second, for each topic that gets any.
+    records: BTreeMap<TopicId, f64>,
 }
 
 impl Traffic<'_> {
     /// Requests a second to an operation, when nothing is tried again.
     pub(crate) fn of(&self, node: Node) -> f64 {
         self.rates.get(&node).copied().unwrap_or_default()
+    }
+
+    /// Records a second to a topic.
+    pub(crate) fn to(&self, topic: TopicId) -> f64 {
+        self.records.get(&topic).copied().unwrap_or_default()
     }
 
     /// Calls a second by one edge of the graph, when nothing is tried again.
@@ -42,25 +49,45 @@ impl Traffic<'_> {
 /// The traffic of every scenario that has an arm without an overlay.
 pub(crate) fn all<'d>(design: &'d Design, graph: &Graph<'d>) -> Vec<Traffic<'d>> {
     let as_it_is = |scenario: &&Scenario| scenario.arms.iter().any(|arm| arm.overlay.is_none());
-    let of = |scenario: &'d Scenario| {
-        let (entry, rate) = (entry(design, &scenario.load.entry)?, rate(&scenario.load)?);
-        let loads = graph.loads(Start::Operation(entry), &|_| 1.0);
-        let rates = loads.iter().map(|(node, load)| (node, load.usual * rate)).collect();
-        Some(Traffic { scenario, rates })
-    };
+    let of = |scenario: &'d Scenario| Traffic::new(design, graph, scenario);
     design.scenarios.iter().filter(as_it_is).filter_map(of).collect()
 }
 
-fn entry(design: &Design, entry: &Entry) -> Option<Node> {
-    match entry {
-        Entry::Operation { service, operation } => Some(Node { service: *service, operation: *operation }),
-        Entry::Intake(id) => match &design.intakes[id.0 as usize].start {
-            Begins::Call { service, operation, .. } => {
-                Some(Node { service: *service, operation: *operation })
+impl<'d> Traffic<'d> {
+    fn new(design: &'d Design, graph: &Graph<'d>, scenario: &'d Scenario) -> Option<Self> {
+        let rate = rate(&scenario.load)?;
+        let mut traffic = Self { scenario, rates: BTreeMap::new(), records: BTreeMap::new() };
+        let entry = match scenario.load.entry {
+            Entry::Operation { service, operation } => Node { service, operation },
+            Entry::Intake(id) => match design.intakes[id.0 as usize].start {
+                Begins::Call { service, operation, .. } => Node { service, operation },
+                Begins::Publish { topic, .. } => {
+                    traffic.records.insert(topic, rate);
+                    return Some(traffic);
+                }
+                Begins::Saga { .. } => return None,
+            },
+            Entry::Route(_) => return None,
+        };
+        for (node, load) in graph.loads(Start::Operation(entry), &|_| 1.0).iter() {
+            traffic.rates.insert(node, load.usual * rate);
+            publish(&graph.operation(node).does, load.usual * rate, &mut traffic.records);
+        }
+        Some(traffic)
+    }
+}
+
+/// Counts what is published when `works` are done `rate` times a second.
+fn publish(works: &[Work], rate: f64, records: &mut BTreeMap<TopicId, f64>) {
+    for work in works {
+        match work {
+            Work::Publish { declared: Some(topic), .. } => *records.entry(*topic).or_default() += rate,
+            Work::Publish { declared: None, .. } | Work::Work(_) | Work::Call { .. } => {}
+            Work::Parallel(branches) => publish(branches, rate, records),
+            Work::Choice(branches) => {
+                branches.iter().for_each(|(share, branch)| publish(branch, rate * share, records));
             }
-            Begins::Publish { .. } | Begins::Saga { .. } => None,
-        },
-        Entry::Route(_) => None,
+        }
     }
 }
 

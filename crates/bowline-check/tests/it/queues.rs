@@ -120,3 +120,69 @@ fn q01_knows_the_retry_storm() {
         ],
     );
 }
+
+/// A topic that mail reads, one record of 10 ms at a time; its reader sticks for a minute.
+fn topic(retention: &str, dead_letter: &str) -> String {
+    format!(
+        "
+apiVersion: bowline.dev/v1alpha1
+kind: Service
+metadata: {{ name: mail }}
+spec: {{ operations: [ {{ name: send, http: {{ method: POST, path: /mails }}, does: [ {{ work: 10ms }} ] }} ] }}
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Broker
+metadata: {{ name: main }}
+spec: {{ embedded: {{}} }}
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Topic
+metadata: {{ name: mails }}
+spec: {{ broker: main, {retention} }}
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Intake
+metadata: {{ name: mail }}
+spec: {{ match: {{ method: POST, path: /mails }}, start: {{ publish: {{ topic: mails }} }} }}
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Subscription
+metadata: {{ name: mailer }}
+spec: {{ topic: mails, group: mail, deliver: {{ operation: mail.send }}{dead_letter} }}
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Scenario
+metadata: {{ name: stuck }}
+spec:
+  load: {{ intake: mail, arrivals: poisson, rate: 80/s, for: 10m }}
+  faults: [ {{ at: 60s, for: 60s, subscription: mailer, consumerStuck: {{}} }} ]
+"
+    )
+}
+
+const SET_ASIDE: &str = ", deadLetter: { after: 16 }";
+
+#[test]
+fn q04_a_retention_shorter_than_the_outage_loses_records() {
+    check(
+        &topic("retention: 30s", SET_ASIDE),
+        &[
+            "Q04 error spec.retention: mails keeps records for 30 s, and under Scenario stuck it takes 5 min until mailer has \
+             read what waits",
+        ],
+    );
+}
+
+#[test]
+fn q04_a_retention_shorter_than_outage_and_drain_may() {
+    let found = check(
+        &topic("retention: 2m", SET_ASIDE),
+        &[
+            "Q04 warning spec.retention: mails keeps records for 2 min, and under Scenario stuck it takes 5 min until mailer \
+             has read what waits",
+        ],
+    );
+    assert_eq!(found[0].formula, "60 s + 80/s x 60 s / (100/s - 80/s) = 5 min > 2 min");
+    check(&topic("retention: 6m", SET_ASIDE), &[]);
+    check(&topic("key: /id", SET_ASIDE), &[]);
+}
