@@ -121,6 +121,19 @@ fn q01_knows_the_retry_storm() {
     );
 }
 
+#[test]
+fn q02_who_joins_a_full_queue_is_given_up_before_it_is_their_turn() {
+    let found = check(
+        &under("100", &stock("\n  queue: 300"), "", ""),
+        &[
+            "Q02 warning spec.queue: who joins the full queue of stock waits 358.287 ms, and callers of stock.read give up after \
+             250 ms",
+        ],
+    );
+    assert_eq!(found[0].formula, "300 x 11.943 ms / 10 at once = 358.287 ms > 250 ms");
+    check(&under("100", &stock("\n  queue: 200"), "", ""), &[]);
+}
+
 /// A topic that mail reads, one record of 10 ms at a time; its reader sticks for a minute.
 fn topic(retention: &str, dead_letter: &str) -> String {
     format!(
