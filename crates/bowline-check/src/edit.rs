@@ -125,9 +125,12 @@ fn is_key(text: &str, place: &Place) -> bool {
     text.trim().trim_matches(['"', '\'']) == own
 }
 
-/// `timeout: 9s` as `"timeout": "9s"`; numbers stay bare.
+/// `timeout: 9s` as `"timeout": "9s"`; numbers stay bare, and so does the one field of a mapping in braces.
 fn in_json(field: &str) -> Option<String> {
     let (key, value) = field.split_once(": ")?;
+    if let Some(inner) = value.strip_prefix("{ ").and_then(|value| value.strip_suffix(" }")) {
+        return Some(format!("\"{key}\": {{ {} }}", in_json(inner)?));
+    }
     let number = value.bytes().all(|byte| byte.is_ascii_digit());
     Some(if number { format!("\"{key}\": {value}") } else { format!("\"{key}\": \"{value}\"") })
 }
@@ -188,6 +191,11 @@ mod tests {
         add("- { route: x }\n", "{ route: x }", "spec.http[0]", "- { timeout: 9s, route: x }\n");
         add("- {route: x}\n", "{route: x}", "spec.http[0]", "- { timeout: 9s, route: x}\n");
         add("[{\"route\":1}]", "{\"route\":1}", "spec.http[0]", "[{ \"timeout\": \"9s\", \"route\":1}]");
+    }
+
+    #[test]
+    fn in_json_a_mapping_of_one_field_has_quotes_inside() {
+        assert_eq!(in_json("deadLetter: { after: 16 }").unwrap(), "\"deadLetter\": { \"after\": 16 }");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod b01_breaker_without_minimum;
 mod q01_unbounded_queue;
 mod q02_dead_on_arrival;
+mod q03_no_dead_letter;
 mod q04_retention;
 mod r01_amplification;
 mod r02_two_layers_retry;
@@ -41,7 +42,7 @@ impl std::fmt::Debug for Rule {
 ///
 /// ```
 /// let names: Vec<_> = bowline_check::all().iter().map(|rule| rule.id).collect();
-/// assert_eq!(names, ["B01", "Q01", "Q02", "Q04", "R01", "R02", "R03", "R05", "T01", "T02", "T03", "T08", "X01"]);
+/// assert_eq!(names, ["B01", "Q01", "Q02", "Q03", "Q04", "R01", "R02", "R03", "R05", "T01", "T02", "T03", "T08", "X01"]);
 /// ```
 #[must_use]
 pub fn all() -> &'static [Rule] {
@@ -49,6 +50,7 @@ pub fn all() -> &'static [Rule] {
         b01_breaker_without_minimum::RULE,
         q01_unbounded_queue::RULE,
         q02_dead_on_arrival::RULE,
+        q03_no_dead_letter::RULE,
         q04_retention::RULE,
         r01_amplification::RULE,
         r02_two_layers_retry::RULE,

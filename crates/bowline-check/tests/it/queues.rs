@@ -176,6 +176,15 @@ spec:
 const SET_ASIDE: &str = ", deadLetter: { after: 16 }";
 
 #[test]
+fn q03_without_a_dead_letter_a_record_is_delivered_for_ever() {
+    check(
+        &topic("retention: 7d", ""),
+        &["Q03 warning spec: a record that can never be processed is delivered to mailer for ever"],
+    );
+    check(&topic("retention: 7d", SET_ASIDE), &[]);
+}
+
+#[test]
 fn q04_a_retention_shorter_than_the_outage_loses_records() {
     check(
         &topic("retention: 30s", SET_ASIDE),
