@@ -30,6 +30,11 @@ impl Traffic<'_> {
         self.rates.get(&node).copied().unwrap_or_default()
     }
 
+    /// Whether any record is written: what its readers do is not counted.
+    pub(crate) fn publishes(&self) -> bool {
+        !self.records.is_empty()
+    }
+
     /// Records a second to a topic.
     pub(crate) fn to(&self, topic: TopicId) -> f64 {
         self.records.get(&topic).copied().unwrap_or_default()

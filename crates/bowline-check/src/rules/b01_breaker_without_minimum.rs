@@ -4,13 +4,18 @@ use super::{Rule, one_per_place};
 use crate::Asked;
 use crate::edit::Edit;
 use crate::finding::{Finding, Severity};
+use crate::graph::Call;
 use crate::met::Met;
 use crate::words::{counted, factor, span};
 use bowline_design::Spot;
 use bowline_design::kinds::policy::Breaker;
+use bowline_design::resolved::scenario::Arrivals;
 use bowline_policy::{BreakerSettings, RateSettings};
 use std::cmp::Reverse;
 use std::time::Duration;
+
+/// A Poisson count is not further above its mean than this many standard deviations in a lifetime of windows.
+const DEVIATIONS: f64 = 8.0;
 
 pub(super) const RULE: Rule = Rule {
     id: "B01",
@@ -18,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
     about: "A breaker that trips on a ratio needs a least number of calls: without one, a single failed call out of\n\
         one is a ratio of 100 % and trips it; with one above the traffic of its window it never trips.\n\
         Error: the same policy's rate limit lets fewer tries through than the breaker wants to see, and no\n\
-        `consecutive` is set beside the ratio.\n\
+        `consecutive` is set beside the ratio; or the busiest scenario of the design, at a steady rate, brings fewer.\n\
         Info: no minimum is written, and the design does not hold the rate of calls, so nothing can be proven. Our\n\
         default applies: 20 calls in the window.\n\
         The edit writes a minimum down: the default, so that the next reader sees it and can compare it with the\n\
@@ -27,7 +32,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(asked: &Asked<'_>) -> Vec<Finding> {
-    let never = one_per_place(asked.met.iter().filter_map(|met| never_trips(asked, met)));
+    let limited = asked.met.iter().filter_map(|met| never_trips(asked, met));
+    let loaded = asked.graph.calls.iter().filter_map(|call| never_under_load(asked, call));
+    let never = one_per_place(limited.chain(loaded));
     let breakers = asked
         .documents
         .policies
@@ -77,6 +84,72 @@ fn never_trips(asked: &Asked<'_>, met: &Met<'_>) -> Option<(Reverse<u32>, Findin
             span(longest),
             counted(tries, "try", "tries"),
             factor(most),
+        ),
+        advice: "lower `minCalls`, or set `consecutive`, which trips at any rate".to_owned(),
+        edits: vec![edit],
+    };
+    Some((Reverse(wanted), finding))
+}
+
+/// The breaker wants to see more than the busiest scenario brings.
+///
+/// Only loads at one rate prove this, and only where nothing is published: what a subscription calls is not
+/// counted.
+fn never_under_load(asked: &Asked<'_>, call: &Call<'_>) -> Option<(Reverse<u32>, Finding)> {
+    let breaker = call.settings.breaker.as_ref()?;
+    let settings = breaker.value;
+    let by_ratio = settings.failure_ratio.is_some() || settings.slow.is_some();
+    // A scenario that cannot be counted may be the busiest.
+    let all_counted = asked.traffic.len() == asked.design.scenarios.len();
+    if !by_ratio || settings.consecutive.is_some() || !all_counted {
+        return None;
+    }
+    let mut busiest = (0.0, 1.0, String::new());
+    for traffic in &asked.traffic {
+        let steady =
+            matches!(traffic.scenario.load.arrivals.value, Arrivals::Poisson(_) | Arrivals::Constant(_));
+        if !steady || traffic.publishes() {
+            return None;
+        }
+        let same = asked
+            .graph
+            .calls
+            .iter()
+            .filter(|other| other.settings.keys.breaker == call.settings.keys.breaker);
+        let rate: f64 = same.map(|other| traffic.by(other)).sum();
+        // Each layer may try again: no path has more tries than all calls together.
+        let asked_for = asked.graph.calls.iter().filter(|other| traffic.by(other) > 0.0);
+        let tries: f64 = asked_for.map(|other| f64::from(other.settings.retry.tries.value)).product();
+        if rate * tries > busiest.0 * busiest.1 {
+            busiest = (rate, tries, traffic.name());
+        }
+    }
+    let (rate, tries, scenario) = busiest;
+    let mean = rate * tries * settings.window.as_secs_f64();
+    let wanted = settings.min_calls;
+    if mean <= 0.0 || f64::from(wanted) <= mean + DEVIATIONS * mean.sqrt() {
+        return None;
+    }
+    let written = breakers(asked).find(|known| Some(&known.place) == breaker.from.place())?;
+    let window = span(settings.window);
+    let usual = rate * settings.window.as_secs_f64();
+    let edit = minimum(written, ((usual / 2.0) as u32).max(1));
+    let finding = Finding {
+        rule: RULE.id,
+        severity: Severity::Error,
+        what: format!(
+            "the breaker of {} never trips: it wants to see {wanted} calls in {window}, and {scenario}, the busiest, brings {}",
+            asked.graph.name(call.to),
+            factor(mean),
+        ),
+        place: written.place.clone(),
+        label: format!("{wanted} calls are never seen"),
+        path: Vec::new(),
+        formula: format!(
+            "{}/s x {window} x {} at most = {} < {wanted}",
+            factor(rate),
+            counted(tries as u32, "try", "tries"),
+            factor(mean),
         ),
         advice: "lower `minCalls`, or set `consecutive`, which trips at any rate".to_owned(),
         edits: vec![edit],

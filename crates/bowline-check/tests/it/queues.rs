@@ -208,3 +208,18 @@ fn q04_a_retention_shorter_than_outage_and_drain_may() {
     check(&topic("retention: 6m", SET_ASIDE), &[]);
     check(&topic("key: /id", SET_ASIDE), &[]);
 }
+
+#[test]
+fn b01_a_minimum_that_the_busiest_scenario_never_brings_is_an_error() {
+    let breaker = |calls: u32| format!("breaker: {{ failureRatio: 0.5, window: 10s, minCalls: {calls} }}");
+    let found = check(
+        &under("1", &stock(""), &breaker(100), ""),
+        &[
+            "B01 error spec.breaker: the breaker of stock.read never trips: it wants to see 100 calls in 10 s, and Scenario \
+             busy, the busiest, brings 10",
+        ],
+    );
+    assert_eq!(found[0].formula, "1/s x 10 s x 1 try at most = 10 < 100");
+    check(&under("1", &stock(""), &breaker(30), ""), &[]);
+    check(&under("20", &stock(""), &breaker(100), ""), &[]);
+}
