@@ -5,33 +5,39 @@
 //! started and waited for; then the doors accept. Connections that came earlier waited in the sockets'
 //! queues. Stopping goes the other way round.
 
+mod console;
 mod doors;
+mod error;
 mod news;
 mod programs;
+mod signals;
 mod steward;
+mod taken;
 
-use crate::api::{self, Running, locked};
-use crate::data::{DataError, DataFolder};
+pub use error::UpError;
+
+use crate::api::{Running, locked};
+use crate::data::DataFolder;
 use crate::handover::{self, Offer};
-use crate::ports::{self, PortOwner};
 use crate::roles::{Role, Roles};
 use crate::services::Status;
 use crate::source;
 use bowline_design::{Design, Mistake, Text};
 use bowline_proxy::{Config, Door, Proxy};
+use console::Console;
 use doors::Doors;
 use news::News;
 use programs::Programs;
-use std::fmt;
+use signals::{Signals, Stop};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use taken::{LEASH, Taken};
 use tokio::net::UnixListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time;
 
@@ -43,9 +49,6 @@ const SLOW_AFTER: Duration = Duration::from_secs(15);
 
 /// How long the local API's last answers may take after a hand-over: none takes a second.
 const PART_WITHIN: Duration = Duration::from_secs(2);
-
-/// What a leash is called among the sockets of a hand-over.
-const LEASH: &str = "leash";
 
 /// How a design is to be run.
 #[derive(Clone, Debug)]
@@ -195,136 +198,6 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
     drop(successor);
     running_design.end(ending, data, &mut signals, tell).await;
     Ok(())
-}
-
-/// What people send a process.
-#[derive(Debug)]
-struct Signals {
-    stop: Stop,
-    /// Read the design again.
-    hangup: Signal,
-}
-
-/// What asks a process to stop.
-#[derive(Debug)]
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        let stop =
-            Stop { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
-        Ok(Self { stop, hangup: signal(SignalKind::hangup())? })
-    }
-}
-
-impl Stop {
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// The data folder, or what was taken over from the process that has it.
-struct Taken {
-    data: Option<DataFolder>,
-    offer: Offer,
-    sockets: Vec<(String, TcpListener)>,
-    api: Option<TcpListener>,
-    /// Connections to processes that keep services for us; closing one ends what it keeps.
-    leashes: Vec<UnixStream>,
-}
-
-impl Taken {
-    fn new(options: &Options) -> Result<Self, UpError> {
-        let nothing = |data| Self {
-            data,
-            offer: Offer::default(),
-            sockets: Vec::new(),
-            api: None,
-            leashes: Vec::new(),
-        };
-        if !options.replace {
-            return Ok(nothing(Some(DataFolder::take(&options.data).map_err(UpError::Data)?)));
-        }
-        let (offer, fds, leash) = match handover::ask(&options.data) {
-            Ok(asked) => asked,
-            // Nobody runs: there is nothing to replace, and starting is what was wanted.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
-            {
-                return Ok(nothing(Some(DataFolder::take(&options.data).map_err(UpError::Data)?)));
-            }
-            Err(error) => return Err(UpError::HandOver(error)),
-        };
-        let mut taken = nothing(None);
-        for (name, fd) in offer.sockets.iter().zip(fds) {
-            match name.as_str() {
-                "api" => taken.api = Some(TcpListener::from(fd)),
-                LEASH => taken.leashes.push(UnixStream::from(fd)),
-                _ => taken.sockets.push((name.clone(), TcpListener::from(fd))),
-            }
-        }
-        taken.leashes.push(leash);
-        taken.offer = offer;
-        Ok(taken)
-    }
-
-    /// Tells the predecessor that this process accepts, and takes the data folder.
-    fn finish(mut self, options: &Options, programs: &Programs) -> Result<DataFolder, UpError> {
-        if let Some(data) = self.data.take() {
-            return Ok(data);
-        }
-        // The last one is the predecessor's own.
-        if let Some(leash) = programs.leashes().last() {
-            handover::accepted(leash).map_err(UpError::HandOver)?;
-        }
-        DataFolder::wait(&options.data).map_err(UpError::Data)
-    }
-}
-
-/// The local API's socket, and who serves it.
-#[derive(Debug)]
-struct Console {
-    address: SocketAddr,
-    /// Goes to a successor; the API itself is served from a copy.
-    listener: TcpListener,
-    serving: Option<JoinHandle<()>>,
-}
-
-impl Console {
-    fn bind(options: &Options, taken: Option<TcpListener>) -> Result<Self, UpError> {
-        let listener = match taken {
-            Some(listener) => listener,
-            None => TcpListener::bind(options.api)
-                .map_err(|source| UpError::port("api", options.api, "--api ADDR", source))?,
-        };
-        let address = listener.local_addr().map_err(UpError::System)?;
-        Ok(Self { address, listener, serving: None })
-    }
-
-    /// Answers from now on.
-    fn open(&mut self, running: &Arc<Running>) -> Result<(), UpError> {
-        if self.serving.is_none() {
-            let (running, copy) = (Arc::clone(running), self.listener.try_clone().map_err(UpError::System)?);
-            self.serving = Some(tokio::task::spawn_local(async move {
-                if let Err(error) = api::serve(running, copy).await {
-                    tracing::error!(%error, "the local API stopped");
-                }
-            }));
-        }
-        Ok(())
-    }
-
-    /// Accepts no more: the successor does, on the same socket. What remains ends with its last answer.
-    fn part(self, running: &Running) -> Option<JoinHandle<()>> {
-        running.close_api();
-        self.serving
-    }
 }
 
 /// Waits until every service answers, and says which do not when it takes long.
@@ -544,67 +417,6 @@ async fn ended<T>(task: &mut Option<JoinHandle<io::Result<T>>>) -> io::Result<T>
     let end = running.await;
     *task = None;
     end.map_err(io::Error::other)?
-}
-
-/// Why a design could not be made to run.
-#[derive(Debug)]
-pub enum UpError {
-    /// The data folder.
-    Data(DataError),
-    /// A port is taken, or cannot be listened at.
-    Port {
-        /// What wants it.
-        what: String,
-        /// Where.
-        address: SocketAddr,
-        /// Who has it, as far as that can be seen.
-        owner: Option<PortOwner>,
-        /// The flag that moves it.
-        flag: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A service cannot be built or started.
-    Service(Box<dyn std::error::Error + Send + Sync>),
-    /// The predecessor did not hand over.
-    HandOver(io::Error),
-    /// The system refused something.
-    System(io::Error),
-}
-
-impl UpError {
-    pub(crate) fn port(what: &str, address: SocketAddr, flag: &str, source: io::Error) -> Self {
-        let owner = ports::owner(address);
-        Self::Port { what: what.to_owned(), address, owner, flag: flag.to_owned(), source }
-    }
-}
-
-impl fmt::Display for UpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Data(error) => error.fmt(f),
-            Self::Port { what, address, owner, flag, .. } => {
-                write!(f, "{what} cannot listen at {address}")?;
-                match owner {
-                    Some(owner) => write!(f, ": {owner} has it; stop that, or move {what} with {flag}"),
-                    None => write!(f, "; move it with {flag}"),
-                }
-            }
-            Self::Service(error) => error.fmt(f),
-            Self::HandOver(_) => f.write_str("the process that runs did not hand over; it goes on as before"),
-            Self::System(_) => f.write_str("the system refused what running a design needs"),
-        }
-    }
-}
-
-impl std::error::Error for UpError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Data(error) => std::error::Error::source(error),
-            Self::Port { source, .. } | Self::HandOver(source) | Self::System(source) => Some(source),
-            Self::Service(error) => error.source(),
-        }
-    }
 }
 
 /// A door by the word that goes over a hand-over.
