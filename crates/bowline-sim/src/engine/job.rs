@@ -293,7 +293,8 @@ impl Engine<'_> {
                     let draw = job.draw.at(job.pc - operation.begins);
                     let mut rng = stream::draw(self.spec.seed, operation.stream, Purpose::Work, draw);
                     let slow = self.world.slow(job.station);
-                    let crowd = nanos(model.services[station.service.index()].crowding) * u64::from(station.running);
+                    let crowd =
+                        nanos(model.services[station.service.index()].crowding) * u64::from(station.running);
                     let alone = dist.sample(&mut rng) + crowd;
                     let work = if slow == 1.0 { alone } else { (alone as f64 * slow).round() as u64 };
                     job.pc += 1;

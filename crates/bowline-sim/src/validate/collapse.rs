@@ -6,8 +6,8 @@ use crate::model::{EdgeSpec, ServiceId, ServiceSpec};
 use crate::run::at;
 use crate::series::Point;
 use crate::{Arrivals, Dist, Run};
-use bowline_model::time::nanos;
 use bowline_model::SplitMix64;
+use bowline_model::time::nanos;
 use bowline_policy::{Backoff, CallPolicy, RetrySettings};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -130,13 +130,15 @@ fn store(seconds: u64, speed: f64, load: f64, seed: u64) -> f64 {
     // The published store is asked every 75 microseconds; a twentieth of that shows the same. What it can do
     // was not published: fitted once, so that the four cells come out, and then left alone.
     let rate = 1e6 / 75.0 / 20.0;
-    let model = Small::new(ServiceSpec::new("store"), Dist::exponential(Duration::from_secs_f64(UTILISATION / rate)));
+    let model =
+        Small::new(ServiceSpec::new("store"), Dist::exponential(Duration::from_secs_f64(UTILISATION / rate)));
     let retry = RetrySettings { per_try: Some(ms(3_000)), backoff: Backoff::None, ..RetrySettings::tries(5) };
     let policy = CallPolicy { retry, ..CallPolicy::default() };
     let edge = EdgeSpec { policy, ..EdgeSpec::new("in", model.operation) };
     let model = model.asked(edge, Arrivals::Constant { rate: rate * load }, 1);
     let kind = FaultKind::Slow { service: ServiceId(0), replica: None, factor: 1.0 / speed };
-    let slow = FaultEvent { at: at(Duration::from_secs(60)), length: Some(Duration::from_secs(seconds)), kind };
+    let slow =
+        FaultEvent { at: at(Duration::from_secs(60)), length: Some(Duration::from_secs(seconds)), kind };
     let run = simulate(model, seed, 0, 400, vec![slow]);
     late(&run, 300, 400)
 }
@@ -153,7 +155,8 @@ fn late(run: &Run, from: usize, to: usize) -> f64 {
 }
 
 fn storm(seed: u64) -> Vec<f64> {
-    let model = Small::new(ServiceSpec::new("database"), Dist::exponential(Duration::from_secs_f64(1.0 / 95.0)));
+    let model =
+        Small::new(ServiceSpec::new("database"), Dist::exponential(Duration::from_secs_f64(1.0 / 95.0)));
     let retry = RetrySettings { per_try: Some(ms(500)), backoff: Backoff::None, ..RetrySettings::tries(4) };
     let policy = CallPolicy { retry, ..CallPolicy::default() };
     let edge = EdgeSpec { policy, ..EdgeSpec::new("in", model.operation) };
@@ -173,7 +176,8 @@ fn out_of_nothing(seed: u64) -> Vec<f64> {
     // It ends sooner where the queue reaches the limit of what may be in flight.
     let run = simulate(model, seed, 0, 6_250, vec![]);
     let end = run.ended_at.min(run.to).as_secs() as usize;
-    let last = &run.series.points[(end - 200) / run.series.seconds as usize..end / run.series.seconds as usize];
+    let last =
+        &run.series.points[(end - 200) / run.series.seconds as usize..end / run.series.seconds as usize];
     let sum = |of: fn(&Point) -> u64| last.iter().map(of).sum();
     let offered = sum(|point| point.offered);
     vec![ratio(sum(|point| point.answered), offered), ratio(sum(|point| point.tries), offered)]

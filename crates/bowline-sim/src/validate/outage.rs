@@ -10,9 +10,7 @@ use crate::model::{
 };
 use crate::run::at;
 use crate::{Arrivals, Dist, Model, Run};
-use bowline_policy::{
-    Backoff, BreakerSettings, BudgetSettings, CallPolicy, Ratio, RetrySettings,
-};
+use bowline_policy::{Backoff, BreakerSettings, BudgetSettings, CallPolicy, Ratio, RetrySettings};
 use std::time::Duration;
 
 const PATIENCE: Duration = ms(50);
