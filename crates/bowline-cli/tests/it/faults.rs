@@ -73,6 +73,28 @@ fn two_dropped_tries_make_one_order_by_the_third_and_explain_names_each_reason()
 }
 
 #[test]
+fn the_gateways_own_tries_are_told_in_the_same_words() {
+    let shop = Shop::new();
+    let up = Up::ready(&shop.folder, Ports::new(), &[]);
+    assert_eq!(up.verb(&["fault", "add", "inventory.stock", "--drop-first", "2"]).code, 0);
+    let stock = up.ask("GET", "/inventory/stock", &["x-bowline-explain: 1"], "");
+    assert_eq!(stock.status(), 200, "{}", stock.text());
+    let id = stock.header("x-bowline-explain-id").expect("the id of the trail");
+    let story = up.verb(&["explain", "last", "--id", id, "--output", "json"]).json();
+    let told = words(&story).join("\n");
+    for wanted in [
+        "try 1 could not connect",
+        "try 2 follows in",
+        "try 2 could not connect",
+        "try 3 follows in",
+        "try 3 answered 200",
+    ] {
+        assert!(told.contains(wanted), "no `{wanted}` in\n{told}");
+    }
+    assert_eq!(story["route"]["name"], "stock");
+}
+
+#[test]
 fn a_script_that_asks_at_once_gets_the_whole_story() {
     let shop = Shop::new();
     let up = Up::ready(&shop.folder, Ports::new(), &[]);
