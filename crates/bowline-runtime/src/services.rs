@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -239,6 +240,9 @@ fn spawn(spec: &Spec) -> io::Result<Child> {
     }
     let log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
     let mut command = child::command(&spec.program, &spec.command);
+    // A group of its own: Ctrl-C at the terminal is for us, who then stop services in order, and a process
+    // that was replaced keeps its services when its terminal is interrupted.
+    command.process_group(0);
     command.current_dir(&spec.folder).envs(spec.environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     tokio::process::Command::from(command).kill_on_drop(true).spawn()

@@ -25,10 +25,17 @@ const SKIPPED: [&str; 2] = ["target", "node_modules"];
 /// to be something else (`package.json`, `tsconfig.json`).
 ///
 /// # Errors
-/// The path does not exist, cannot be read, is not UTF-8, holds no design file, or is too large.
+/// The path does not exist, cannot be read, is not UTF-8, holds no design file (or nothing at all), or is
+/// too large.
 pub fn read(path: &Path) -> Result<Vec<Text>, ReadError> {
     if path == Path::new("-") {
-        return Ok(vec![Text { name: "stdin".into(), text: limited(path, io::stdin().lock())? }]);
+        let text = limited(path, io::stdin().lock())?;
+        if text.trim().is_empty() {
+            // `kubectl .. | bowline check -` must not be green because kubectl failed.
+            let why = "standard input is empty; did the command before the pipe fail?";
+            return Err(ReadError::new(path, io::Error::new(io::ErrorKind::UnexpectedEof, why)));
+        }
+        return Ok(vec![Text { name: "stdin".into(), text }]);
     }
     let meta = std::fs::metadata(path).map_err(|source| ReadError::new(path, source))?;
     if meta.is_file() {
