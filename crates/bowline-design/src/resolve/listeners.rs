@@ -71,6 +71,8 @@ fn listener(door: Door<'_>, documents: &Documents, voices: Voices<'_>, findings:
             continue;
         }
         let mut names: Vec<String> = Vec::new();
+        // A server that sends everybody to HTTPS lets no rule of its hosts answer, however special.
+        let mut redirected = false;
         for written in &document.spec.hosts {
             let own = HostPattern::new(&names::qualified(written, &document.meta.namespace));
             for (gateway, server) in door.servers.iter().filter(|(gateway, _)| {
@@ -79,13 +81,20 @@ fn listener(door: Door<'_>, documents: &Documents, voices: Voices<'_>, findings:
                 for theirs in
                     server.hosts.iter().filter_map(|host| admitted(host, gateway, &document.meta.namespace))
                 {
-                    if let Some(name) = own.intersection(&HostPattern::new(theirs)).map(HostPattern::text)
-                        && !names.contains(&name)
-                    {
+                    let Some(name) = own.intersection(&HostPattern::new(theirs)).map(HostPattern::text)
+                    else {
+                        continue;
+                    };
+                    if https_redirect(server).is_some() {
+                        redirected = true;
+                    } else if !names.contains(&name) {
                         names.push(name);
                     }
                 }
             }
+        }
+        if names.is_empty() && redirected {
+            continue;
         }
         if names.is_empty() {
             let text = "none of its hosts is one that its gateway serves";
@@ -101,8 +110,7 @@ fn listener(door: Door<'_>, documents: &Documents, voices: Voices<'_>, findings:
         }
     }
     for (gateway, server) in &door.servers {
-        let secure = server.tls.as_ref().and_then(|tls| tls.https_redirect.as_ref());
-        if let Some(redirect) = secure.filter(|redirect| redirect.value) {
+        if let Some(redirect) = https_redirect(server) {
             for host in &server.hosts {
                 let name = host.value.rsplit_once('/').map_or(host.value.as_str(), |(_, host)| host);
                 hosts.insert(
@@ -127,6 +135,11 @@ fn listener(door: Door<'_>, documents: &Documents, voices: Voices<'_>, findings:
         place: door.place,
         trusted: door.trusted,
     }
+}
+
+/// Where a server says that everybody is sent to HTTPS.
+fn https_redirect(server: &Server) -> Option<&Spot<bool>> {
+    server.tls.as_ref()?.https_redirect.as_ref().filter(|redirect| redirect.value)
 }
 
 /// Where a server listens; `None`, with a note, where this version does not serve it.

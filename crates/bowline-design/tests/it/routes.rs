@@ -216,3 +216,30 @@ fn the_articles_retries_are_four_tries_of_two_seconds() {
     assert_eq!(4 * 2_000 + worst, 8_275);
     assert_eq!(settings.deadline(), None, "nobody bounds them");
 }
+
+#[test]
+fn a_server_that_sends_to_https_does_so_for_hosts_more_special_than_its_own() {
+    let yaml = "
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  servers:
+  - port: { number: 80, name: http, protocol: HTTP }
+    hosts: [ '*.acme.io' ]
+    tls: { httpsRedirect: true }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: www }
+spec:
+  hosts: [ www.acme.io ]
+  gateways: [ edge ]
+  http: [ { route: [ { destination: { host: web } } ] } ]
+";
+    let design = load(&[crate::support::text("edge.yaml", yaml)]).unwrap();
+    for url in ["http://www.acme.io/x", "http://other.acme.io/x"] {
+        let got = goes(&design, Door::Gateway(&design.listeners[0]), url, &[]);
+        assert!(got.starts_with("redirect 301"), "{url}: {got}");
+    }
+}
