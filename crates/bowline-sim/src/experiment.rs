@@ -4,7 +4,7 @@
 //! ([`Plan::run`]) gives an [`Experiment`]: plain data, the same for the same plan on any number of threads.
 //!
 //! Each arm runs once for each seed, and once more without the faults: its untriggered twin, by which
-//! [`definitions`](crate::definitions) tell whether it is back to normal. All arms of a seed see the same
+//! [`definitions`] tell whether it is back to normal. All arms of a seed see the same
 //! arrivals and draw the same service times, so that [`stats`](crate::stats) compare designs and not luck.
 
 mod column;

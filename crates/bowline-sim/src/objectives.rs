@@ -27,7 +27,7 @@ pub struct Seen<'r> {
     pub run: &'r Run,
     /// Whether and when it was back to normal.
     pub recovery: &'r Recovery,
-    /// What a request costs in requests to services when every try succeeds: [`least_work`].
+    /// What a request costs in requests to services when every try succeeds.
     pub least_work: f64,
 }
 

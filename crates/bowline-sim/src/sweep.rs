@@ -1,7 +1,7 @@
 //! A design under one or two parameters turned over a grid: where it is stable, and where it tips.
 //!
 //! Each cell of the grid is the same plan with the knobs turned, run over its seeds and judged by
-//! [`definitions`](crate::definitions). The design's own point is always on the grid.
+//! [`definitions`]. The design's own point is always on the grid.
 
 mod knob;
 
