@@ -54,8 +54,10 @@ pub fn read(path: &Path) -> Result<Vec<Text>, ReadError> {
 /// A fingerprint of what [`read`] would read: names, lengths and modification times. Equal
 /// fingerprints mean that nothing changed; it never fails, because a design half written is a change
 /// like any other.
+///
+/// Taken *before* a design is read, it misses no change: one that comes while reading shows later.
 #[must_use]
-pub fn fingerprint(path: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+pub fn fingerprint(path: &Path) -> Fingerprint {
     let mut files = Vec::new();
     if path.is_dir() {
         let _ = walk(path, &mut files);
@@ -69,8 +71,12 @@ pub fn fingerprint(path: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTi
         let modified = meta.and_then(|meta| meta.modified().ok());
         (file, len, modified)
     };
-    files.into_iter().map(stamp).collect()
+    Fingerprint(files.into_iter().map(stamp).collect())
 }
+
+/// What a design's files looked like at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint(Vec<(PathBuf, u64, Option<std::time::SystemTime>)>);
 
 /// Why a design could not be read: the path and the cause.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use crate::data::DataFolder;
 use crate::handover::{self, Offer};
 use crate::roles::{Role, Roles};
 use crate::services::Status;
-use crate::source;
+use crate::source::{self, Fingerprint};
 use bowline_design::{Design, Mistake, Text};
 use bowline_proxy::{Config, Door, Proxy};
 use console::Console;
@@ -55,6 +55,8 @@ const PART_WITHIN: Duration = Duration::from_secs(2);
 pub struct Options {
     /// Where the design is, to read it again when it changes.
     pub path: PathBuf,
+    /// What was there just before it was read: what is there otherwise by now, is read again.
+    pub seen: Fingerprint,
     /// Where data, logs and the lock are.
     pub data: PathBuf,
     /// The program that children are started through: this one.
@@ -254,7 +256,7 @@ impl RunningDesign<'_> {
     ) -> Ending {
         let mut look = time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-        let mut seen = source::fingerprint(&self.options.path);
+        let mut seen = self.options.seen.clone();
         let mut changed = None;
         let mut news = News::go_on(&self.running);
         let mut hand_over: Option<JoinHandle<io::Result<UnixStream>>> = None;

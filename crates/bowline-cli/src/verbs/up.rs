@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn run(up: &Up, output: Output) -> Done {
     let roles = Roles::parse(&up.only, &up.except).map_err(Failure::wrong_use)?;
     log(output);
+    let seen = bowline_runtime::source::fingerprint(&up.design);
     let Some(loaded) = design::load(&up.design, output)? else { return Ok(design::MISTAKEN) };
     let findings = bowline_check::check(&loaded.design, &loaded.reading.documents);
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
@@ -34,6 +35,7 @@ pub(crate) fn run(up: &Up, output: Output) -> Done {
     let options = Options {
         data: up.data.clone().unwrap_or_else(|| beside(&up.design)),
         path: up.design.clone(),
+        seen,
         // Resolved in the child, so that it still works when the file was replaced by a newer build.
         program: PathBuf::from("/proc/self/exe"),
         roles,

@@ -141,6 +141,22 @@ fn a_new_service_runs_before_the_routes_lead_to_it_and_an_old_one_until_they_do_
 }
 
 #[test]
+fn what_is_edited_while_it_starts_holds_once_it_runs() {
+    let (gateway, slow) = (port(), port());
+    // Not ready before the test listens for it.
+    let waits = service("slow", slow, "  run: { command: [ sleep, \"600\" ] }\n");
+    let folder = small(gateway, &(two_colours() + &waits));
+    let up = Up::start(&folder, Ports { gateway, ..Ports::new() }, &["--output", "json"]);
+    until("it starts", || {
+        crate::http::ask(up.ports.api, "GET", "/readyz", &[], "").is_ok_and(|answer| answer.status() == 503)
+    });
+    folder.edit("design.yaml", "host: blue", "host: green");
+    let _listens = std::net::TcpListener::bind(("127.0.0.1", slow)).unwrap();
+    up.event("ready", |event| event["event"] == "ready");
+    until("the edit holds", || up.ask("GET", "/", &[], "").text() == "green");
+}
+
+#[test]
 fn sighup_reads_the_design_again() {
     let gateway = port();
     let folder = small(gateway, &two_colours());
