@@ -10,7 +10,7 @@ pub mod common;
 pub mod destination_rule;
 pub mod gateway;
 pub mod intake;
-mod istio;
+pub(crate) mod istio;
 pub mod overlay;
 pub mod policy;
 pub mod route_tests;

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// The code of every mistake that Istio itself refuses.
 pub(crate) const REFUSED: &str = "istio-refuses";
 
-/// gRPC's status names, by number.
+/// gRPC's status names, by number, from zero (grpc/grpc, doc/statuscodes.md).
 pub(crate) const GRPC_STATUS: [&str; 17] = [
     "OK",
     "CANCELLED",

@@ -2,6 +2,7 @@
 
 use super::findings::{Findings, did_you_mean};
 use super::services::{Services, idempotency};
+use crate::kinds::istio::GRPC_STATUS;
 use crate::kinds::policy::{
     Backoff as WrittenBackoff, Breaker, Budget, Bulkhead, Fault as WrittenFault, Jitter, RateLimit, Target,
 };
@@ -324,26 +325,6 @@ fn ratio(spot: Option<&Spot<f64>>, findings: &mut Findings) -> Option<Ratio> {
 
 /// A gRPC status by name or number.
 pub(super) fn grpc_code(text: &str) -> Option<u8> {
-    // In the order of their numbers, from zero (grpc/grpc, doc/statuscodes.md).
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    let by_name = NAMES.iter().position(|name| name.eq_ignore_ascii_case(text)).map(|at| at as u8);
+    let by_name = GRPC_STATUS.iter().position(|name| name.eq_ignore_ascii_case(text)).map(|at| at as u8);
     by_name.or_else(|| text.parse().ok().filter(|code| *code <= 16))
 }
