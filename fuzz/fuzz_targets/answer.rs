@@ -55,7 +55,12 @@ fn agree(mut stream: &[u8], heard: &Heard, to_head: bool) {
         assert!(fields.iter().any(|(own, given)| own == name && given == value), "{name} was not there");
     }
     for (name, value) in &fields {
-        assert!(heard.fields.iter().any(|(own, given)| own == name && given == value), "{name} is gone");
+        // Of equal lengths one is passed on, and `05` equals `5`.
+        let same = |given: &[u8]| match name.as_str() {
+            "content-length" => number(given.trim_ascii()) == number(value.trim_ascii()),
+            _ => given == *value,
+        };
+        assert!(heard.fields.iter().any(|(own, given)| own == name && same(given)), "{name} is gone");
     }
 
     let (lengths, codings) = (values("content-length"), values("transfer-encoding"));

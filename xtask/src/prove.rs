@@ -34,7 +34,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "fuzz",
         about: "ten minutes of fuzzing each",
-        run: |root| test::fuzz_all(root, FUZZ_SECONDS),
+        run: |root| test::fuzz_all(root, FUZZ_SECONDS, None),
     },
 ];
 
