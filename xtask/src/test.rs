@@ -5,7 +5,7 @@
 //! that dependencies are built once for `clippy` and `doc`, and once for all tests.
 
 use crate::steps::{self, Choice, Step};
-use crate::tools::{self, DENY, FUZZ, NIGHTLY, VALGRIND};
+use crate::tools::{self, DENY, FUZZ, GO, JAVA, NIGHTLY, NODE, PYTHON, VALGRIND};
 use crate::{Stop, bench, run, tidy};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -15,7 +15,8 @@ const HELP: &str = "\
 cargo xtask test [--only STEP,..] [--skip STEP,..] [--from STEP] [--list]
 
 Runs what must hold before a change lands, cheapest first, and stops at the first step that fails.
-Installs what it needs beyond Rust (valgrind from Debian's packages; cargo-deny, cargo-fuzz and a
+Installs what it needs beyond Rust (valgrind, and Go, Node.js, Java and Python for the examples in them, from
+Debian's packages where they are missing; cargo-deny, cargo-fuzz and a
 nightly toolchain for the fuzzers), and says so before it does.";
 
 /// How long each fuzz target runs here: enough to meet a mistake that a minute can find.
@@ -72,6 +73,7 @@ fn needs(step: &str) -> &'static [tools::Tool] {
         "deny" => &[DENY],
         "fuzz" => &[FUZZ, NIGHTLY],
         "instructions" => &[VALGRIND],
+        "integration" => &[GO, NODE, JAVA, PYTHON],
         _ => &[],
     }
 }

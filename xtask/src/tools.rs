@@ -29,6 +29,14 @@ pub(crate) const DENY: Tool = Tool::Cargo { name: "cargo-deny", version: "0.20.2
 pub(crate) const FUZZ: Tool = Tool::Cargo { name: "cargo-fuzz", version: "0.13.2" };
 /// The fuzzers' sanitizer is an unstable flag of the compiler.
 pub(crate) const NIGHTLY: Tool = Tool::Toolchain("nightly");
+/// Runs an example of the middleware.
+pub(crate) const GO: Tool = Tool::Debian { package: "golang-go", program: "go" };
+/// Runs an example of the middleware.
+pub(crate) const NODE: Tool = Tool::Debian { package: "nodejs", program: "node" };
+/// Runs an example of the middleware.
+pub(crate) const JAVA: Tool = Tool::Debian { package: "default-jdk-headless", program: "javac" };
+/// Runs an example of the middleware, and carries other tools.
+pub(crate) const PYTHON: Tool = Tool::Debian { package: "python3", program: "python3" };
 /// Closed-loop load.
 pub(crate) const WRK: Tool = Tool::Debian { package: "wrk", program: "wrk" };
 /// A peer of the proxy benchmark.

@@ -6,6 +6,7 @@
 //! - `first_command`, `stopping`: the first five minutes, and that nothing is left of them
 //! - `faults`, `deadlines`, `breaker`, `effects`: what the design says about failures is what happens
 //! - `reload`, `replace`, `drain`: changes without a lost request
+//! - `middleware`: services in four languages hand deadline and trace on
 //! - `watching`, `guards`, `local_api`, `manners`: what is said about it, and how
 
 mod breaker;
@@ -22,6 +23,7 @@ mod http;
 mod load;
 mod local_api;
 mod manners;
+mod middleware;
 mod reload;
 mod replace;
 mod stopping;

@@ -1,0 +1,3 @@
+module bowline.dev/middleware
+
+go 1.19
