@@ -1,20 +1,18 @@
 //! One caller's connection.
 
 use crate::body::Body;
-use crate::gate::{Answering, GateHandle, Gated};
+use crate::gate::Gated;
+use crate::incoming::Incoming;
 use crate::limits::Limits;
 use crate::metrics::DoorTally;
 use crate::request;
 use crate::snapshot::Door;
 use crate::worker::Worker;
-use bowline_call::Alarm;
-use bowline_model::{SplitMix64, Trail};
-use http::HeaderMap;
+use http::Request;
 use http::header::HeaderValue;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -33,19 +31,6 @@ pub(crate) struct Connection {
     local: bool,
     /// The caller's address, as `x-forwarded-for` has it.
     caller: HeaderValue,
-    gate: GateHandle,
-    /// Memory that one request leaves to the next.
-    scratch: RefCell<Scratch>,
-}
-
-/// Memory that one request leaves to the next.
-#[derive(Debug)]
-pub(crate) struct Scratch {
-    pub(crate) trail: Trail,
-    pub(crate) alarm: Alarm,
-    pub(crate) random: SplitMix64,
-    /// An empty map with room, for the next answer's headers.
-    pub(crate) spare: HeaderMap,
 }
 
 /// How a worker tells a connection to come to its end.
@@ -96,20 +81,6 @@ impl Connection {
     pub(crate) const fn caller(&self) -> &HeaderValue {
         &self.caller
     }
-
-    pub(crate) fn answering(&self) -> Answering {
-        self.gate.answering()
-    }
-
-    /// The status for what the caller did against the protocol, if it did.
-    pub(crate) fn violation_status(&self) -> Option<u16> {
-        self.gate.violation().map(|violation| violation.reason.status())
-    }
-
-    /// Memory for the one request that is being answered.
-    pub(crate) fn scratch(&self) -> RefMut<'_, Scratch> {
-        self.scratch.borrow_mut()
-    }
 }
 
 /// Serves `stream` until it ends. The place and the tally are its listener's.
@@ -131,20 +102,15 @@ pub(crate) async fn serve(
         door,
         local: peer.ip().to_canonical().is_loopback(),
         caller: caller.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
-        gate: gate.clone(),
-        scratch: RefCell::new(Scratch {
-            trail: Trail::default(),
-            alarm: Alarm::new(worker.clock()),
-            random: SplitMix64::new(worker.next_seed()),
-            spare: HeaderMap::new(),
-        }),
         worker: Rc::clone(&worker),
     });
     let control = worker.register();
     {
-        let answers = service_fn(move |request| {
+        let handle = gate.clone();
+        let answers = service_fn(move |request: Request<hyper::body::Incoming>| {
             let connection = Rc::clone(&connection);
-            async move { Ok(request::answer(&connection, request).await) }
+            let answering = handle.answering();
+            async move { Ok(request::answer(&connection, answering, request.map(Incoming::Http1)).await) }
         });
         let serving = pin!(worker.http().serve_connection(gated, answers));
         run(serving, &control).await;
@@ -159,7 +125,7 @@ pub(crate) async fn serve(
 /// Polls a connection and obeys its control.
 async fn run<S>(mut serving: Pin<&mut http1::Connection<Gated<TcpStream>, S>>, control: &Control)
 where
-    S: HttpService<Incoming, ResBody = Body, Error = Infallible>,
+    S: HttpService<hyper::body::Incoming, ResBody = Body, Error = Infallible>,
 {
     let mut told = Ending::None;
     poll_fn(|cx| {

@@ -2,9 +2,10 @@
 //!
 //! A request that is dropped before its end (the caller went away) is noted as that, by `Drop`.
 
-use crate::connection::{Connection, Scratch};
+use crate::connection::Connection;
 use crate::flags::Flag;
 use crate::metrics::{CallTally, Tally};
+use crate::scratch::Scratch;
 use crate::snapshot::{Entrance, PlannedEdge, Target};
 use crate::trails::{Record, RouteTaken};
 use bowline_design::routing::Route;
@@ -12,7 +13,6 @@ use bowline_model::decision::{Decision, GiveUp, Observer};
 use bowline_model::{Instant, Trail};
 use http::header::HeaderValue;
 use http::{Method, Uri};
-use std::cell::RefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +28,7 @@ const SHOWN_BYTES_MAX: usize = 512;
 pub(crate) struct Ledger<'r> {
     connection: &'r Connection,
     pub(crate) entrance: &'r Entrance,
-    /// Held until the request is over: a connection answers one at a time.
-    pub(crate) scratch: RefMut<'r, Scratch>,
+    pub(crate) scratch: &'r mut Scratch,
     pub(crate) began: Instant,
     pub(crate) method: Method,
     target: Uri,
@@ -50,13 +49,13 @@ impl<'r> Ledger<'r> {
     /// Begins the notes of a request.
     pub(crate) fn open(
         connection: &'r Connection,
+        scratch: &'r mut Scratch,
         entrance: &'r Entrance,
         began: Instant,
         method: Method,
         target: Uri,
         authority: Option<HeaderValue>,
     ) -> Self {
-        let mut scratch = connection.scratch();
         scratch.trail.clear();
         Self {
             connection,

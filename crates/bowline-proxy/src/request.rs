@@ -10,6 +10,7 @@ use crate::cross_origin;
 use crate::flags::Flag;
 use crate::gate::Answering;
 use crate::headers::{self, Introduction, Steering};
+use crate::incoming::Incoming;
 use crate::ledger::{Ledger, Listening};
 use crate::mirror;
 use crate::reply::Reply;
@@ -25,12 +26,15 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request};
-use hyper::body::Incoming;
 
 /// Answers one request of `connection`.
-pub(crate) async fn answer(connection: &Connection, request: Request<Incoming>) -> Response<Body> {
-    let answering = connection.answering();
+pub(crate) async fn answer(
+    connection: &Connection,
+    answering: Answering,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let worker = connection.worker();
+    let mut lent = worker.lend();
     let began = worker.clock().now();
     let snapshot = worker.snapshot();
     let (mut parts, incoming) = request.into_parts();
@@ -39,8 +43,15 @@ pub(crate) async fn answer(connection: &Connection, request: Request<Incoming>) 
     };
     let steering = headers::receive(&mut parts.headers, entrance.trusted, connection.is_local());
     let authority = parts.headers.get(header::HOST).cloned();
-    let mut ledger =
-        Ledger::open(connection, entrance, began, parts.method.clone(), parts.uri.clone(), authority.clone());
+    let mut ledger = Ledger::open(
+        connection,
+        lent.get(),
+        entrance,
+        began,
+        parts.method.clone(),
+        parts.uri.clone(),
+        authority.clone(),
+    );
     ledger.explain = steering.explain;
     ledger.notable = snapshot.is_faulty();
 
@@ -295,7 +306,7 @@ impl<'s> Forward<'s> {
         let side = &weighted.headers.response;
         match answer {
             None => {
-                let violation = ledger.connection().violation_status();
+                let violation = answering.violation_status();
                 let whom = ledger.to.map_or("", |(_, planned)| &*planned.name);
                 reply(ledger, &Reply::of(&end, violation), whom, &self.steering, answering)
             }

@@ -5,6 +5,7 @@
 
 use crate::connection::{self, Control, Ending};
 use crate::proxy::Shared;
+use crate::scratch::{Lent, Scratch};
 use crate::snapshot::{Door, Snapshot};
 use arc_swap::{ArcSwap, Cache};
 use bowline_call::{Client, Clock};
@@ -52,6 +53,7 @@ pub(crate) struct Worker {
     connections: RefCell<Vec<Rc<Control>>>,
     listening: RefCell<Vec<(Door, Rc<Notify>)>>,
     mirrors: Rc<Cell<u32>>,
+    spare: RefCell<Vec<Box<Scratch>>>,
 }
 
 /// The latest snapshot as this worker knows it. Requests share it without touching the count that all
@@ -95,6 +97,7 @@ impl Worker {
             connections: RefCell::default(),
             listening: RefCell::default(),
             mirrors: Rc::default(),
+            spare: RefCell::default(),
             shared,
         })
     }
@@ -117,6 +120,15 @@ impl Worker {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// Memory for one request; the last one that was given back, which is the warmest.
+    pub(crate) fn lend(&self) -> Lent<'_> {
+        let spare = self.spare.borrow_mut().pop();
+        Lent::new(
+            spare.unwrap_or_else(|| Box::new(Scratch::new(self.clock(), self.next_seed()))),
+            &self.spare,
+        )
     }
 
     pub(crate) fn next_seed(&self) -> u64 {

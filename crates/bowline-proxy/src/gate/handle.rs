@@ -60,6 +60,14 @@ impl GateHandle {
     }
 }
 
+impl Answering {
+    /// The status for what the caller did against the protocol, if it did.
+    #[must_use]
+    pub fn violation_status(&self) -> Option<u16> {
+        self.shared.violation.get().map(|violation| violation.reason.status())
+    }
+}
+
 impl Shared {
     pub(super) fn unanswered(&self) -> u64 {
         self.passed.get().saturating_sub(self.answered.get())
