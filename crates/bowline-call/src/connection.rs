@@ -12,6 +12,7 @@ use crate::beginning::Beginning;
 use crate::endpoint::Opened;
 use crate::framing::{Head, Malformed};
 use crate::incoming::{Decoded, Incoming, Part};
+use crate::io::Io;
 use crate::replay::Replay;
 use crate::scratch;
 use crate::upload::Upload;
@@ -25,8 +26,7 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::{AsyncWriteExt, ReadHalf};
 use tokio::task::JoinHandle;
 
 /// How long a request may go on after its answer is through. 30 s, what the edge gives a whole call.
@@ -50,10 +50,10 @@ pub(crate) struct Connection {
 
 #[derive(Debug)]
 enum Stream {
-    Whole(TcpStream),
+    Whole(Io),
     /// The rest of the request goes out in a task of its own, which ends with this.
     Reading {
-        reader: OwnedReadHalf,
+        reader: ReadHalf<Io>,
         upload: AbortOnDrop,
     },
     /// Between the two.
@@ -101,7 +101,7 @@ impl std::error::Error for Broken {
 
 impl Connection {
     /// Speaks HTTP/1.1 over `stream`.
-    pub(crate) fn new(stream: TcpStream, opened: Opened, expires: Instant) -> Box<Self> {
+    pub(crate) fn new(stream: Io, opened: Opened, expires: Instant) -> Box<Self> {
         Box::new(Self {
             stream: Stream::Whole(stream),
             upload: Upload::default(),
@@ -252,14 +252,14 @@ impl Connection {
         }
         let taken = std::mem::replace(&mut self.stream, Stream::Gone);
         let Stream::Whole(stream) = taken else { return };
-        let (reader, mut writer) = stream.into_split();
+        let (reader, mut writer) = tokio::io::split(stream);
         let mut upload = std::mem::take(&mut self.upload);
         let sending = tokio::task::spawn_local(async move {
             // A source that breaks off ends the connection: the callee must not take it for the end. A
             // request that is through does not: to a callee that still answers, a shut would look as if
             // its caller had gone away.
-            if poll_fn(|cx| upload.poll(&mut writer, cx)).await.is_ok() {
-                writer.forget();
+            if poll_fn(|cx| upload.poll(&mut writer, cx)).await.is_err() {
+                let _ = writer.shutdown().await;
             }
         });
         self.stream = Stream::Reading { reader, upload: AbortOnDrop(sending) };

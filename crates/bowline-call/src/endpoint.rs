@@ -1,5 +1,6 @@
-//! One address that answers calls, and what all workers of the process share about it.
+//! One address that answers calls in one way, and what all workers of the process share about it.
 
+use crate::transport::Transport;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,6 +12,7 @@ pub struct Endpoint {
     /// Where each worker keeps its connections to it.
     pub(crate) index: usize,
     address: Arc<str>,
+    transport: Transport,
     /// The address as numbers, where it needs no looking up.
     fixed: Option<SocketAddr>,
     /// Connections of all workers.
@@ -24,6 +26,12 @@ impl Endpoint {
         &self.address
     }
 
+    /// How it is reached.
+    #[must_use]
+    pub const fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     /// Connections that are open to it now, over all workers.
     #[must_use]
     pub fn open(&self) -> u32 {
@@ -35,28 +43,36 @@ impl Endpoint {
     }
 }
 
-/// All endpoints a process has met: the same address is the same endpoint, over reloads too.
+/// All endpoints a process has met: the same address reached in the same way is the same endpoint, over
+/// reloads too.
 #[derive(Debug, Default)]
 pub struct Endpoints {
-    known: Mutex<HashMap<Arc<str>, Arc<Endpoint>>>,
+    known: Mutex<HashMap<(Arc<str>, Transport), Arc<Endpoint>>>,
 }
 
 impl Endpoints {
-    /// The endpoint at `address`, `host:port`.
+    /// The endpoint at `address`, `host:port`, that speaks HTTP/1.1 over plain connections.
     #[must_use]
     pub fn at(&self, address: &str) -> Arc<Endpoint> {
+        self.reached(address, &Transport::PLAIN)
+    }
+
+    /// The endpoint at `address`, `host:port`, that is reached in this way.
+    #[must_use]
+    pub fn reached(&self, address: &str, transport: &Transport) -> Arc<Endpoint> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(endpoint) = known.get(address) {
+        let key = (Arc::from(address), transport.clone());
+        if let Some(endpoint) = known.get(&key) {
             return Arc::clone(endpoint);
         }
-        let name: Arc<str> = address.into();
         let endpoint = Arc::new(Endpoint {
             index: known.len(),
-            address: Arc::clone(&name),
+            address: Arc::clone(&key.0),
+            transport: transport.clone(),
             fixed: address.parse().ok(),
             open: AtomicU32::new(0),
         });
-        known.insert(name, Arc::clone(&endpoint));
+        known.insert(key, Arc::clone(&endpoint));
         endpoint
     }
 }
@@ -92,6 +108,15 @@ mod tests {
         let first = endpoints.at("127.0.0.1:7101");
         assert!(Arc::ptr_eq(&first, &endpoints.at("127.0.0.1:7101")));
         assert_ne!(first.index, endpoints.at("payment:7102").index);
+    }
+
+    #[test]
+    fn the_same_address_reached_in_another_way_is_another_endpoint() {
+        let endpoints = Endpoints::default();
+        let plain = endpoints.at("127.0.0.1:7101");
+        let two = endpoints.reached("127.0.0.1:7101", &Transport::H2C);
+        assert_ne!(plain.index, two.index);
+        assert!(Arc::ptr_eq(&two, &endpoints.reached("127.0.0.1:7101", &Transport::H2C)));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //!
 //! In reading order:
 //! - [`clock`]: the seam where time comes in; [`alarm`]: one timer a connection
-//! - [`endpoint`]: an address; [`pool`]: connections to it
+//! - [`transport`]: how somebody is reached; [`endpoint`]: an address; [`pool`]: connections to it; `io`: their
+//!   bytes
 //! - [`replay`]: a request's body, kept so that it can be sent again
 //! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `incoming`,
 //!   `connection`: HTTP/1.1
@@ -26,11 +27,13 @@ mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
 mod incoming;
+mod io;
 pub mod pool;
 pub mod pushback;
 pub mod relay;
 pub mod replay;
 mod scratch;
+pub mod transport;
 mod upload;
 
 pub use alarm::Alarm;
@@ -42,3 +45,4 @@ pub use endpoint::{Endpoint, Endpoints};
 pub use pool::{Pool, PoolLimits};
 pub use relay::{AnswerBody, Relay};
 pub use replay::{Allowance, Replay, RequestBody};
+pub use transport::{Http, Transport};

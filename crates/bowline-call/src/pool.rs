@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::endpoint::{Endpoint, Opened};
+use crate::io::Io;
 use bowline_model::Instant;
 use bowline_model::random::{Random, SplitMix64};
 use std::cell::{Cell, RefCell};
@@ -191,7 +192,7 @@ impl Spares {
         // A request is written whole; waiting for more to send with it would only delay it.
         stream.set_nodelay(true)?;
         self.made.set(self.made.get() + 1);
-        Ok(Connection::new(stream, opened, expires))
+        Ok(Connection::new(Io::Plain(stream), opened, expires))
     }
 
     fn is_usable(&self, connection: &Connection, now: Instant) -> bool {
