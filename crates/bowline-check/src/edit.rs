@@ -4,6 +4,7 @@
 //! changes. Where the text does not look as expected, nothing is changed at all.
 
 use bowline_design::Place;
+use std::ops::Range;
 
 /// A change of one place in a design's texts.
 ///
@@ -61,6 +62,14 @@ impl Edit {
     /// The text with this edit made, or `None` where the text does not look as the place says.
     #[must_use]
     pub fn apply(&self, text: &str) -> Option<String> {
+        let Change { range, text: new } = self.change(text)?;
+        Some(format!("{}{new}{}", &text[..range.start], &text[range.end..]))
+    }
+
+    /// The bytes of a text that this edit replaces, and by what; `None` where the text does not look as the place
+    /// says.
+    #[must_use]
+    pub fn change(&self, text: &str) -> Option<Change> {
         let place = self.place();
         let start = offset(text, (place.line, place.column))?;
         let end = offset(text, place.end).filter(|end| start < *end)?;
@@ -68,16 +77,28 @@ impl Edit {
         match self {
             Self::Replace { text: new, .. } => {
                 let new = replaced(&text[start..end], new, place)?;
-                Some(format!("{before}{new}{}", &text[end..]))
+                Some(Change { range: start..end, text: new })
             }
-            Self::Add { field, .. } => added(before, from, field, place),
+            Self::Add { field, .. } => {
+                let (skipped, new) = added(from, field, place)?;
+                Some(Change { range: start + skipped..start + skipped, text: new })
+            }
             Self::Rename { from: key, to, .. } => {
                 let head = before.trim_end_matches([' ', '\t']).strip_suffix(':')?;
                 let bare = head.trim_end_matches(['"', '\'', ' ']).strip_suffix(key)?;
-                Some(format!("{bare}{to}{}{from}", &before[bare.len() + key.len()..]))
+                Some(Change { range: bare.len()..bare.len() + key.len(), text: (*to).to_owned() })
             }
         }
     }
+}
+
+/// What an edit does to a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The bytes that go; an empty range where something is only put in.
+    pub range: Range<usize>,
+    /// What comes in their place.
+    pub text: String,
 }
 
 /// What is written for `old`. `None` where the place is the key above a block: a block has no text of
@@ -94,29 +115,30 @@ fn replaced(old: &str, new: &str, place: &Place) -> Option<String> {
     })
 }
 
-fn added(before: &str, from: &str, field: &str, place: &Place) -> Option<String> {
+/// What is put in for a new field, and how far behind the place.
+fn added(from: &str, field: &str, place: &Place) -> Option<(usize, String)> {
     if let Some(rest) = from.strip_prefix('{') {
         // In JSON, a key has quotes.
         let field = if rest.trim_start().starts_with('"') { in_json(field)? } else { field.to_owned() };
         let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
         let space = if rest.starts_with(char::is_whitespace) { "" } else { " " };
-        return Some(format!("{before}{{ {field}{comma}{space}{rest}"));
+        return Some((1, format!(" {field}{comma}{space}")));
     }
     if is_key(from.split(':').next()?, place) {
-        return added_below(before, from, field);
+        return added_below(from, field);
     }
     let indent = " ".repeat(place.column as usize - 1);
-    Some(format!("{before}{field}\n{indent}{from}"))
+    Some((0, format!("{field}\n{indent}")))
 }
 
 /// A field as the first of the block below the key that `from` begins with.
-fn added_below(before: &str, from: &str, field: &str) -> Option<String> {
+fn added_below(from: &str, field: &str) -> Option<(usize, String)> {
     let mut at = from.find('\n')? + 1;
     let says_something = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let skipped = from[at..].split_inclusive('\n').take_while(|line| !says_something(line));
     at += skipped.map(str::len).sum::<usize>();
     let indent = &from[at..at + from[at..].find(|c| c != ' ')?];
-    Some(format!("{before}{}{indent}{field}\n{}", &from[..at], &from[at..]))
+    Some((at, format!("{indent}{field}\n")))
 }
 
 /// Whether the text at a place is the last name of its path: a block's place is the key above it.

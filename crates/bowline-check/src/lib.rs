@@ -7,7 +7,7 @@
 //! it earns. A test applies every suggested edit and checks again.
 //!
 //! In reading order:
-//! - [`finding`]: [`Finding`] and [`Severity`]; [`edit`]: [`Edit`]
+//! - [`finding`]: [`Finding`] and [`Severity`]; [`edit`]: [`Edit`]; [`exceptions`]: [`Exception`], what may stay
 //! - `graph`: who calls whom, callers before callees; the least time that everything takes, the time that
 //!   callers leave, and how often one request asks each operation
 //! - `met`: the calls that need no graph; `assumed`: gateways that are only named
@@ -36,6 +36,7 @@
 
 mod assumed;
 pub mod edit;
+pub mod exceptions;
 pub mod finding;
 mod graph;
 mod layer;
@@ -48,18 +49,44 @@ mod tries;
 mod words;
 
 pub use edit::Edit;
+pub use exceptions::{Exception, Excused};
 pub use finding::{Finding, Severity};
 pub use rules::{Rule, all, rule};
 
-use bowline_design::Design;
 use bowline_design::kinds::Documents;
+use bowline_design::{Design, Mistake, Place};
 use graph::{Graph, Left, Node};
 use met::Met;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use traffic::Traffic;
 
-/// Everything that the rules find in a design, the gravest first and then in the order of the texts.
+/// What the rules find in a design, and what the design itself excuses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Review {
+    /// What nothing excuses, the gravest first and then in the order of the texts.
+    pub findings: Vec<Finding>,
+    /// What is excused, in the same order.
+    pub excused: Vec<Excused>,
+    /// Exceptions that excuse nothing.
+    pub idle: Vec<Exception>,
+}
+
+/// What the rules find, with the design's exceptions applied.
+///
+/// # Errors
+/// Exceptions that cannot be: of a rule that does not exist, or without a reason.
+pub fn review(design: &Design, documents: &Documents) -> Result<Review, Vec<Mistake>> {
+    let (exceptions, mistakes) = exceptions::read(documents);
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    let (findings, excused, idle) = exceptions::apply(exceptions, check(design, documents));
+    Ok(Review { findings, excused, idle })
+}
+
+/// Everything that the rules find in a design, excused or not, the gravest first and then in the order of the
+/// texts.
 ///
 /// `documents` are what the design was resolved from: a few rules ask what was written and what is a
 /// default. Rules of gateways that the documents only name are looked at, too: an export of routes need
@@ -88,13 +115,21 @@ pub(crate) struct Asked<'d> {
     met: Vec<Met<'d>>,
     /// What the scenarios ask.
     traffic: Vec<Traffic<'d>>,
+    exceptions: Vec<Exception>,
 }
 
 impl<'d> Asked<'d> {
     fn about(design: &'d Design, documents: &'d Documents) -> Self {
         let graph = Graph::new(design);
         let (left, traffic) = (graph.left(), traffic::all(design, &graph));
-        Self { design, documents, left, graph, met: met::all(design), traffic }
+        let (exceptions, _) = exceptions::read(documents);
+        Self { design, documents, left, graph, met: met::all(design), traffic, exceptions }
+    }
+
+    /// Which exception excuses what a rule finds at a place: a rule that tells several places in one finding does
+    /// not take together what is excused and what is not.
+    fn excuse(&self, rule: &str, place: &Place) -> Option<usize> {
+        exceptions::excuse(&self.exceptions, rule, place)
     }
 
     /// What an operation is known to need for an answer, so that nearly every call gets one.

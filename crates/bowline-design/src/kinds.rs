@@ -1,6 +1,6 @@
 //! The kinds of documents a design is made of, one file a kind.
 
-use crate::mistake::{Mistakes, Place};
+use crate::mistake::{Mistakes, Place, Spot};
 use crate::read::documents::{Door, Kind};
 use crate::read::reader::Read;
 use std::collections::BTreeMap;
@@ -45,8 +45,8 @@ pub struct Meta {
     pub namespace: String,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// Annotations.
-    pub annotations: BTreeMap<String, String>,
+    /// Annotations, each with where it is written.
+    pub annotations: BTreeMap<String, Spot<String>>,
     /// Where the name is written.
     pub place: Place,
 }
@@ -106,8 +106,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// The name and namespace of every document.
-            fn metas(&self) -> impl Iterator<Item = &Meta> {
+            /// The name of every document and what belongs to it, route tests not among them.
+            pub fn metas(&self) -> impl Iterator<Item = &Meta> {
                 std::iter::empty()$(.chain(self.$field.iter().map(|document| &document.meta)))+
             }
         }

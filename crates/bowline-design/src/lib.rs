@@ -49,7 +49,7 @@ pub mod schema;
 
 pub use mistake::{Mistake, Note, Place, Spot, Text};
 pub use read::read;
-pub use resolve::{TRY, load, resolve, resolve_arm};
+pub use resolve::{ALLOW, TRY, load, resolve, resolve_arm};
 pub use resolved::{Design, Source, Sourced};
 pub use schema::schema;
 

@@ -33,7 +33,7 @@ mod topics;
 mod unserved;
 mod works;
 
-pub use annotations::TRY;
+pub use annotations::{ALLOW, TRY};
 pub use overlays::resolve_arm;
 
 use crate::kinds::Documents;

@@ -49,9 +49,10 @@ fn check(asked: &Asked<'_>) -> Vec<Finding> {
         if asks_for_tries { &mut retried } else { &mut plain }.entry(key).or_insert(met);
     }
     plain.retain(|key, _| !retried.contains_key(key));
-    let mut of_namespaces: BTreeMap<&str, Vec<&Met<'_>>> = BTreeMap::new();
+    let mut of_namespaces: BTreeMap<(&str, Option<usize>), Vec<&Met<'_>>> = BTreeMap::new();
     for met in plain.into_values() {
-        of_namespaces.entry(namespace(met)).or_default().push(met);
+        let excuse = place(met).and_then(|place| asked.excuse(RULE.id, place));
+        of_namespaces.entry((namespace(met), excuse)).or_default().push(met);
     }
     let retried = retried.into_values().filter_map(|met| with_tries(asked, met));
     retried.chain(of_namespaces.values().filter_map(|routes| without_tries(asked, routes))).collect()

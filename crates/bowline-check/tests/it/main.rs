@@ -6,6 +6,7 @@ mod breakers;
 mod cycles;
 mod deadlines;
 mod effects;
+mod exceptions;
 mod generated;
 mod layers;
 mod odd_texts;

@@ -64,7 +64,7 @@ mod metadata {
             pub(crate) name: Spot<String>,
             pub(crate) namespace: Option<Spot<String>>,
             pub(crate) labels: BTreeMap<String, String>,
-            pub(crate) annotations: BTreeMap<String, String>,
+            pub(crate) annotations: BTreeMap<String, Spot<String>>,
             // What follows is a server's.
             uid: Option<Ignored>,
             resource_version: Option<Ignored>,

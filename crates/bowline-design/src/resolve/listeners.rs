@@ -34,7 +34,7 @@ pub(super) fn listeners(documents: &Documents, voices: Voices<'_>, findings: &mu
     let mut doors: Vec<Door<'_>> = Vec::new();
     for gateway in &documents.gateways {
         let name = format!("{}/{}", gateway.meta.namespace, gateway.meta.name);
-        let trusted = gateway.meta.annotations.get(TRUST_CALLERS).is_some_and(|value| value == "true");
+        let trusted = gateway.meta.annotations.get(TRUST_CALLERS).is_some_and(|value| **value == "true");
         for server in &gateway.spec.servers {
             let Some(bind) = bind(server, findings) else { continue };
             let at = doors.iter().position(|door| door.bind == bind).unwrap_or_else(|| {

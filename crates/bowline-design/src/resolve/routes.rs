@@ -82,7 +82,7 @@ fn route(
     let Rule { written: rule, index, .. } = written;
     let meta = &seen.document.meta;
     let namespace = &meta.namespace;
-    let faults_inside = meta.annotations.get(FAULTS_INSIDE_TRY).is_some_and(|value| value == "true");
+    let faults_inside = meta.annotations.get(FAULTS_INSIDE_TRY).is_some_and(|value| **value == "true");
     let own = rule.headers.as_ref().map(|headers| header_ops(headers, findings)).unwrap_or_default();
     let name = match &rule.name {
         Some(name) => name.value.clone(),
