@@ -8,7 +8,7 @@
 use crate::finding::Finding;
 use crate::rules;
 use bowline_design::kinds::Documents;
-use bowline_design::{ALLOW, Mistake, Place, Spot};
+use bowline_design::{ALLOW, Mistake, Place};
 
 /// One line of an annotation `bowline.dev/allow`: `RULE: reason`, or `RULE at PATH: reason`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,17 +48,16 @@ impl Exception {
 pub(crate) fn read(documents: &Documents) -> (Vec<Exception>, Vec<Mistake>) {
     let (mut exceptions, mut mistakes) = (Vec::new(), Vec::new());
     for written in documents.metas().filter_map(|meta| meta.annotations.get(ALLOW)) {
-        let lines = written.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
-        let mut none = true;
-        for line in lines {
-            none = false;
-            match one(line, written) {
-                Ok(exception) => exceptions.push(exception),
-                Err(mistake) => mistakes.push(mistake),
-            }
+        let mistake = |code, found, expected| Mistake::new(code, &written.place, found, expected);
+        let mut lines = written.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+        if lines.peek().is_none() {
+            mistakes.push(mistake("bad-exception", "an exception of nothing".to_owned(), FORM.to_owned()));
         }
-        if none {
-            mistakes.push(Mistake::new("bad-exception", &written.place, "an exception of nothing", FORM));
+        for line in lines {
+            match one(line, &written.place) {
+                Ok(exception) => exceptions.push(exception),
+                Err(Wrong { code, found, expected }) => mistakes.push(mistake(code, found, expected)),
+            }
         }
     }
     (exceptions, mistakes)
@@ -95,9 +94,14 @@ pub(crate) fn apply(
 /// What an exception looks like.
 const FORM: &str = "`RULE: why`, or `RULE at PATH: why`, a line each";
 
-fn one(line: &str, written: &Spot<String>) -> Result<Exception, Mistake> {
-    let mistake = |code, found: String, expected: String| Mistake::new(code, &written.place, found, expected);
-    let bad = || mistake("bad-exception", format!("`{line}`"), FORM.to_owned());
+/// Why a line is no exception.
+struct Wrong {
+    code: &'static str,
+    found: String,
+    expected: String,
+}
+
+fn one(line: &str, place: &Place) -> Result<Exception, Wrong> {
     let (head, reason) = match line.split_once(':') {
         Some((head, reason)) => (head, reason.trim()),
         None => (line, ""),
@@ -105,20 +109,19 @@ fn one(line: &str, written: &Spot<String>) -> Result<Exception, Mistake> {
     let (name, at) = match *head.split_whitespace().collect::<Vec<_>>().as_slice() {
         [name] => (name, None),
         [name, "at", path] => (name, Some(path.to_owned())),
-        _ => return Err(bad()),
+        _ => {
+            let found = format!("`{line}`");
+            return Err(Wrong { code: "bad-exception", found, expected: FORM.to_owned() });
+        }
     };
     let Some(rule) = rules::rule(name) else {
         let known: Vec<&str> = rules::all().iter().map(|rule| rule.id).collect();
-        return Err(mistake(
-            "unknown-rule",
-            format!("an exception of `{name}`"),
-            format!("one of {}", known.join(", ")),
-        ));
+        let (found, expected) = (format!("an exception of `{name}`"), format!("one of {}", known.join(", ")));
+        return Err(Wrong { code: "unknown-rule", found, expected });
     };
     if reason.is_empty() {
-        let (found, expected) =
-            (format!("an exception of {} without a reason", rule.id), format!("`{head}: why`"));
-        return Err(mistake("bad-exception", found, expected));
+        let found = format!("an exception of {} without a reason", rule.id);
+        return Err(Wrong { code: "bad-exception", found, expected: format!("`{head}: why`") });
     }
-    Ok(Exception { rule: rule.id, at, reason: reason.to_owned(), place: written.place.clone() })
+    Ok(Exception { rule: rule.id, at, reason: reason.to_owned(), place: place.clone() })
 }
