@@ -13,6 +13,7 @@ use crate::headers::{self, Introduction, Steering};
 use crate::incoming::Incoming;
 use crate::ledger::{Ledger, Listening};
 use crate::mirror;
+use crate::protocol::Protocol;
 use crate::reply::Reply;
 use crate::snapshot::{PlannedEdge, Target, Way};
 use bowline_call::{Answer, AnswerBody, Asker, Ended, HeadWriter, Replay};
@@ -100,7 +101,8 @@ pub(crate) async fn answer(
     if let (Some(cors), Some(origin)) = (&found.route.cors, origin) {
         cross_origin::permit(cors, origin, response.headers_mut());
     }
-    if worker.is_draining() {
+    // HTTP/2 says it once for the connection.
+    if worker.is_draining() && connection.speaks() == Protocol::Http1 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -137,7 +139,7 @@ impl<'s> Forward<'s> {
         let planned = self.plan(weighted, target, &parts.method, parts.uri.path());
         ledger.to = Some((target, planned));
         let Some((deadline, by)) = self.deadline(ledger, planned) else {
-            return reply(ledger, &Reply::DOOMED, &planned.name, &self.steering, answering);
+            return self.reply(ledger, &Reply::DOOMED, weighted, answering);
         };
 
         let introduction = Introduction::new(
@@ -181,7 +183,7 @@ impl<'s> Forward<'s> {
             }
         }
         if target.endpoints.is_empty() {
-            return reply(ledger, &Reply::NO_HOST, &planned.name, &self.steering, answering);
+            return self.reply(ledger, &Reply::NO_HOST, weighted, answering);
         }
 
         let connection = ledger.connection();
@@ -294,6 +296,20 @@ impl<'s> Forward<'s> {
         })
     }
 
+    /// Answers by ourselves, where the rule has picked its destination: its operations on answers hold for
+    /// this one, too, as they do in Envoy.
+    fn reply(
+        &self,
+        ledger: &mut Ledger<'_>,
+        reply: &Reply,
+        weighted: &Weighted,
+        answering: Answering,
+    ) -> Response<Body> {
+        let whom = ledger.to.map_or("", |(_, planned)| &*planned.name);
+        let response = reply.response(whom, self.steering.json);
+        made(ledger, response, &weighted.headers.response, reply.flag, answering)
+    }
+
     fn pass_on(
         &self,
         ledger: &mut Ledger<'_>,
@@ -307,8 +323,7 @@ impl<'s> Forward<'s> {
         match answer {
             None => {
                 let violation = answering.violation_status();
-                let whom = ledger.to.map_or("", |(_, planned)| &*planned.name);
-                reply(ledger, &Reply::of(&end, violation), whom, &self.steering, answering)
+                self.reply(ledger, &Reply::of(&end, violation), weighted, answering)
             }
             Some(Answer::Injected { status, grpc }) => {
                 drop(permit);

@@ -159,7 +159,7 @@ fn action(
             written.headers.as_ref().map(|headers| header_ops(headers, findings)).unwrap_or_default();
         // Istio appends a lone destination's operations to the route's; of several, Envoy does the
         // destination's first. An authority that the rule itself rewrites stands in both cases.
-        let mut headers = if several { theirs.then(own) } else { own.then(&theirs) };
+        let mut headers = if several { theirs.then(own) } else { own.and(&theirs) };
         headers.authority = if several {
             theirs.authority.clone().or_else(|| own.authority.clone())
         } else {

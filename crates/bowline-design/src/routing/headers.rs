@@ -23,10 +23,21 @@ impl HeaderOps {
     /// First what `self` does and then what `later` does. An authority that is set already stays.
     #[must_use]
     pub fn then(&self, later: &Self) -> Self {
+        self.with(later, HeaderSide::then)
+    }
+
+    /// What `self` and `more` do as one: everything is removed, then set, then added, as Envoy does it with the
+    /// operations of one list. An authority that is set already stays.
+    #[must_use]
+    pub fn and(&self, more: &Self) -> Self {
+        self.with(more, HeaderSide::and)
+    }
+
+    fn with(&self, other: &Self, side: fn(&HeaderSide, &HeaderSide) -> HeaderSide) -> Self {
         Self {
-            request: self.request.then(&later.request),
-            response: self.response.then(&later.response),
-            authority: self.authority.clone().or_else(|| later.authority.clone()),
+            request: side(&self.request, &other.request),
+            response: side(&self.response, &other.response),
+            authority: self.authority.clone().or_else(|| other.authority.clone()),
         }
     }
 }
@@ -73,10 +84,19 @@ impl HeaderSide {
     }
 
     fn then(&self, later: &Self) -> Self {
-        Self {
-            remove: self.remove.iter().chain(&later.remove).cloned().collect(),
-            put: self.put.iter().chain(&later.put).cloned().collect(),
-        }
+        // What the later one removes was put for nothing; removing what was there can come first.
+        let before = self.put.iter().filter(|put| !later.remove.contains(&put.name));
+        Self { remove: self.removed_with(later), put: before.chain(&later.put).cloned().collect() }
+    }
+
+    fn and(&self, more: &Self) -> Self {
+        let all = || self.put.iter().chain(&more.put);
+        let put = all().filter(|put| put.replaces).chain(all().filter(|put| !put.replaces));
+        Self { remove: self.removed_with(more), put: put.cloned().collect() }
+    }
+
+    fn removed_with(&self, other: &Self) -> Vec<HeaderName> {
+        self.remove.iter().chain(&other.remove).cloned().collect()
     }
 }
 
@@ -84,19 +104,43 @@ impl HeaderSide {
 mod tests {
     use super::*;
 
+    const NAME: HeaderName = HeaderName::from_static("x-team");
+
+    fn put(value: &'static str, replaces: bool) -> HeaderPut {
+        HeaderPut { name: NAME, value: HeaderValue::from_static(value), replaces }
+    }
+
+    /// What a header `old` becomes.
+    fn done(side: &HeaderSide) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(NAME, HeaderValue::from_static("old"));
+        side.apply(&mut headers);
+        headers.get_all(NAME).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
+    }
+
     #[test]
     fn what_is_removed_is_removed_before_anything_is_put() {
-        let name = HeaderName::from_static("x-team");
-        let put = |value, replaces| HeaderPut {
-            name: HeaderName::from_static("x-team"),
-            value: HeaderValue::from_static(value),
-            replaces,
-        };
-        let ops = HeaderSide { remove: vec![name.clone()], put: vec![put("a", true), put("b", false)] };
-        let mut headers = HeaderMap::new();
-        headers.insert(name.clone(), HeaderValue::from_static("old"));
-        ops.apply(&mut headers);
-        let left: Vec<_> = headers.get_all(&name).iter().map(|value| value.to_str().unwrap()).collect();
-        assert_eq!(left, ["a", "b"]);
+        let ops = HeaderSide { remove: vec![NAME], put: vec![put("a", true), put("b", false)] };
+        assert_eq!(done(&ops), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_comes_later_removes_and_replaces_what_was_put_before() {
+        let first = HeaderSide { remove: vec![], put: vec![put("a", false)] };
+        let remove = HeaderSide { remove: vec![NAME], put: vec![] };
+        assert!(done(&first.then(&remove)).is_empty());
+        assert_eq!(done(&remove.then(&first)), ["a"]);
+        let set = HeaderSide { remove: vec![], put: vec![put("b", true)] };
+        assert_eq!(done(&first.then(&set)), ["b"]);
+        assert_eq!(done(&set.then(&first)), ["b", "a"]);
+    }
+
+    #[test]
+    fn as_one_everything_is_removed_then_set_then_added() {
+        let first = HeaderSide { remove: vec![], put: vec![put("a", false)] };
+        let set = HeaderSide { remove: vec![], put: vec![put("b", true)] };
+        assert_eq!(done(&first.and(&set)), ["b", "a"]);
+        let remove = HeaderSide { remove: vec![NAME], put: vec![] };
+        assert_eq!(done(&first.and(&remove)), ["a"]);
     }
 }
