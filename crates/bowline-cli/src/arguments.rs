@@ -20,17 +20,38 @@ pub(crate) struct Arguments {
     pub(crate) verb: Verb,
 
     /// How to print: for people, or one JSON document for programs.
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
-    pub(crate) output: Output,
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
 }
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
+pub(crate) enum Format {
     /// For people.
     Text,
     /// For programs; the fields are stable.
     Json,
+    /// For code hosts and editors, of `check` alone: SARIF 2.1.0.
+    Sarif,
+}
+
+/// How every verb can print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Format {
+    /// The same for what SARIF has no words for: what is shown while something runs, and failures.
+    pub(crate) const fn plain(self) -> Output {
+        match self {
+            Self::Text | Self::Sarif => Output::Text,
+            Self::Json => Output::Json,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -44,7 +65,10 @@ pub(crate) enum Verb {
 
     /// Find what can be seen to go wrong before anything runs.
     #[command(after_help = "Example:\n  bowline check examples/shop\n  \
-        kubectl get virtualservices,destinationrules -A -o yaml | bowline check -\n  bowline check --explain T08")]
+        kubectl get virtualservices,destinationrules -A -o yaml | bowline check -\n  bowline check --explain T08\n  \
+        bowline check design/ --output sarif > bowline.sarif\n  \
+        bowline check design/ --no-exceptions        tells what `bowline.dev/allow` excuses, too\n  \
+        bowline check examples/shop --simulate       what each suggested edit would give, in figures")]
     Check(Check),
 
     /// Say which rule a request meets and which policies govern it, or why a past one went as it did.
@@ -158,6 +182,29 @@ pub(crate) struct Check {
     /// Tell more about one rule, `T08` for instance.
     #[arg(long, value_name = "RULE")]
     pub(crate) explain: Option<String>,
+
+    /// Pass over the design's exceptions (`bowline.dev/allow`): `bowline check design/ --no-exceptions`.
+    #[arg(long)]
+    pub(crate) no_exceptions: bool,
+
+    /// Simulate what each proven edit would do, before and after, under the design's scenarios, made short:
+    /// `bowline check design/ --simulate`.
+    #[arg(long, conflicts_with = "syntax")]
+    pub(crate) simulate: bool,
+
+    /// With `--simulate`: how many runs of each. Default: 5, or 3 where there is much to run; for instance
+    /// `bowline check design/ --simulate --seeds 20`.
+    #[arg(long, value_name = "N", requires = "simulate", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) seeds: Option<u32>,
+
+    /// With `--simulate`: simulate so long, faults where the scenarios have them, instead of a minute around the
+    /// faults: `bowline check design/ --simulate --for 10m`.
+    #[arg(long = "for", value_name = "SPAN", requires = "simulate", value_parser = span)]
+    pub(crate) length: Option<Duration>,
+
+    /// With `--simulate`: threads, `--threads 1` for instance. Default: one for each core.
+    #[arg(long, value_name = "N", requires = "simulate")]
+    pub(crate) threads: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ mod arguments;
 mod print;
 mod verbs;
 
-use arguments::{Arguments, Verb};
+use arguments::{Arguments, Format, Verb};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -21,10 +21,13 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::WrongUse.into() } else { Exit::Good.into() };
         }
     };
-    let output = arguments.output;
+    let (format, output) = (arguments.output, arguments.output.plain());
     let done = match arguments.verb {
+        Verb::Check(check) => verbs::check::run(&check, format),
+        _ if format == Format::Sarif => {
+            Err(Failure::wrong_use("SARIF is for findings: `bowline check` writes it, no other verb does"))
+        }
         Verb::Up(up) => verbs::up::run(&up, output),
-        Verb::Check(check) => verbs::check::run(&check, output),
         Verb::Explain(explain) => verbs::explain::run(&explain, output),
         Verb::Test(test) => verbs::test::run(&test, output),
         Verb::Simulate(simulate) => verbs::simulate::run(&simulate, output),

@@ -11,6 +11,7 @@ mod column;
 mod error;
 mod least;
 pub(crate) mod planned;
+mod short;
 pub(crate) mod words;
 
 pub use column::{Column, Unit};

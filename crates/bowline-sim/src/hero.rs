@@ -6,7 +6,8 @@
 mod cell;
 mod json;
 
-pub(crate) use cell::{cell, number};
+pub use cell::cell;
+pub(crate) use cell::number;
 pub(crate) use json::Json;
 
 use crate::definitions::Recovery;

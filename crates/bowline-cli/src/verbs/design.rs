@@ -17,15 +17,26 @@ pub(crate) struct Loaded {
 /// # Errors
 /// The path cannot be read (wrong use). `Ok(None)` after mistakes were printed.
 pub(crate) fn load(path: &Path, output: Output) -> Result<Option<Loaded>, Failure> {
-    let texts = bowline_runtime::source::read(path).map_err(Failure::wrong_use)?;
-    let reading = bowline_design::read(&texts);
-    match bowline_design::resolve(&reading) {
-        Ok(design) => Ok(Some(Loaded { texts, reading, design })),
-        Err(mistakes) => {
+    match read(path)? {
+        Ok(loaded) => Ok(Some(*loaded)),
+        Err((mistakes, texts)) => {
             mistaken(&mistakes, &texts, output);
             Ok(None)
         }
     }
+}
+
+/// The same without printing: a design, or its mistakes and its texts.
+///
+/// # Errors
+/// The path cannot be read (wrong use).
+pub(crate) fn read(path: &Path) -> Result<Result<Box<Loaded>, (Vec<Mistake>, Vec<Text>)>, Failure> {
+    let texts = bowline_runtime::source::read(path).map_err(Failure::wrong_use)?;
+    let reading = bowline_design::read(&texts);
+    Ok(match bowline_design::resolve(&reading) {
+        Ok(design) => Ok(Box::new(Loaded { texts, reading, design })),
+        Err(mistakes) => Err((mistakes, texts)),
+    })
 }
 
 /// Prints mistakes: for people with the line and a caret each, and a last line that counts them.

@@ -106,9 +106,12 @@ fn others_than(experiment: &Experiment, design: &Design) -> Option<String> {
     Some(format!("Not the whole story: this design has other scenarios: {several} (`all` simulates each)."))
 }
 
-/// What `bowline check` finds in the design, for the page.
+/// What `bowline check` finds in the design and nothing excuses, for the page.
 fn findings(loaded: &Loaded) -> Vec<Finding> {
-    let found = bowline_check::check(&loaded.design, &loaded.reading.documents);
+    let (design, documents) = (&loaded.design, &loaded.reading.documents);
+    let review = bowline_check::review(design, documents);
+    // An exception that cannot be is a mistake of `check`'s; here it excuses nothing.
+    let found = review.map_or_else(|_| bowline_check::check(design, documents), |review| review.findings);
     let each = |finding: bowline_check::Finding| Finding {
         severity: match finding.severity {
             bowline_check::Severity::Error => Severity::Error,

@@ -18,8 +18,14 @@ pub(crate) fn run(up: &Up, output: Output) -> Done {
     log(output);
     let seen = bowline_runtime::source::fingerprint(&up.design);
     let Some(loaded) = design::load(&up.design, output)? else { return Ok(design::MISTAKEN) };
-    let findings = bowline_check::check(&loaded.design, &loaded.reading.documents);
-    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let review = match bowline_check::review(&loaded.design, &loaded.reading.documents) {
+        Ok(review) => review,
+        Err(mistakes) => {
+            design::mistaken(&mistakes, &loaded.texts, output);
+            return Ok(design::MISTAKEN);
+        }
+    };
+    let count = |severity| review.findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if errors > 0 && !up.despite_errors {
         let path = up.design.display();

@@ -4,7 +4,8 @@ use crate::experiment::Unit;
 use crate::stats::Estimate;
 
 /// A figure and its uncertainty: `98.3 % +-0.1`, `0.14 s`, `>= 60 s`, `failed`.
-pub(crate) fn cell(unit: Unit, estimate: &Estimate) -> String {
+#[must_use]
+pub fn cell(unit: Unit, estimate: &Estimate) -> String {
     let of = estimate.runs + estimate.never + estimate.unknown;
     let Some(mean) = estimate.mean else {
         return if 0 < estimate.never { "failed".to_owned() } else { "-".to_owned() };
