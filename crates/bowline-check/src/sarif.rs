@@ -191,7 +191,7 @@ fn descriptor(id: &str, short: &str, about: &str) -> Value {
 fn notification(note: &Note) -> Value {
     json!({
         "level": "note",
-        "message": {"text": sentence(&format!("{}: {}", note.subject, note.text)).trim_end()},
+        "message": {"text": format!("{}: {}.", note.subject, note.text.trim_end_matches('.'))},
         "locations": [location(&note.place)],
     })
 }

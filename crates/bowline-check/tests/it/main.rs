@@ -11,6 +11,7 @@ mod generated;
 mod layers;
 mod odd_texts;
 mod queues;
+mod sarif;
 mod strangers;
 mod support;
 mod yaml;

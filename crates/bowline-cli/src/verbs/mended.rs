@@ -32,14 +32,17 @@ const BEFORE: Duration = Duration::from_secs(10);
 /// How long after the last: who is not back to normal by then is said to need longer.
 const AFTER: Duration = Duration::from_secs(40);
 
+/// So long where there is no fault: what comes of chance alone takes longer to show.
+const QUIET: Duration = Duration::from_secs(120);
+
 /// Requests to services that are simulated at most, over all runs: about fifteen seconds on two cores.
-const WORK_MAX: f64 = 2e7;
+const WORK_MAX: f64 = 4e7;
 
 /// What is told of each edit, with the word for people.
 const COLUMNS: [(Column, &str); 4] = [
     (Column::AcknowledgedP99, "acknowledged p99"),
     (Column::Failed, "failed"),
-    (Column::Work, "tries per needed one"),
+    (Column::Work, "work per request"),
     (Column::Recovery, "recovery"),
 ];
 
@@ -102,6 +105,10 @@ pub(crate) fn simulate(
             Err(why) => edits.push(Said::Not(why)),
         }
     }
+    if mended.is_empty() {
+        notes.push("nothing: no finding has an edit that is known to mend it".to_owned());
+        return Ok(Simulated { edits, ran: Vec::new(), notes });
+    }
     if scenarios.is_empty() {
         let why = "no load is known: no Scenario runs the design as it is, and no rate limit names a rate";
         for mended in &mended {
@@ -110,7 +117,7 @@ pub(crate) fn simulate(
         notes.push(why.to_owned());
         return Ok(Simulated { edits, ran: Vec::new(), notes });
     }
-    if derived.is_some() && !mended.is_empty() {
+    if derived.is_some() {
         notes.push(DERIVED.to_owned());
     }
     let mut plans = Vec::new();
@@ -245,7 +252,11 @@ fn beside(
     for (index, arm) in plan.arms.iter_mut().enumerate().skip(1) {
         arm.name = format!("edit {index}");
     }
-    let plan = if check.length.is_some() { plan } else { plan.shortened(BEFORE, AFTER) };
+    let plan = match (check.length, plan.faults.is_empty()) {
+        (Some(_), _) => plan,
+        (None, true) => plan.shortened(Duration::ZERO, QUIET),
+        (None, false) => plan.shortened(BEFORE, AFTER),
+    };
     let shortened = (plan.length < written).then_some(written);
     Ok(Beside { plan, arms, shortened })
 }
@@ -290,7 +301,7 @@ fn fit(check: &Check, plans: &mut [Beside], mended: usize) -> Vec<usize> {
 enum Verdict {
     Better,
     Worse,
-    /// The same in every run.
+    /// The same in every run, or as far as figures are written.
     Same,
     /// What differs may be chance.
     Noise,
@@ -298,8 +309,10 @@ enum Verdict {
 
 impl Verdict {
     fn of(experiment: &Experiment, column: Column, arm: usize) -> Self {
-        let [before, after] = [0, arm].map(|arm| &experiment.arms[arm].figure(column).values);
-        if before == after {
+        let figures = [0, arm].map(|arm| experiment.arms[arm].figure(column));
+        let [before, after] = figures.map(|figure| &figure.values);
+        let [seen, then] = figures.map(|figure| hero::cell(column.unit(), &figure.estimate));
+        if before == after || seen == then {
             return Self::Same;
         }
         // A request that is never done, or a run that is never back, is worse than any number.
@@ -347,6 +360,13 @@ impl Simulated {
             let Some(arm) = *arm else { continue };
             let rows: Vec<_> =
                 COLUMNS.iter().filter_map(|column| row(&ran.experiment, *column, arm)).collect();
+            if rows.iter().all(|[.., verdict]| verdict == Verdict::Same.as_str()) {
+                let as_before: Vec<String> =
+                    rows.iter().map(|[what, before, ..]| format!("{what} {before}")).collect();
+                let (name, as_before) = (&ran.experiment.name, as_before.join(", "));
+                let _ = writeln!(text, "    = with the edit, under {name} nothing changes: {as_before}");
+                continue;
+            }
             let width = |cell: usize| rows.iter().map(|row| row[cell].chars().count()).max().unwrap_or(0);
             let widths = [width(0), width(1), width(2)];
             let _ = writeln!(text, "    = with the edit, under {}:", ran.experiment.name);

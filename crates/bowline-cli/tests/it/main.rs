@@ -7,10 +7,12 @@
 //! - `faults`, `deadlines`, `breaker`, `effects`: what the design says about failures is what happens
 //! - `reload`, `replace`, `drain`: changes without a lost request
 //! - `middleware`: services in four languages hand deadline and trace on
+//! - `checking`: exceptions, SARIF, what an edit would do
 //! - `watching`, `guards`, `local_api`, `manners`: what is said about it, and how
 
 mod breaker;
 mod callee;
+mod checking;
 mod clock;
 mod deadlines;
 mod designs;

@@ -60,3 +60,68 @@ impl Plan {
             .all(|entry| matches!(entry.arrivals, Arrivals::Poisson { .. } | Arrivals::Constant { .. }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Options;
+    use bowline_design::{Text, read};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// One service under `load`, with `faults`.
+    fn plan(load: &str, faults: &str) -> Plan {
+        let text = format!(
+            "kind: Service\nmetadata: {{ name: prices }}\nspec:\n  operations:\n  - {{ name: all, http: {{ method: GET, path: /prices }}, takes: {{ p50: 1ms, p99: 5ms }} }}
+---\nkind: Scenario\nmetadata: {{ name: sale }}\nspec:\n  load: {{ operation: prices.all, {load}, for: 10m }}\n  warmUp: 5s\n  faults: [ {faults} ]\n"
+        );
+        let reading = read(&[Text { name: "design.yaml".into(), text }]);
+        Plan::of(&reading, "default/sale", &Options::default()).unwrap()
+    }
+
+    /// The length, and when the first fault begins after the warm-up.
+    fn of(plan: &Plan) -> (Duration, Duration) {
+        let begins = plan.arms[0].faults[0].at.since(Instant::ZERO + plan.warm_up);
+        assert_eq!(begins, plan.faults[0].at, "the words say when it begins");
+        (plan.length, begins)
+    }
+
+    const EVEN: &str = "arrivals: poisson, rate: 100/s";
+
+    #[test]
+    fn the_quiet_before_the_first_fault_and_after_the_last_is_cut_off() {
+        let faults = "{ at: 60s, for: 10s, service: prices, crash: {} }, { at: 80s, for: 5s, service: prices, pause: {} }";
+        let short = plan(EVEN, faults).shortened(10 * SECOND, 40 * SECOND);
+        assert_eq!(of(&short), (75 * SECOND, 10 * SECOND));
+        assert_eq!(short.faults[1].until, Some(35 * SECOND));
+    }
+
+    #[test]
+    fn a_load_that_changes_keeps_its_beginning() {
+        let ramp = "rate: 10/s, arrivals: { ramp: { to: 100/s, over: 60s } }";
+        let short = plan(ramp, "{ at: 60s, for: 10s, service: prices, crash: {} }")
+            .shortened(10 * SECOND, 40 * SECOND);
+        assert_eq!(of(&short), (110 * SECOND, 60 * SECOND));
+    }
+
+    #[test]
+    fn what_is_short_enough_stays_as_it_is() {
+        let short =
+            plan(EVEN, "{ at: 1s, service: prices, crash: {} }").shortened(10 * SECOND, 3_600 * SECOND);
+        assert_eq!(of(&short), (600 * SECOND, SECOND));
+    }
+
+    #[test]
+    fn without_faults_it_is_as_long_as_both() {
+        assert_eq!(plan(EVEN, "").shortened(10 * SECOND, 40 * SECOND).length, 50 * SECOND);
+    }
+
+    #[test]
+    fn work_counts_every_request_of_every_run() {
+        let mut plan =
+            plan(EVEN, "{ at: 1s, for: 1s, service: prices, crash: {} }").shortened(SECOND, 3 * SECOND);
+        plan.seeds.truncate(2);
+        // 100/s for 5 + 5 s, with the faults and without, for two seeds.
+        assert_eq!((plan.length, plan.work().round()), (5 * SECOND, 4_000.0));
+    }
+}
