@@ -63,6 +63,37 @@ pub enum Decision {
         /// What kind.
         fault: FaultKind,
     },
+    /// The balancer picked a host for the coming try.
+    HostPicked {
+        /// The try, from one.
+        number: u32,
+        /// Index of the endpoint within its destination.
+        host: u16,
+        /// Why this one.
+        why: PickWhy,
+        /// Tries under way there before this one.
+        pending: u32,
+        /// How long it is expected to take; zero where the balancer does not measure it.
+        expected: Duration,
+    },
+    /// A host is left out for a while because of how its tries ended.
+    HostEjected {
+        /// Index of the endpoint within its destination.
+        host: u16,
+        /// Why.
+        why: EjectWhy,
+        /// For how long.
+        span: Duration,
+    },
+    /// A host deserved to be left out and is not.
+    HostSpared {
+        /// Index of the endpoint within its destination.
+        host: u16,
+        /// What it deserved it for.
+        why: EjectWhy,
+        /// Why it stays.
+        because: SpareWhy,
+    },
     /// A try begins.
     TryStarted {
         /// The try, from one.
@@ -184,6 +215,52 @@ pub enum BreakerMove {
     ProbeFailed,
     /// The ramp reached its end.
     RampOver,
+}
+
+/// Why a host was picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PickWhy {
+    /// Of two drawn at random, its expected time with its queue is the lower one.
+    LowerCost,
+    /// Of two drawn at random, fewer tries are under way there.
+    FewerPending,
+    /// It has its turn.
+    Turn,
+    /// Drawn at random.
+    Random,
+    /// The request's hash leads there.
+    Hash,
+    /// No other host may be picked.
+    OnlyOne,
+    /// All hosts that may be picked were tried: the round begins again.
+    AllTried,
+    /// So few hosts are well that all are used.
+    Panic,
+}
+
+/// Why a host is left out for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EjectWhy {
+    /// So many 5xx, or what counts as one, in a row.
+    Consecutive5xx,
+    /// So many 502, 503 and 504, or what counts as one, in a row.
+    ConsecutiveGateway,
+    /// So many tries in a row that got no answer.
+    ConsecutiveLocal,
+    /// Its share of successes is far below that of the others.
+    SuccessRate,
+}
+
+/// Why a host that deserved to be left out stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SpareWhy {
+    /// With it more hosts would be out than may be.
+    TooManyOut,
+    /// It is the last one that is in.
+    LastOne,
 }
 
 /// What kind of fault was put into a try.
@@ -385,6 +462,29 @@ words!(BreakerMove {
     Self::ProbesSucceeded => "probes succeeded",
     Self::ProbeFailed => "probe failed",
     Self::RampOver => "ramp over",
+});
+
+words!(PickWhy {
+    Self::LowerCost => "lower cost of two",
+    Self::FewerPending => "fewer under way of two",
+    Self::Turn => "its turn",
+    Self::Random => "at random",
+    Self::Hash => "by hash",
+    Self::OnlyOne => "no other left",
+    Self::AllTried => "all were tried",
+    Self::Panic => "too few are well",
+});
+
+words!(EjectWhy {
+    Self::Consecutive5xx => "consecutive 5xx",
+    Self::ConsecutiveGateway => "consecutive gateway errors",
+    Self::ConsecutiveLocal => "consecutive local failures",
+    Self::SuccessRate => "success rate",
+});
+
+words!(SpareWhy {
+    Self::TooManyOut => "too many are out",
+    Self::LastOne => "last one in",
 });
 
 words!(FaultKind {

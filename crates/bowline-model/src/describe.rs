@@ -30,10 +30,24 @@ pub struct Description<'a> {
 }
 
 impl<'a> Description<'a> {
-    /// Names the endpoint that a try goes to, which a decision knows by its index alone.
+    /// Names the endpoint that a decision is about, which a decision knows by its index alone.
     #[must_use]
     pub const fn to_host(self, host: &'a str) -> Self {
         Self { host: Some(host), ..self }
+    }
+
+    /// The endpoint by its name, else by its index.
+    fn named(self, index: u16) -> impl fmt::Display + 'a {
+        struct Named<'a>(Option<&'a str>, u16);
+        impl fmt::Display for Named<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.0 {
+                    Some(host) => f.write_str(host),
+                    None => write!(f, "host {}", self.1),
+                }
+            }
+        }
+        Named(self.host, index)
     }
 }
 
@@ -66,6 +80,19 @@ impl fmt::Display for Description<'_> {
                     FaultKind::Abort(status) => write!(f, " with {status}"),
                     FaultKind::Drop => Ok(()),
                 }
+            }
+            Decision::HostPicked { host, why, pending, expected, .. } => {
+                write!(f, "picked {}: {why} ({pending} under way", self.named(host))?;
+                if !expected.is_zero() {
+                    write!(f, ", {} expected", span(expected))?;
+                }
+                f.write_str(")")
+            }
+            Decision::HostEjected { host, why, span: out } => {
+                write!(f, "{} is left out for {}: {why}", self.named(host), span(out))
+            }
+            Decision::HostSpared { host, why, because } => {
+                write!(f, "{} stays in spite of {why}: {because}", self.named(host))
             }
             Decision::TryStarted { number, within, .. } => {
                 write!(f, "try {number}")?;
@@ -101,6 +128,9 @@ pub const fn word(decision: &Decision) -> &'static str {
         Decision::BreakerRefused { .. } => "breaker-refused",
         Decision::BreakerMoved { .. } => "breaker-moved",
         Decision::FaultInjected { .. } => "fault-injected",
+        Decision::HostPicked { .. } => "host-picked",
+        Decision::HostEjected { .. } => "host-ejected",
+        Decision::HostSpared { .. } => "host-spared",
         Decision::TryStarted { .. } => "try-started",
         Decision::TryEnded { .. } => "try-ended",
         Decision::RetryScheduled { .. } => "retry-scheduled",
@@ -242,7 +272,7 @@ pub const fn grpc_word(code: u8) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{BreakerMove, BreakerState, RetryOn};
+    use crate::decision::{BreakerMove, BreakerState, EjectWhy, PickWhy, RetryOn, SpareWhy};
     use crate::outcome::Outcome;
 
     const fn ms(millis: u64) -> Duration {
@@ -326,6 +356,31 @@ mod tests {
                 took: ms(3),
             },
             "try 2 answered gRPC 14 UNAVAILABLE (trailers only) after 3 ms: outcome unknown",
+        );
+    }
+
+    #[test]
+    fn a_host_says_why_it_was_picked_or_left_out() {
+        let picked = |pending, expected| Decision::HostPicked {
+            number: 1,
+            host: 2,
+            why: PickWhy::LowerCost,
+            pending,
+            expected,
+        };
+        check(picked(3, ms(12)), "picked host 2: lower cost of two (3 under way, 12 ms expected)");
+        assert_eq!(
+            describe(&picked(0, Duration::ZERO)).to_host("stock 127.0.0.1:7103").to_string(),
+            "picked stock 127.0.0.1:7103: lower cost of two (0 under way)"
+        );
+        let why = EjectWhy::Consecutive5xx;
+        check(
+            Decision::HostEjected { host: 2, why, span: ms(30_000) },
+            "host 2 is left out for 30 s: consecutive 5xx",
+        );
+        check(
+            Decision::HostSpared { host: 2, why, because: SpareWhy::LastOne },
+            "host 2 stays in spite of consecutive 5xx: last one in",
         );
     }
 

@@ -143,7 +143,10 @@ impl Story<'_> {
     /// A decision in plain words, with the endpoint's address and, where there is one, what to do.
     fn words(&self, decision: &Decision, calls: &str) -> String {
         let host = match decision {
-            Decision::TryStarted { host, .. } => self.record.hosts.get(usize::from(*host)),
+            Decision::TryStarted { host, .. }
+            | Decision::HostPicked { host, .. }
+            | Decision::HostEjected { host, .. }
+            | Decision::HostSpared { host, .. } => self.record.hosts.get(usize::from(*host)),
             _ => None,
         };
         let to = host.map_or_else(|| calls.to_owned(), |host| format!("{calls} {host}"));
