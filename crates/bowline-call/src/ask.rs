@@ -1,46 +1,89 @@
-//! A request's head, written straight into the bytes that go out.
+//! A request's head, written in the form that its connection sends.
 //!
-//! The caller's fields stay where they are, so that another try can write them again; nothing is cloned
-//! and no map is filled for the wire's sake. How the body is framed is decided here and nowhere else.
+//! The caller's fields stay where they are, so that another try can write them again. For HTTP/1.1 nothing is
+//! cloned and no map is filled: the head goes straight into the bytes that go out. HTTP/2 has its fields
+//! compressed from a map, which is filled here. How the body is framed is decided here and nowhere else.
 
+use crate::http2;
 use crate::replay::Replay;
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderName, HeaderValue};
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Method};
 
 /// Writes one request's head.
 #[derive(Debug)]
 pub struct HeadWriter<'o> {
-    out: &'o mut Vec<u8>,
+    out: Out<'o>,
     method: Method,
     /// Whether a field named a length, so that an empty body is said to be empty.
     length_named: bool,
 }
 
+#[derive(Debug)]
+enum Out<'o> {
+    Text(&'o mut Vec<u8>),
+    Fields(&'o mut http2::Request),
+}
+
 impl<'o> HeadWriter<'o> {
-    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
-        Self { out, method: Method::GET, length_named: false }
+    pub(crate) const fn new(out: &'o mut Vec<u8>) -> Self {
+        Self { out: Out::Text(out), method: Method::GET, length_named: false }
+    }
+
+    pub(crate) const fn http2(out: &'o mut http2::Request) -> Self {
+        Self { out: Out::Fields(out), method: Method::GET, length_named: false }
     }
 
     /// The request line. `target` is a path and query, as [`http::Uri`] has checked it.
     pub fn line(&mut self, method: &Method, target: &str) {
         self.method = method.clone();
-        self.put(method.as_str().as_bytes());
-        self.put(b" ");
         // An absolute target may have a query and no path; a rewrite may leave out the slash.
-        if !matches!(target.as_bytes(), [b'/', ..] | b"*") {
-            self.put(b"/");
+        let slash = !matches!(target.as_bytes(), [b'/', ..] | b"*");
+        match &mut self.out {
+            Out::Text(out) => {
+                out.extend_from_slice(method.as_str().as_bytes());
+                out.extend_from_slice(if slash { b" /" } else { b" " });
+                out.extend_from_slice(target.as_bytes());
+                out.extend_from_slice(b" HTTP/1.1\r\n");
+            }
+            Out::Fields(request) => {
+                request.method = method.clone();
+                request.target = if slash {
+                    PathAndQuery::try_from(format!("/{target}")).ok()
+                } else {
+                    PathAndQuery::try_from(target).ok()
+                };
+            }
         }
-        self.put(target.as_bytes());
-        self.put(b" HTTP/1.1\r\n");
     }
 
     /// All of these fields, except those that frame a body.
     pub fn fields(&mut self, fields: &HeaderMap) {
-        for (name, value) in fields {
-            if *name == header::CONTENT_LENGTH {
-                self.length_named = true;
-            } else if *name != header::TRANSFER_ENCODING {
-                self.field(name, value.as_bytes());
+        match &mut self.out {
+            Out::Text(out) => {
+                for (name, value) in fields {
+                    if *name == header::CONTENT_LENGTH {
+                        self.length_named = true;
+                    } else if *name != header::TRANSFER_ENCODING {
+                        put(out, name, value.as_bytes());
+                    }
+                }
+            }
+            Out::Fields(request) => {
+                request.fields.reserve(fields.len() + FIELDS_OF_OURS);
+                for (name, value) in fields {
+                    match name.as_str() {
+                        "host" => request.authority = Authority::try_from(value.as_bytes()).ok(),
+                        "content-length" => (),
+                        // RFC 9113, 8.2.2: what speaks of one connection of HTTP/1.1.
+                        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding"
+                        | "upgrade" => (),
+                        "te" if value.as_bytes() != b"trailers" => (),
+                        _ => {
+                            request.fields.append(name, value.clone());
+                        }
+                    }
+                }
             }
         }
     }
@@ -48,10 +91,14 @@ impl<'o> HeadWriter<'o> {
     /// One field. `value` comes from an [`http::HeaderValue`], or is digits and letters of our own:
     /// there is no line end in it.
     pub fn field(&mut self, name: &HeaderName, value: &[u8]) {
-        self.put(name.as_str().as_bytes());
-        self.put(b": ");
-        self.put(value);
-        self.put(b"\r\n");
+        match &mut self.out {
+            Out::Text(out) => put(out, name, value),
+            Out::Fields(request) => {
+                if let Ok(value) = HeaderValue::from_bytes(value) {
+                    request.fields.append(name, value);
+                }
+            }
+        }
     }
 
     /// One field that is a number.
@@ -61,22 +108,41 @@ impl<'o> HeadWriter<'o> {
 
     /// How the body is framed, and the head's end.
     pub(crate) fn end(mut self, body: &Replay) {
-        if body.is_empty() {
-            // RFC 9110, 8.6: where the method anticipates a body, say that there is none.
-            if self.length_named || matches!(self.method, Method::POST | Method::PUT | Method::PATCH) {
-                self.put(b"content-length: 0\r\n");
+        let length = body.length();
+        match &mut self.out {
+            Out::Text(out) => {
+                if body.is_empty() {
+                    // RFC 9110, 8.6: where the method anticipates a body, say that there is none.
+                    if self.length_named || matches!(self.method, Method::POST | Method::PUT | Method::PATCH)
+                    {
+                        out.extend_from_slice(b"content-length: 0\r\n");
+                    }
+                } else if let Some(length) = length {
+                    put(out, &header::CONTENT_LENGTH, itoa::Buffer::new().format(length).as_bytes());
+                } else {
+                    out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+                }
+                out.extend_from_slice(b"\r\n");
             }
-        } else if let Some(length) = body.length() {
-            self.number(&header::CONTENT_LENGTH, length);
-        } else {
-            self.put(b"transfer-encoding: chunked\r\n");
+            Out::Fields(request) => {
+                // The frames say where a body ends; the length is for whoever wants to make room for it.
+                if let Some(length) = length.filter(|_| !body.is_empty()) {
+                    request.fields.insert(header::CONTENT_LENGTH, length.into());
+                }
+            }
         }
-        self.put(b"\r\n");
     }
+}
 
-    fn put(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-    }
+/// Fields that are added to a caller's: its address, how it came, trace, number, what is left of the time, which
+/// try, and the body's length.
+const FIELDS_OF_OURS: usize = 8;
+
+fn put(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
@@ -86,7 +152,7 @@ mod tests {
     fn check(method: &Method, target: &str, fields: &[(&'static str, &'static str)], expected: &str) {
         let mut map = HeaderMap::new();
         for (name, value) in fields {
-            map.append(HeaderName::from_static(name), http::HeaderValue::from_static(value));
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let mut out = Vec::new();
         let mut writer = HeadWriter::new(&mut out);

@@ -8,13 +8,14 @@
 use crate::alarm::Alarm;
 use crate::ask::HeadWriter;
 use crate::clock::Clock;
-use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 use crate::framing::{Framing, Head};
+use crate::http2;
 use crate::pool::{Pool, PoolLimits, Spares};
 use crate::pushback;
-use crate::relay::AnswerBody;
+use crate::relay::{AnswerBody, From};
 use crate::replay::Replay;
+use crate::transport::Http;
 use bowline_fault::Then;
 use bowline_model::decision::{GiveUp, Observer, TryEnd};
 use bowline_model::{Instant, Outcome, Random};
@@ -22,6 +23,7 @@ use bowline_policy::{Ask, Call, Edge, End, Permit, Report, Step, Try, classify};
 use http::{HeaderMap, HeaderName, StatusCode};
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -209,14 +211,14 @@ impl Client {
         let exchanged = alarm.or_until(this.until, exchanging).await;
         now = self.clock.now();
         match exchanged {
-            Some(Ok((head, connection))) => {
+            Some(Ok((head, from))) => {
                 let report = self.report(&head, asker);
                 let length = match head.framing {
                     Framing::Nothing => Some(0),
                     Framing::Length(length) => Some(length),
                     Framing::Chunked | Framing::UntilClose => None,
                 };
-                let body = AnswerBody::new(connection, length, &spares, now);
+                let body = AnswerBody::new(from, length, &spares, now);
                 let Head { status, headers, .. } = head;
                 Sent {
                     report,
@@ -235,9 +237,25 @@ impl Client {
         }
     }
 
-    /// Finds a connection and asks. A spare connection that turns out dead before anything was sent on
-    /// it is no try: the next one is taken, a fresh one at last.
+    /// Finds a connection and asks.
     async fn exchange(
+        &self,
+        this: &Try,
+        now: Instant,
+        spares: &Rc<Spares>,
+        body: &Replay,
+        asker: &mut impl Asker,
+        connecting: &Cell<bool>,
+    ) -> Result<(Head, From), TryEnd> {
+        match spares.transport().http {
+            Http::One => self.ask_alone(this, now, spares, body, asker, connecting).await,
+            Http::Two => self.ask_among_others(this, spares, body, asker, connecting).await,
+        }
+    }
+
+    /// Asks over HTTP/1.1. A spare connection that turns out dead before anything was sent on it is no try:
+    /// the next one is taken, a fresh one at last.
+    async fn ask_alone(
         &self,
         this: &Try,
         mut now: Instant,
@@ -245,7 +263,7 @@ impl Client {
         body: &Replay,
         asker: &mut impl Asker,
         connecting: &Cell<bool>,
-    ) -> Result<(Head, Box<Connection>), TryEnd> {
+    ) -> Result<(Head, From), TryEnd> {
         loop {
             let spare = spares.take(now);
             let fresh = spare.is_none();
@@ -261,8 +279,38 @@ impl Client {
             };
             let (to_head, map) = (asker.is_head(), asker.spare_map());
             match connection.ask(|out| asker.write_head(this, now, out), body, to_head, map).await {
-                Ok(head) => return Ok((head, connection)),
+                Ok(head) => return Ok((head, From::One(connection))),
                 Err(TryEnd::ResetBeforeRequest) if !fresh && !body.is_too_large() => (),
+                Err(end) => return Err(end),
+            }
+        }
+    }
+
+    /// Asks over HTTP/2. What surely never reached a callee is no try: a connection that had ended before
+    /// anything of the request was sent, as often as that happens to one that was there before; a stream that
+    /// the peer refused, once.
+    async fn ask_among_others(
+        &self,
+        this: &Try,
+        spares: &Rc<Spares>,
+        body: &Replay,
+        asker: &mut impl Asker,
+        connecting: &Cell<bool>,
+    ) -> Result<(Head, From), TryEnd> {
+        let mut refused = false;
+        loop {
+            connecting.set(true);
+            let slot = spares.slot(|| self.pool.expiry(self.clock.now())).await;
+            connecting.set(false);
+            let (slot, fresh) = slot.ok_or(TryEnd::ConnectFailed)?;
+            let mut request = http2::Request::default();
+            let mut writer = HeadWriter::http2(&mut request);
+            asker.write_head(this, self.clock.now(), &mut writer);
+            writer.end(body);
+            match http2::ask(slot, request, body, false).await {
+                Ok((head, incoming)) => return Ok((head, From::Two(incoming))),
+                Err(TryEnd::ResetBeforeRequest) if !fresh && !body.is_too_large() => (),
+                Err(TryEnd::StreamRefused) if !refused && !body.is_too_large() => refused = true,
                 Err(end) => return Err(end),
             }
         }

@@ -47,8 +47,10 @@ impl Endpoint {
 /// reloads too.
 #[derive(Debug, Default)]
 pub struct Endpoints {
-    known: Mutex<HashMap<(Arc<str>, Transport), Arc<Endpoint>>>,
+    known: Mutex<HashMap<Way, Arc<Endpoint>>>,
 }
+
+type Way = (Arc<str>, Transport);
 
 impl Endpoints {
     /// The endpoint at `address`, `host:port`, that speaks HTTP/1.1 over plain connections.

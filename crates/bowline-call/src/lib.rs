@@ -1,4 +1,4 @@
-//! Client runtime: policies around one HTTP/1.1 call, connections that are kept, discovery.
+//! Client runtime: policies around one HTTP call, connections that are kept, discovery.
 //!
 //! One worker owns one [`Client`], and everything in it stays on that worker's thread: no lock is
 //! shared between cores, and the future of a call is `!Send`. What workers do share is small and
@@ -10,7 +10,7 @@
 //!   bytes
 //! - [`replay`]: a request's body, kept so that it can be sent again
 //! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `incoming`,
-//!   `connection`: HTTP/1.1
+//!   `connection`: HTTP/1.1; `http2`: HTTP/2
 //! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]
 //! - [`relay`]: an answer's body; [`pushback`]: `Retry-After`
 
@@ -26,6 +26,7 @@ mod framing;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod http2;
 mod incoming;
 mod io;
 pub mod pool;

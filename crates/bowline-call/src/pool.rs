@@ -3,7 +3,9 @@
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::endpoint::{Endpoint, Opened};
+use crate::http2::{Link, Links, Made, Slot};
 use crate::io::Io;
+use crate::transport::Transport;
 use bowline_model::Instant;
 use bowline_model::random::{Random, SplitMix64};
 use std::cell::{Cell, RefCell};
@@ -30,6 +32,14 @@ pub struct PoolLimits {
     pub connections: u32,
     /// How long a connection may take to be made. 5 s: two lost SYNs (1 s and 2 s) and some distance.
     pub connect: Duration,
+    /// Requests that one HTTP/2 connection carries at once; fewer where its peer says so. 100: what most
+    /// servers allow, and few enough that one lost packet holds up no more than those.
+    pub streams: u32,
+    /// An HTTP/2 peer that has said nothing for this long, though it owes answers, is asked whether it is
+    /// there. 20 s: longer than most calls take, shorter than people wait.
+    pub ping_after: Duration,
+    /// A peer that does not answer that within this long is gone, and every call to it over. 10 s.
+    pub ping_timeout: Duration,
 }
 
 impl Default for PoolLimits {
@@ -40,6 +50,9 @@ impl Default for PoolLimits {
             age_jitter_percent: 10,
             connections: 1_024,
             connect: Duration::from_secs(5),
+            streams: 100,
+            ping_after: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -67,6 +80,8 @@ pub(crate) struct Spares {
         reason = "a connection changes hands with every request; it does so by its address"
     )]
     idle: RefCell<Vec<Box<Connection>>>,
+    /// Those that carry several requests at once.
+    links: Links,
     made: Cell<u64>,
     reused: Cell<u64>,
 }
@@ -80,6 +95,8 @@ pub struct PoolCounts {
     pub reused: u64,
     /// Connections that wait for a request.
     pub spare: usize,
+    /// HTTP/2 connections, busy or not.
+    pub shared: usize,
 }
 
 impl Pool {
@@ -97,12 +114,14 @@ impl Pool {
             counts.made += spares.made.get();
             counts.reused += spares.reused.get();
             counts.spare += spares.idle.borrow().len();
+            counts.shared += spares.links.count();
         }
         counts
     }
 
-    /// Closes spare connections that are too old, idle for too long, or closed by the peer. To be
-    /// called about once a second: nothing else notices a peer's close while a connection is spare.
+    /// Closes spare connections that are too old, idle for too long, or closed by the peer, and asks quiet
+    /// HTTP/2 peers whether they are there. To be called about once a second: nothing else notices a peer's
+    /// close while a connection is spare.
     pub fn sweep(&self) {
         let now = self.clock.now();
         for spares in self.spares.borrow().iter().flatten() {
@@ -110,13 +129,15 @@ impl Pool {
                 .idle
                 .borrow_mut()
                 .retain_mut(|connection| spares.is_usable(connection, now) && !connection.is_dead());
+            spares.links.sweep(now, &self.limits);
         }
     }
 
-    /// Closes every spare connection.
+    /// Closes every spare connection; one that carries requests closes when they are through.
     pub fn clear(&self) {
         for spares in self.spares.borrow().iter().flatten() {
             spares.idle.borrow_mut().clear();
+            spares.links.clear();
         }
     }
 
@@ -132,6 +153,7 @@ impl Pool {
                 limits: self.limits,
                 clock: self.clock,
                 idle: RefCell::default(),
+                links: Links::default(),
                 made: Cell::new(0),
                 reused: Cell::new(0),
             })
@@ -176,23 +198,74 @@ impl Spares {
         self.clock.now()
     }
 
-    /// Makes a connection.
+    /// How the endpoint is reached.
+    pub(crate) fn transport(&self) -> &Transport {
+        self.endpoint.transport()
+    }
+
+    /// Makes a connection of HTTP/1.1.
     pub(crate) async fn connect(&self, expires: Instant) -> io::Result<Box<Connection>> {
-        let opened = Opened::new(&self.endpoint, self.limits.connections)
-            .ok_or_else(|| io::Error::other("too many connections to this endpoint"))?;
-        let connecting = async {
-            match self.endpoint.fixed() {
-                Some(address) => TcpStream::connect(address).await,
-                None => TcpStream::connect(&**self.endpoint.address()).await,
-            }
-        };
-        let stream = tokio::time::timeout(self.limits.connect, connecting)
+        let opened = self.opened()?;
+        let stream = tokio::time::timeout(self.limits.connect, self.reach())
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        self.made.set(self.made.get() + 1);
+        Ok(Connection::new(stream, opened, expires))
+    }
+
+    /// A place on an HTTP/2 connection, and whether it is a new one. Waits for one to be made where none has
+    /// room.
+    pub(crate) async fn slot(self: &Rc<Self>, expires: impl Fn() -> Instant) -> Option<(Slot, bool)> {
+        let mut waited = false;
+        loop {
+            if let Some(slot) = self.links.take(self.now()) {
+                if !waited {
+                    self.reused.set(self.reused.get() + 1);
+                }
+                return Some((slot, waited));
+            }
+            let make = |making| {
+                let (spares, expires) = (Rc::clone(self), expires());
+                tokio::task::spawn_local(async move {
+                    match spares.connect_shared(expires).await {
+                        Ok(link) => spares.links.made(&making, Some(link)),
+                        Err(_) => spares.links.failed(&making),
+                    }
+                });
+            };
+            if self.links.wait(&self.limits, make).await == Made::Failed {
+                return None;
+            }
+            waited = true;
+        }
+    }
+
+    async fn connect_shared(&self, expires: Instant) -> io::Result<Rc<Link>> {
+        let opened = self.opened()?;
+        let connecting = async {
+            let io = self.reach().await?;
+            Link::begin(io, opened, expires, &self.limits, self.now()).await
+        };
+        let link = tokio::time::timeout(self.limits.connect, connecting)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        self.made.set(self.made.get() + 1);
+        Ok(link)
+    }
+
+    fn opened(&self) -> io::Result<Opened> {
+        Opened::new(&self.endpoint, self.limits.connections)
+            .ok_or_else(|| io::Error::other("too many connections to this endpoint"))
+    }
+
+    async fn reach(&self) -> io::Result<Io> {
+        let stream = match self.endpoint.fixed() {
+            Some(address) => TcpStream::connect(address).await?,
+            None => TcpStream::connect(&**self.endpoint.address()).await?,
+        };
         // A request is written whole; waiting for more to send with it would only delay it.
         stream.set_nodelay(true)?;
-        self.made.set(self.made.get() + 1);
-        Ok(Connection::new(Io::Plain(stream), opened, expires))
+        Ok(Io::Plain(stream))
     }
 
     fn is_usable(&self, connection: &Connection, now: Instant) -> bool {

@@ -5,6 +5,7 @@
 //! connection, and whoever reads the body drives it.
 
 use crate::connection::{Broken, Connection};
+use crate::http2;
 use crate::incoming::Part;
 use crate::pool::Spares;
 use bowline_model::Instant;
@@ -33,47 +34,90 @@ pub struct Relay {
     /// Bytes that are still to come; `None` if the answer does not say.
     left: Option<u64>,
     /// `None` once the body is through.
-    connection: Option<Box<Connection>>,
+    from: Option<From>,
     spares: Rc<Spares>,
+}
+
+/// What an answer comes over, and what is left to read of it.
+#[derive(Debug)]
+pub(crate) enum From {
+    /// A connection of its own.
+    One(Box<Connection>),
+    /// One of many on a connection.
+    Two(http2::Incoming),
+}
+
+impl From {
+    fn is_sent(&self) -> bool {
+        match self {
+            Self::One(connection) => connection.is_sent(),
+            Self::Two(incoming) => incoming.is_sent(),
+        }
+    }
+
+    fn is_through(&self) -> bool {
+        match self {
+            Self::One(connection) => connection.is_through(),
+            Self::Two(incoming) => incoming.is_through(),
+        }
+    }
+
+    fn ready_part(&mut self) -> Result<Option<Part>, Broken> {
+        match self {
+            Self::One(connection) => connection.ready_part(),
+            Self::Two(incoming) => incoming.ready_part(),
+        }
+    }
+
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Part, Broken>>> {
+        match self {
+            Self::One(connection) => connection.poll_part(cx),
+            Self::Two(incoming) => incoming.poll_part(cx),
+        }
+    }
+
+    /// All of the answer is through: what it came over may serve the next.
+    fn finish(self, spares: &Spares, now: Instant) {
+        match self {
+            Self::One(connection) => spares.park(connection, now),
+            Self::Two(incoming) if incoming.is_sent() => (),
+            Self::Two(incoming) => incoming.finish_upload(),
+        }
+    }
 }
 
 impl AnswerBody {
     /// Takes over what follows an answer's head, and reads what is already there. `length`: that of the
     /// body, where the head says it.
-    pub(crate) fn new(
-        mut connection: Box<Connection>,
-        length: Option<u64>,
-        spares: &Rc<Spares>,
-        now: Instant,
-    ) -> Self {
-        let whole = |connection, bytes| {
-            spares.park(connection, now);
+    pub(crate) fn new(mut from: From, length: Option<u64>, spares: &Rc<Spares>, now: Instant) -> Self {
+        let whole = |from: From, bytes| {
+            from.finish(spares, now);
             Self::Whole(bytes)
         };
-        let coming = |connection, ahead| {
+        let coming = |from, ahead| {
             let spares = Rc::clone(spares);
-            Self::Coming(Box::new(Relay { ahead, left: length, connection: Some(connection), spares }))
+            Self::Coming(Box::new(Relay { ahead, left: length, from: Some(from), spares }))
         };
-        if !connection.is_sent() {
+        if !from.is_sent() {
             // An early answer. Whether the rest of the request is wanted is known when it is passed on.
-            return coming(connection, [None, None]);
+            return coming(from, [None, None]);
         }
-        if connection.is_through() {
-            return whole(connection, Bytes::new());
+        if from.is_through() {
+            return whole(from, Bytes::new());
         }
-        let first = match connection.ready_part() {
-            Ok(Some(Part::Data(bytes))) if connection.is_through() => return whole(connection, bytes),
-            Ok(None) if connection.is_through() => return whole(connection, Bytes::new()),
+        let first = match from.ready_part() {
+            Ok(Some(Part::Data(bytes))) if from.is_through() => return whole(from, bytes),
+            Ok(None) if from.is_through() => return whole(from, Bytes::new()),
             Ok(None) => None,
             first => first.transpose(),
         };
         let second = match &first {
-            Some(Ok(_)) => connection.ready_part().transpose(),
+            Some(Ok(_)) => from.ready_part().transpose(),
             _ => None,
         };
         match (first, second) {
-            (Some(Ok(Part::Data(bytes))), None) if connection.is_through() => whole(connection, bytes),
-            (first, second) => coming(connection, [first, second]),
+            (Some(Ok(Part::Data(bytes))), None) if from.is_through() => whole(from, bytes),
+            (first, second) => coming(from, [first, second]),
         }
     }
 }
@@ -85,9 +129,8 @@ impl AnswerBody {
     pub fn passed_on(self) -> Self {
         match self {
             Self::Coming(mut relay) if relay.left == Some(0) => {
-                if let Some(connection) = relay.connection.take() {
-                    let now = relay.spares.now();
-                    relay.spares.park(connection, now);
+                if let Some(from) = relay.from.take() {
+                    from.finish(&relay.spares, relay.spares.now());
                 }
                 Self::Whole(Bytes::new())
             }
@@ -103,8 +146,8 @@ impl Relay {
                 return Poll::Ready(Some(part));
             }
         }
-        match &mut self.connection {
-            Some(connection) => connection.poll_part(cx),
+        match &mut self.from {
+            Some(from) => from.poll_part(cx),
             None => Poll::Ready(None),
         }
     }
@@ -119,13 +162,12 @@ impl Body for Relay {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let part = ready!(self.next(cx));
-        let through = self.connection.as_ref().is_some_and(|connection| connection.is_through());
+        let through = self.from.as_ref().is_some_and(From::is_through);
         if through
             && self.ahead.iter().all(Option::is_none)
-            && let Some(connection) = self.connection.take()
+            && let Some(from) = self.from.take()
         {
-            let now = self.spares.now();
-            self.spares.park(connection, now);
+            from.finish(&self.spares, self.spares.now());
         }
         Poll::Ready(part.map(|part| match part {
             Ok(Part::Data(bytes)) => {
@@ -134,14 +176,14 @@ impl Body for Relay {
             }
             Ok(Part::Trailers(trailers)) => Ok(Frame::trailers(trailers)),
             Err(broken) => {
-                self.connection = None;
+                self.from = None;
                 Err(broken)
             }
         }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.connection.is_none() && self.ahead.iter().all(Option::is_none)
+        self.from.is_none() && self.ahead.iter().all(Option::is_none)
     }
 
     fn size_hint(&self) -> SizeHint {

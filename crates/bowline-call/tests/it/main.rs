@@ -1,0 +1,6 @@
+//! The client against callees on real sockets.
+
+mod bench;
+mod connections;
+mod http2;
+mod peer;
