@@ -8,9 +8,9 @@
 
 use crate::faults::FaultRule;
 use crate::metrics::{CallTally, Callee, DoorTally, Labels, Metrics, Tally};
-use bowline_call::{Endpoint, Endpoints};
+use bowline_call::{Endpoint, Endpoints, Transport};
 use bowline_design::Design;
-use bowline_design::resolved::{CallSettings, EdgeKeys, Idempotency, Service};
+use bowline_design::resolved::{self, CallSettings, EdgeKeys, Idempotency, Service};
 use bowline_design::routing::{Action, Destination, Found, Mirror, Route, Table};
 use bowline_fault::Plan;
 use bowline_model::decision::DeadlineSource;
@@ -18,6 +18,7 @@ use bowline_policy::{
     CallPolicy, Counters, CrossHop, Edge, Parts, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate,
 };
 use std::collections::BTreeMap;
+use std::iter;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -142,7 +143,7 @@ impl Snapshot {
         let edges: Vec<(Callee, Arc<Edge>)> =
             edges.into_iter().map(|((callee, _), edge)| (callee, edge)).collect();
         let endpoints = design.services.iter().flat_map(|service| &service.endpoints);
-        let endpoints = endpoints.map(|endpoint| with.endpoints.at(&endpoint.address)).collect();
+        let endpoints = endpoints.flat_map(|endpoint| reached(with.endpoints, endpoint)).collect();
         let faulty = !with.faults.is_empty()
             || edges.iter().any(|(_, edge)| !edge.policy().faults.faults().is_empty());
         Self { faulty, entrances, edges, kept, endpoints, design }
@@ -287,7 +288,11 @@ impl Making<'_> {
     fn endpoints(&self, destination: &Destination) -> Vec<Arc<Endpoint>> {
         let service = self.design.service(destination.service);
         let chosen = destination.endpoints.iter().filter_map(|index| service.endpoints.get(*index));
-        chosen.map(|endpoint| self.with.endpoints.at(&endpoint.address)).collect()
+        let reached = chosen.map(|endpoint| {
+            let transport = transport(endpoint, destination.upgraded);
+            self.with.endpoints.reached(&endpoint.address, &transport)
+        });
+        reached.collect()
     }
 
     fn edge(
@@ -370,6 +375,18 @@ impl Making<'_> {
         }
         kept.counters.entry(callee.clone()).or_insert_with(|| Arc::clone(&parts.counters));
     }
+}
+
+/// How an endpoint is reached; `upgraded`: by a destination that asks for HTTP/2.
+const fn transport(endpoint: &resolved::Endpoint, upgraded: bool) -> Transport {
+    if upgraded || endpoint.protocol.is_http2() { Transport::H2C } else { Transport::PLAIN }
+}
+
+/// An endpoint in every way that a destination may reach it.
+fn reached(all: &Endpoints, endpoint: &resolved::Endpoint) -> impl Iterator<Item = Arc<Endpoint>> {
+    let (own, upgraded) = (transport(endpoint, false), transport(endpoint, true));
+    let other = (own != upgraded).then_some(upgraded);
+    iter::once(own).chain(other).map(|transport| all.reached(&endpoint.address, &transport))
 }
 
 fn find<T>(

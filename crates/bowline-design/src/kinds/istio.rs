@@ -7,6 +7,7 @@ use crate::format::format_duration;
 use crate::kinds::common::{Percent, StringMatch};
 use crate::mistake::{Mistakes, Place, Spot};
 use crate::read::names::{is_label, quoted};
+use crate::resolved::Protocol;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -246,6 +247,15 @@ pub(crate) fn spoken(protocol: &str) -> Option<Spoken> {
         "https" | "tls" => Some(Spoken::Tls),
         "tcp" | "udp" | "mongo" | "redis" | "mysql" | "hbone" | "double-hbone" => Some(Spoken::Other),
         _ => None,
+    }
+}
+
+/// How requests to a port of this protocol are carried (Istio, `IsHTTP2`).
+pub(crate) fn carried_by(protocol: &str) -> Protocol {
+    match protocol.to_ascii_lowercase().as_str() {
+        "http2" => Protocol::Http2,
+        "grpc" | "grpc-web" => Protocol::Grpc,
+        _ => Protocol::Http,
     }
 }
 

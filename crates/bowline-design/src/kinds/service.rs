@@ -41,8 +41,10 @@ record! {
 words! {
     /// What a service speaks.
     pub enum Protocol {
-        /// HTTP.
+        /// HTTP/1.1.
         Http = "http",
+        /// HTTP/2 by prior knowledge.
+        Http2 = "http2",
         /// gRPC.
         Grpc = "grpc",
     }

@@ -10,7 +10,7 @@ use crate::kinds::virtual_service::{
 };
 use crate::kinds::{Doc, VirtualService};
 use crate::mistake::{Place, Spot};
-use crate::resolved::{Operation, PlannedCall, Service, ServiceId};
+use crate::resolved::{Operation, PlannedCall, ServiceId};
 use crate::routing::headers::{HeaderPut, HeaderSide};
 use crate::routing::redirect::{RedirectPath, RedirectPort};
 use crate::routing::{
@@ -215,7 +215,7 @@ fn planned<'c>(
 
 /// The route that Istio makes for a service that no rule speaks for.
 pub(super) fn default_route(service: ServiceId, voices: Voices<'_>, findings: &mut Findings) -> Route {
-    let destination = destination_of(service, None, None, voices.services.get(service));
+    let destination = destination_of(service, None, None, voices);
     let caller = |operation| Caller {
         layer: Layer::Mesh,
         service,
@@ -258,7 +258,7 @@ fn destination(
     let service = voices.services.get(id);
     let subset = written.subset.as_ref().filter(|subset| !subset.value.is_empty());
     let port = written.port.as_ref().and_then(|port| port.number.as_ref()).map(|number| number.value);
-    let destination = destination_of(id, subset.map(|subset| subset.value.as_str().into()), port, service);
+    let destination = destination_of(id, subset.map(|subset| subset.value.as_str().into()), port, voices);
     if let Some(subset) = subset
         && !service.subsets.iter().any(|known| *known.name == *subset.value)
     {
@@ -277,8 +277,9 @@ fn destination_of(
     id: ServiceId,
     subset: Option<Arc<str>>,
     port: Option<u16>,
-    service: &Service,
+    voices: Voices<'_>,
 ) -> Destination {
+    let service = voices.services.get(id);
     let host = service.host();
     let known =
         subset.as_ref().map(|subset| (subset, service.subsets.iter().find(|known| known.name == *subset)));
@@ -301,7 +302,8 @@ fn destination_of(
         _ if service.endpoints.is_empty() => format!("no document says where {host} answers"),
         _ => format!("{host} has no port {}", at.unwrap_or_default()),
     });
-    Destination { service: id, subset, port, endpoints, missing: missing.map(Arc::from) }
+    let upgraded = voices.rules.traffic(service, subset.as_ref(), port).is_upgraded();
+    Destination { service: id, subset, port, upgraded, endpoints, missing: missing.map(Arc::from) }
 }
 
 fn mirrors(rule: &HttpRoute, namespace: &str, voices: Voices<'_>, findings: &mut Findings) -> Vec<Mirror> {

@@ -147,6 +147,12 @@ impl<'d> Traffic<'d> {
         }
     }
 
+    /// Whether HTTP/2 is spoken where the service speaks HTTP/1.1.
+    pub(super) fn is_upgraded(&self) -> bool {
+        let policy = self.pool.and_then(|pool| pool.http.as_ref()?.h2_upgrade_policy.as_ref());
+        policy.is_some_and(|policy| policy.value == H2UpgradePolicy::Upgrade)
+    }
+
     /// The limits of a connection pool as a bulkhead. Istio itself has no limit where none is written.
     pub(super) fn bulkhead(&self) -> Option<Sourced<BulkheadSettings>> {
         let pool = self.pool?;
@@ -294,11 +300,6 @@ fn note_pool(pool: &Spot<ConnectionPool>, note: &mut impl FnMut(&str, &crate::mi
     }
     if let Some(spot) = &http.idle_timeout {
         note("connectionPool.http.idleTimeout", &spot.place);
-    }
-    // The other two words ask for what is done: HTTP/1.1 stays HTTP/1.1.
-    if let Some(spot) = http.h2_upgrade_policy.as_ref().filter(|spot| spot.value == H2UpgradePolicy::Upgrade)
-    {
-        note("connectionPool.http.h2UpgradePolicy", &spot.place);
     }
     if let Some(spot) = http.use_client_protocol.as_ref().filter(|spot| spot.value) {
         note("connectionPool.http.useClientProtocol", &spot.place);

@@ -6,7 +6,7 @@ use crate::kinds::service::{
     Idempotent, Operation as WrittenOperation, Protocol as WrittenProtocol, Run as WrittenRun,
 };
 use crate::kinds::service_entry::{Resolution, ServiceEntry, ServicePort, WorkloadEntry};
-use crate::kinds::{Doc, Documents, Service as WrittenService};
+use crate::kinds::{Doc, Documents, Service as WrittenService, istio};
 use crate::mistake::{Place, Spot};
 use crate::resolved::{
     CallSettings, Endpoint, Idempotency, Needs, Operation, PathPattern, Program, Protocol, Run, Service,
@@ -76,15 +76,17 @@ impl Services {
             .chain([with_namespace.clone(), with_svc.clone(), full.clone()])
             .collect();
         hosts.extend([short, with_namespace, with_svc, full].map(Arc::from));
+        let protocol = match spec.protocol.as_deref() {
+            Some(WrittenProtocol::Grpc) => Protocol::Grpc,
+            Some(WrittenProtocol::Http2) => Protocol::Http2,
+            Some(WrittenProtocol::Http) | None => Protocol::Http,
+        };
         let mut service = Service {
             name: meta.name.as_str().into(),
             namespace: meta.namespace.as_str().into(),
             hosts,
             place: meta.place.clone(),
-            protocol: match spec.protocol.as_deref() {
-                Some(WrittenProtocol::Grpc) => Protocol::Grpc,
-                Some(WrittenProtocol::Http) | None => Protocol::Http,
-            },
+            protocol,
             endpoints: spec
                 .endpoints
                 .iter()
@@ -92,6 +94,7 @@ impl Services {
                     address: endpoint.address.value.clone(),
                     labels: endpoint.labels.clone(),
                     port: None,
+                    protocol,
                     place: endpoint.place.clone(),
                 })
                 .collect(),
@@ -346,6 +349,7 @@ fn entry_endpoints(entry: &ServiceEntry, host: &str, place: &Place) -> Vec<Endpo
         let Some(number) = port.number.as_ref().and_then(|number| u16::try_from(number.value).ok()) else {
             continue;
         };
+        let protocol = port.protocol.as_ref().map_or(Protocol::Http, |written| istio::carried_by(written));
         for endpoint in &entry.endpoints {
             let Some(address) = &endpoint.address else { continue };
             if address.value.starts_with("unix:") {
@@ -355,6 +359,7 @@ fn entry_endpoints(entry: &ServiceEntry, host: &str, place: &Place) -> Vec<Endpo
                 address: join(&address.value, port_at(endpoint, port, number)),
                 labels: endpoint.labels.clone(),
                 port: Some(number),
+                protocol,
                 place: endpoint.place.clone(),
             });
         }
@@ -368,6 +373,7 @@ fn entry_endpoints(entry: &ServiceEntry, host: &str, place: &Place) -> Vec<Endpo
                 address: join(host, at),
                 labels: BTreeMap::new(),
                 port: Some(number),
+                protocol,
                 place: place.clone(),
             });
         }

@@ -60,14 +60,14 @@ fn entry(spec: &ServiceEntry, findings: &mut Findings) {
     spec.endpoints.iter().for_each(|endpoint| self::endpoint(endpoint, findings));
 }
 
-/// Plain HTTP/1.1 is all that this version speaks, whatever a port says.
+/// Plain HTTP is all that this version speaks, whatever a port says.
 fn port(port: &Spot<ServicePort>, findings: &mut Findings) {
     let Some(protocol) = port.protocol.as_ref().filter(|protocol| !protocol.is_empty()) else { return };
     // Istio's protocols are words without regard to case.
     let text = match protocol.to_ascii_uppercase().as_str() {
-        "HTTP" => return,
+        "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => return,
         "HTTPS" | "TLS" => "plain HTTP/1.1 is spoken to it: this version does not speak TLS",
-        _ => "HTTP/1.1 is spoken to it: this version speaks nothing else",
+        _ => "HTTP/1.1 is spoken to it: this version speaks nothing else but HTTP",
     };
     findings.note(format!("ServiceEntry ports.protocol {}", protocol.value), text, &protocol.place);
 }

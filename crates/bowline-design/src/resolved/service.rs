@@ -109,8 +109,18 @@ pub enum Protocol {
     /// HTTP/1.1.
     #[default]
     Http,
+    /// HTTP/2, of which both sides know before.
+    Http2,
     /// gRPC over HTTP/2.
     Grpc,
+}
+
+impl Protocol {
+    /// Whether it is carried by HTTP/2.
+    #[must_use]
+    pub const fn is_http2(self) -> bool {
+        matches!(self, Self::Http2 | Self::Grpc)
+    }
 }
 
 /// One address of a service.
@@ -122,6 +132,8 @@ pub struct Endpoint {
     pub labels: BTreeMap<String, String>,
     /// The service port it stands behind; `None`: any.
     pub port: Option<u16>,
+    /// What is spoken there.
+    pub protocol: Protocol,
     /// Where it is written.
     pub place: Place,
 }

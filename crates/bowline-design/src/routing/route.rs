@@ -82,6 +82,8 @@ pub struct Destination {
     pub subset: Option<Arc<str>>,
     /// The port of it.
     pub port: Option<u16>,
+    /// Whether HTTP/2 is spoken to endpoints of HTTP/1.1, too: `h2UpgradePolicy: UPGRADE`.
+    pub upgraded: bool,
     /// Its endpoints, as indexes of the service's. Empty: a call ends with 503, `no host`.
     pub endpoints: Vec<usize>,
     /// Why there is no endpoint, where there is none.

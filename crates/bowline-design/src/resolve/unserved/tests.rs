@@ -29,7 +29,7 @@ VirtualService.http.corsPolicy: allowCredentials unmatchedPreflights
 DestinationRule: host
 DestinationRule.subsets: name labels
 DestinationRule.trafficPolicy.portLevelSettings: port.number
-DestinationRule.trafficPolicy.connectionPool: tcp.maxConnections http.http2MaxRequests
+DestinationRule.trafficPolicy.connectionPool: tcp.maxConnections http.http2MaxRequests http.h2UpgradePolicy
 DestinationRule.trafficPolicy.retryBudget: percent minRetryConcurrency
 ServiceEntry: hosts resolution
 ServiceEntry.ports: number name targetPort
@@ -106,7 +106,6 @@ fn noted() -> Vec<(String, String)> {
         ),
         ("connectionPool.http.maxRetries", "connectionPool: { http: { maxRetries: 9 } }"),
         ("connectionPool.http.idleTimeout", "connectionPool: { http: { idleTimeout: 1h } }"),
-        ("connectionPool.http.h2UpgradePolicy", "connectionPool: { http: { h2UpgradePolicy: UPGRADE } }"),
         ("connectionPool.http.useClientProtocol", "connectionPool: { http: { useClientProtocol: true } }"),
         ("connectionPool.http.maxConcurrentStreams", "connectionPool: { http: { maxConcurrentStreams: 9 } }"),
         (
@@ -283,6 +282,14 @@ fn what_is_asked_for_and_done_anyway_is_not_noted() {
             "{ host: a, trafficPolicy: { connectionPool: { http: { h2UpgradePolicy: DO_NOT_UPGRADE, useClientProtocol: false } } } }",
         ),
         (
+            "DestinationRule",
+            "{ host: a, trafficPolicy: { connectionPool: { http: { h2UpgradePolicy: UPGRADE } } } }",
+        ),
+        (
+            "ServiceEntry",
+            "{ hosts: [ a.test ], ports: [ { number: 80, name: http, protocol: GRPC } ], resolution: DNS, location: MESH_EXTERNAL }",
+        ),
+        (
             "ServiceEntry",
             "{ hosts: [ a.test ], ports: [ { number: 80, name: http, protocol: http } ], resolution: DNS, location: MESH_EXTERNAL }",
         ),
@@ -310,7 +317,10 @@ fn a_port_that_speaks_tls_is_told_that_it_gets_plain_http() {
     assert_eq!(text("HTTPS"), tls("HTTPS"));
     assert_eq!(text("tls"), tls("tls"));
     assert_eq!(
-        text("GRPC"),
-        ["ServiceEntry ports.protocol GRPC: HTTP/1.1 is spoken to it: this version speaks nothing else"]
+        text("TCP"),
+        [
+            "ServiceEntry ports.protocol TCP: HTTP/1.1 is spoken to it: this version speaks nothing else but HTTP"
+        ]
     );
+    assert_eq!(text("GRPC"), [""; 0]);
 }
