@@ -26,11 +26,14 @@ pub(crate) fn load(path: &Path, output: Output) -> Result<Option<Loaded>, Failur
     }
 }
 
-/// The same without printing: a design, or its mistakes and its texts.
+/// Why a design does not load: its mistakes, and its texts to show them in.
+pub(crate) type Mistaken = (Vec<Mistake>, Vec<Text>);
+
+/// The same without printing.
 ///
 /// # Errors
 /// The path cannot be read (wrong use).
-pub(crate) fn read(path: &Path) -> Result<Result<Box<Loaded>, (Vec<Mistake>, Vec<Text>)>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Result<Box<Loaded>, Mistaken>, Failure> {
     let texts = bowline_runtime::source::read(path).map_err(Failure::wrong_use)?;
     let reading = bowline_design::read(&texts);
     Ok(match bowline_design::resolve(&reading) {

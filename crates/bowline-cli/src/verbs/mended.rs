@@ -91,7 +91,7 @@ pub(crate) fn simulate(
     texts.extend(derived.clone());
     let reading = read(&texts);
     let scenarios = match resolve(&reading) {
-        Ok(design) => design.scenarios.iter().filter(|scenario| runs_as_it_is(scenario)).cloned().collect(),
+        Ok(design) => design.scenarios.iter().filter(runs_as_it_is).cloned().collect(),
         Err(_) => Vec::new(),
     };
     let mut edits: Vec<Said> = Vec::new();

@@ -7,6 +7,7 @@
 //! - `commands`: every such block of every page
 //! - `designs`: every design in a "yaml" block loads, and finds what it says
 //! - `code`: Rust in the guide is Rust that the library's own documentation tests
+//! - `strangers`: how often `check` is wrong, as the guide counts it
 //! - `names`: flags, rules, fields, metrics, reasons, limits and links, both ways
 
 mod clock;
@@ -17,3 +18,4 @@ mod designs;
 mod names;
 mod pages;
 mod shop;
+mod strangers;

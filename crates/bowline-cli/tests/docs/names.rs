@@ -230,28 +230,26 @@ fn every_mistake_has_its_code_in_the_table() {
         .flat_map(|row| quoted(row[0]).map(str::to_owned).collect::<Vec<_>>())
         .collect();
     let mut real = Names::new();
-    let mut folders = vec![root().join("crates/bowline-design/src")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let source = std::fs::read_to_string(path).unwrap();
-            let source = source.split("#[cfg(test)]").next().unwrap();
-            for maker in ["add(", "mistake(", "code: ", "TOO_LARGE: &str = ", "REFUSED: &str = "] {
-                let codes =
-                    source.split(maker).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
-                let codes = codes.filter_map(|rest| rest.split('"').next());
-                real.extend(
-                    codes
-                        .filter(|code| {
-                            code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-                        })
-                        .map(str::to_owned),
-                );
-            }
+    let mut paths = ["crates/bowline-design/src", "crates/bowline-check/src/exceptions.rs"]
+        .map(|path| root().join(path))
+        .to_vec();
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let source = std::fs::read_to_string(path).unwrap();
+        let source = source.split("#[cfg(test)]").next().unwrap();
+        for maker in ["add(", "mistake(", "code: ", "TOO_LARGE: &str = ", "REFUSED: &str = "] {
+            let codes = source.split(maker).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+            let codes = codes.filter_map(|rest| rest.split('"').next());
+            real.extend(
+                codes
+                    .filter(|code| {
+                        code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                    })
+                    .map(str::to_owned),
+            );
         }
     }
     same("codes of mistakes", &documented, &real);
