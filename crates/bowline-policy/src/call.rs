@@ -113,7 +113,20 @@ pub struct Call {
 #[derive(Debug)]
 #[must_use = "dropping it gives the place to the next call"]
 pub struct Permit {
-    _held: Held,
+    held: Held,
+}
+
+impl Permit {
+    /// How the answer of a call ended that had only begun ([`Report::begun`]): the breaker and `seen` are told
+    /// now. For any other call, and a second time, nothing happens. A permit that is dropped before says
+    /// nothing about the callee, as if the caller had gone away.
+    pub fn settle(&mut self, now: Instant, end: TryEnd, rng: &mut impl Random, seen: &mut impl Observer) {
+        let Some(Begun { since, took }) = self.held.begun.take() else { return };
+        let outcome = classify::of(end, false);
+        let number = self.held.tries;
+        seen.decided(now, Decision::TryEnded { number, outcome, end, took: now.since(since) });
+        self.held.settle(now, classify::health(end, outcome), took, rng, seen);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -189,12 +202,13 @@ impl Call {
         self.last = Some(end);
         self.unknown |= outcome == Outcome::Unknown;
         self.held.retry_over();
-        if let Some((breaker, lease)) = self.held.take_lease() {
-            let health = if report.callers_turn { Health::Neutral } else { classify::health(end, outcome) };
-            moved(now, breaker.settle(now, lease, health, took, rng), seen);
+        let health = if report.callers_turn { Health::Neutral } else { classify::health(end, outcome) };
+        if !report.begun {
+            self.held.settle(now, health, took, rng, seen);
         }
         match self.judge(now, report, rng) {
             Verdict::Again { after, why } => {
+                self.held.settle(now, health, took, rng, seen);
                 self.held.retrying = true;
                 self.held.edge.counters().retry_allowed(why);
                 seen.decided(now, Decision::RetryScheduled { number: self.held.tries + 1, after, why });
@@ -204,6 +218,7 @@ impl Call {
                 if after.is_zero() { self.send(now, rng, seen) } else { Step::Sleep { until } }
             }
             Verdict::Stop(reason) => {
+                self.held.begun = report.begun.then_some(Begun { since, took });
                 let retry_after = match pushback {
                     Some(Pushback::After(span)) => Some(span),
                     Some(Pushback::Never) | None => None,
@@ -222,7 +237,7 @@ impl Call {
     /// After [`Step::End`]: the place in the bulkhead, to be held until the answer's body is through.
     pub fn into_permit(mut self) -> Permit {
         self.held.end(GiveUp::Cancelled);
-        Permit { _held: self.held }
+        Permit { held: self.held }
     }
 
     /// Tries sent so far.
@@ -418,6 +433,16 @@ struct Held {
     tries: u32,
     /// Whether its end was counted.
     ended: bool,
+    /// The last try, where its answer has only begun: it holds its lease.
+    begun: Option<Begun>,
+}
+
+/// A try whose answer has begun.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    since: Instant,
+    /// How long until it did: a stream that goes on is not slow.
+    took: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -437,6 +462,7 @@ impl Held {
             retrying: false,
             tries: 0,
             ended: false,
+            begun: None,
         }
     }
 
@@ -450,6 +476,26 @@ impl Held {
     fn take_lease(&mut self) -> Option<(&SharedBreaker, Lease)> {
         let lease = self.lease.take()?;
         self.edge.breaker().map(|breaker| (breaker, lease))
+    }
+
+    /// Tells the breaker, unless it was told.
+    fn settle(
+        &mut self,
+        now: Instant,
+        health: Health,
+        took: Duration,
+        rng: &mut impl Random,
+        seen: &mut impl Observer,
+    ) {
+        if let Some((breaker, lease)) = self.take_lease() {
+            moved(now, breaker.settle(now, lease, health, took, rng), seen);
+        }
+    }
+
+    fn give_lease_back(&mut self) {
+        if let Some((breaker, lease)) = self.take_lease() {
+            breaker.give_back(lease);
+        }
     }
 
     fn retry_over(&mut self) {
@@ -466,8 +512,8 @@ impl Held {
             return;
         }
         self.edge.counters().call_ended(reason, self.tries);
-        if let Some((breaker, lease)) = self.take_lease() {
-            breaker.give_back(lease);
+        if self.begun.is_none() {
+            self.give_lease_back();
         }
         self.retry_over();
         if std::mem::take(&mut self.counted)
@@ -481,6 +527,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.end(GiveUp::Cancelled);
+        self.give_lease_back();
         if let Some(bulkhead) = self.edge.bulkhead() {
             match self.place {
                 Place::Outside => (),

@@ -20,6 +20,9 @@ pub struct Report {
     /// Whether the callee was still waiting for the caller, who had not sent all of the request: how long
     /// that took says nothing about the callee.
     pub callers_turn: bool,
+    /// Whether the answer has only begun and says at its end how the try ended, as gRPC does in its trailers.
+    /// The breaker waits for [`Permit::settle`](crate::Permit::settle) then.
+    pub begun: bool,
 }
 
 impl Report {
@@ -33,6 +36,7 @@ impl Report {
             retriable_header: false,
             rate_limited: false,
             callers_turn: false,
+            begun: false,
         }
     }
 }

@@ -461,3 +461,49 @@ proptest! {
         prop_assert_eq!(counters.ends().map(|(_, count)| count).sum::<u64>(), counters.calls());
     }
 }
+
+// === an answer that says at its end how it went ===
+
+/// A call whose answer has only begun, and what its permit says in the end.
+fn begun(world: &mut World, last: Option<TryEnd>) -> Step {
+    let (mut call, _) = world.begin(world.ask());
+    let report = Report { begun: true, ..Report::new(OK, Outcome::Pending) };
+    let step = call.ended(world.now, report, &mut world.rng, &mut world.trail);
+    let mut permit = call.into_permit();
+    world.now = world.now + MS * 500;
+    if let Some(last) = last {
+        permit.settle(world.now, last, &mut world.rng, &mut world.trail);
+        // Nothing is told twice.
+        permit.settle(world.now, ANSWERED_500, &mut world.rng, &mut world.trail);
+    }
+    step
+}
+
+#[test]
+fn the_breaker_waits_for_the_end_of_an_answer_that_has_only_begun() {
+    let settings = BreakerSettings { consecutive: Some(1), ..BreakerSettings::default() };
+    for (last, state) in [
+        (Some(TryEnd::AnsweredGrpc { code: 14, trailers_only: false }), BreakerState::Open),
+        (Some(TryEnd::Reset), BreakerState::Open),
+        (Some(TryEnd::AnsweredGrpc { code: 0, trailers_only: false }), BreakerState::Closed),
+        (None, BreakerState::Closed),
+    ] {
+        let mut world = World::new(CallPolicy { breaker: Some(settings), ..tries(3) });
+        let Step::End(end) = begun(&mut world, last) else { panic!("sent again") };
+        assert_eq!((end.reason, end.outcome), (GiveUp::Done, Outcome::Pending));
+        assert_eq!(world.edge.breaker().unwrap().state(world.now), state, "{last:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_has_begun_gives_everything_back_whoever_ends_it() {
+    for last in [None, Some(TryEnd::Reset), Some(OK)] {
+        let mut world = World::new(CallPolicy { breaker: None, ..everything() });
+        begun(&mut world, last);
+        assert_eq!(world.edge.bulkhead().unwrap().running(), 0);
+        assert_eq!(world.edge.budget().unwrap().active(), 0);
+    }
+    let mut world = World::new(everything());
+    begun(&mut world, None);
+    holds_nothing(&world);
+}
