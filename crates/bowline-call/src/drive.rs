@@ -10,6 +10,7 @@ use crate::ask::HeadWriter;
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::framing::{Framing, Head};
+use crate::grpc;
 use crate::http2;
 use crate::pool::{Pool, PoolLimits, Spares};
 use crate::pushback;
@@ -46,6 +47,11 @@ pub trait Asker {
     /// An empty map for the answer's fields: one that is at hand saves making one.
     fn spare_map(&mut self) -> HeaderMap {
         HeaderMap::new()
+    }
+
+    /// Whether this is a gRPC call, whose status is told by its trailers.
+    fn is_grpc(&self) -> bool {
+        false
     }
 
     /// What a 202 means: accepted and not finished (`true`), or done.
@@ -212,13 +218,13 @@ impl Client {
         now = self.clock.now();
         match exchanged {
             Some(Ok((head, from))) => {
-                let report = self.report(&head, asker);
                 let length = match head.framing {
                     Framing::Nothing => Some(0),
                     Framing::Length(length) => Some(length),
                     Framing::Chunked | Framing::UntilClose => None,
                 };
                 let body = AnswerBody::new(from, length, &spares, now);
+                let report = self.report(&head, &body, asker);
                 let Head { status, headers, .. } = head;
                 Sent {
                     report,
@@ -316,9 +322,12 @@ impl Client {
         }
     }
 
-    fn report(&self, head: &Head, asker: &impl Asker) -> Report {
-        let end = TryEnd::Answered { status: head.status.as_u16() };
+    fn report(&self, head: &Head, body: &AnswerBody, asker: &impl Asker) -> Report {
         let named = asker.named_outcome(&head.headers);
+        if asker.is_grpc() && head.status == StatusCode::OK {
+            return report_grpc(head, body, named);
+        }
+        let end = TryEnd::Answered { status: head.status.as_u16() };
         let outcome = named.unwrap_or_else(|| classify::of(end, asker.pending_allowed()));
         let mut report = Report::new(end, outcome);
         if head.status.as_u16() >= 400 {
@@ -327,6 +336,21 @@ impl Client {
         }
         report
     }
+}
+
+/// What an answer to a gRPC call says: its status, where that is here already, or that it is to come.
+fn report_grpc(head: &Head, body: &AnswerBody, named: Option<Outcome>) -> Report {
+    let trailers_only = head.framing == Framing::Nothing;
+    let last = if trailers_only { Some(&head.headers) } else { body.trailers() };
+    if last.is_none() && matches!(body, AnswerBody::Coming(_)) {
+        let end = TryEnd::Answered { status: head.status.as_u16() };
+        return Report { begun: true, ..Report::new(end, named.unwrap_or(Outcome::Pending)) };
+    }
+    let end = TryEnd::AnsweredGrpc { code: grpc::final_status(last), trailers_only };
+    let mut report = Report::new(end, named.unwrap_or_else(|| classify::of(end, false)));
+    report.pushback = last.and_then(grpc::pushback);
+    report.rate_limited = head.headers.contains_key(&RATE_LIMITED);
+    report
 }
 
 /// Envoy's mark on an answer of its rate limiter.

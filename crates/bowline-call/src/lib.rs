@@ -12,7 +12,7 @@
 //! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `incoming`,
 //!   `connection`: HTTP/1.1; `http2`: HTTP/2
 //! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]
-//! - [`relay`]: an answer's body; [`pushback`]: `Retry-After`
+//! - [`relay`]: an answer's body; [`pushback`]: `Retry-After`; [`grpc`]: what of gRPC matters here
 
 pub mod alarm;
 pub mod ask;
@@ -26,6 +26,7 @@ mod framing;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod grpc;
 mod http2;
 mod incoming;
 mod io;

@@ -10,6 +10,7 @@ use crate::incoming::Part;
 use crate::pool::Spares;
 use bowline_model::Instant;
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -123,6 +124,15 @@ impl AnswerBody {
 }
 
 impl AnswerBody {
+    /// Its trailers, where they are here although nobody has asked for anything.
+    pub(crate) fn trailers(&self) -> Option<&HeaderMap> {
+        let Self::Coming(relay) = self else { return None };
+        relay.ahead.iter().find_map(|part| match part {
+            Some(Ok(Part::Trailers(trailers))) => Some(trailers),
+            _ => None,
+        })
+    }
+
     /// The answer is passed on, no other try follows. One without a body is whole then, although its request
     /// is not through: the rest of that goes out by itself.
     #[must_use]

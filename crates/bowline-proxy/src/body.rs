@@ -5,11 +5,13 @@
 
 use crate::flags::Flag;
 use crate::gate::Answering;
-use crate::metrics::Tally;
-use bowline_call::{Alarm, Relay};
-use bowline_model::Instant;
+use crate::metrics::{CallTally, Tally};
+use bowline_call::{Alarm, Relay, grpc};
+use bowline_model::decision::{Decision, Observer, TryEnd};
+use bowline_model::{Instant, SplitMix64};
 use bowline_policy::Permit;
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
@@ -54,7 +56,25 @@ pub(crate) struct Finish {
     pub(crate) began: Instant,
     pub(crate) clock: bowline_call::Clock,
     /// The place in the bulkhead.
-    pub(crate) _permit: Permit,
+    pub(crate) permit: Permit,
+    /// Of a gRPC call, whose trailers say how it went.
+    pub(crate) settling: Option<Settling>,
+}
+
+/// Who is told how an answer ended that says so itself.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    pub(crate) tally: Arc<CallTally>,
+    pub(crate) random: SplitMix64,
+}
+
+/// Counts what settling moves. The trail was kept when the answer began.
+impl Observer for &CallTally {
+    fn decided(&mut self, _: Instant, decision: Decision) {
+        if let Decision::BreakerMoved { to, .. } = decision {
+            self.moved(to);
+        }
+    }
 }
 
 /// Why an answer's body ended early. hyper closes the connection on it, so the caller sees that.
@@ -134,10 +154,14 @@ impl Coming {
             // To a caller slower than the callee the next part is always there: nothing waits for the alarm.
             if self.deadline <= self.paused_since && matches!(part, Some(Ok(_))) {
                 self.finish.flag = Flag::UpstreamTimeout;
+                self.finish.settle(self.paused_since, TryEnd::DeadlineExceeded);
                 return Poll::Ready(Some(Err(BodyCut::Late)));
             }
             return Poll::Ready(match part {
                 Some(Ok(frame)) => {
+                    if let Some(trailers) = frame.trailers_ref() {
+                        self.finish.settle_grpc(self.paused_since, Some(trailers));
+                    }
                     if self.relay.is_end_stream() {
                         self.finish.flag = Flag::None;
                     }
@@ -145,10 +169,12 @@ impl Coming {
                 }
                 Some(Err(error)) => {
                     self.finish.flag = Flag::UpstreamClosed;
+                    self.finish.settle(self.paused_since, TryEnd::Reset);
                     Some(Err(BodyCut::Broken(error)))
                 }
                 None => {
                     self.finish.flag = Flag::None;
+                    self.finish.settle_grpc(self.paused_since, None);
                     None
                 }
             });
@@ -156,8 +182,26 @@ impl Coming {
         let patience = self.paused_since + self.pause;
         std::task::ready!(self.alarm.poll(self.deadline.min(patience), cx));
         self.finish.flag = Flag::UpstreamTimeout;
-        let cut = if self.deadline <= patience { BodyCut::Late } else { BodyCut::Paused };
+        let (cut, end) = if self.deadline <= patience {
+            (BodyCut::Late, TryEnd::DeadlineExceeded)
+        } else {
+            (BodyCut::Paused, TryEnd::TimedOut)
+        };
+        self.finish.settle(self.alarm.clock().now(), end);
         Poll::Ready(Some(Err(cut)))
+    }
+}
+
+impl Finish {
+    /// These are the trailers of an answer, or it ended without any.
+    fn settle_grpc(&mut self, now: Instant, trailers: Option<&HeaderMap>) {
+        self.settle(now, TryEnd::AnsweredGrpc { code: grpc::final_status(trailers), trailers_only: false });
+    }
+
+    fn settle(&mut self, now: Instant, end: TryEnd) {
+        if let Some(Settling { tally, mut random }) = self.settling.take() {
+            self.permit.settle(now, end, &mut random, &mut &*tally);
+        }
     }
 }
 

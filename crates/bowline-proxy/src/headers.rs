@@ -7,7 +7,8 @@
 //! Each direction looks at every field once and remembers what it met; removing what is not there would
 //! cost a hash for each name.
 
-use bowline_call::HeadWriter;
+use crate::grpc::{PREVIOUS, TIMEOUT};
+use bowline_call::{HeadWriter, grpc};
 use bowline_design::routing::HeaderSide;
 use bowline_model::TraceContext;
 use bowline_model::random::Random;
@@ -42,6 +43,10 @@ static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 pub(crate) struct Steering {
     /// The time the caller leaves.
     pub(crate) remaining: Option<Duration>,
+    /// The time that a gRPC call names, whoever makes it.
+    pub(crate) grpc_timeout: Option<Duration>,
+    /// How often a gRPC call was tried before.
+    pub(crate) grpc_previous: u32,
     /// Which try of the caller's this is; zero: it did not say.
     pub(crate) arrived_try: u32,
     /// Whether it wants the number of its trail.
@@ -52,6 +57,8 @@ pub(crate) struct Steering {
     traced: bool,
     /// Whether it wants JSON.
     pub(crate) json: bool,
+    /// Whether it is a gRPC call.
+    pub(crate) grpc: bool,
     forwarded: bool,
     forwarded_proto: bool,
     strange_proto: bool,
@@ -143,6 +150,9 @@ pub(crate) fn receive(headers: &mut HeaderMap, trusted: bool, local: bool) -> St
         steering = read(headers, trusted, local);
     }
     steering.hop.remove(headers);
+    if steering.grpc {
+        steering.take_grpc(headers);
+    }
     if steering.expected {
         headers.remove(&EXPECTED_MS);
     }
@@ -166,6 +176,7 @@ fn read(headers: &HeaderMap, trusted: bool, local: bool) -> Steering {
         match name.as_bytes()[0] {
             b'x' => steering.note(name, value, trusted, local),
             b't' if name == "traceparent" => steering.traced = true,
+            b'c' if name == "content-type" => steering.grpc = grpc::is_kind(value.as_bytes()),
             b'c' | b'k' | b'p' | b'u' | b't' | b'h' | b'e' => {
                 steering.hop.note(name, value);
             }
@@ -184,6 +195,15 @@ fn read(headers: &HeaderMap, trusted: bool, local: bool) -> Steering {
 }
 
 impl Steering {
+    /// Takes away of a gRPC call what each of its tries says anew.
+    #[cold]
+    fn take_grpc(&mut self, headers: &mut HeaderMap) {
+        let timeout = headers.remove(&TIMEOUT);
+        self.grpc_timeout = timeout.and_then(|value| parse_grpc_timeout(value.to_str().ok()?));
+        let previous = headers.remove(&PREVIOUS);
+        self.grpc_previous = previous.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
+    }
+
     fn note(&mut self, name: &str, value: &HeaderValue, trusted: bool, local: bool) {
         match name {
             "x-envoy-expected-rq-timeout-ms" => {

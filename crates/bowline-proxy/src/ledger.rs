@@ -36,6 +36,8 @@ pub(crate) struct Ledger<'r> {
     pub(crate) trace: u128,
     /// Whether the caller wants its trail's number.
     pub(crate) explain: bool,
+    /// Whether it is a gRPC call, which wants answers of ours in its own form.
+    pub(crate) grpc: bool,
     /// Whether something happened that is worth keeping even if all went well.
     pub(crate) notable: bool,
     pub(crate) route: Option<&'r Arc<Route>>,
@@ -67,6 +69,7 @@ impl<'r> Ledger<'r> {
             authority,
             trace: 0,
             explain: false,
+            grpc: false,
             notable: false,
             route: None,
             to: None,

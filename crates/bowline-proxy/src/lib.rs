@@ -19,6 +19,7 @@ mod cross_origin;
 pub mod faults;
 pub mod flags;
 pub mod gate;
+mod grpc;
 mod headers;
 mod incoming;
 mod ledger;

@@ -50,6 +50,15 @@ impl Reply {
         retry_after: None,
     };
 
+    /// gRPC is carried by HTTP/2, and nobody said that the destination speaks it.
+    pub(crate) const NO_HTTP2: Self = Self {
+        status: 502,
+        flag: Flag::UpstreamProtocol,
+        reason: "no http2",
+        outcome: Outcome::Refused,
+        retry_after: None,
+    };
+
     /// What a call that ended without an answer is answered with; `violation`: the status that the gate
     /// gives to what the caller did.
     pub(crate) fn of(end: &End, violation: Option<u16>) -> Self {

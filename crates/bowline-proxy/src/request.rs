@@ -4,11 +4,12 @@
 //! rewrite, headers -> permits and tries, which the call's machine decides and [`bowline_call`] drives ->
 //! first byte passed on: committed -> header operations of the answer, flags, trail.
 
-use crate::body::{Body, Coming, Finish};
+use crate::body::{Body, Coming, Finish, Settling};
 use crate::connection::Connection;
 use crate::cross_origin;
 use crate::flags::Flag;
 use crate::gate::Answering;
+use crate::grpc;
 use crate::headers::{self, Introduction, Steering};
 use crate::incoming::Incoming;
 use crate::ledger::{Ledger, Listening};
@@ -21,12 +22,13 @@ use bowline_design::Design;
 use bowline_design::routing::{Action, Asked, Found, HeaderSide, Rewrite, Weighted};
 use bowline_fault::Then;
 use bowline_model::decision::{DeadlineSource, Decision, FaultKind, Observer};
-use bowline_model::{Deadline, Instant, Outcome, Random};
+use bowline_model::{Deadline, Instant, Outcome, Random, SplitMix64};
 use bowline_policy::{Ask, Try};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request};
+use std::sync::Arc;
 
 /// Answers one request of `connection`.
 pub(crate) async fn answer(
@@ -54,6 +56,7 @@ pub(crate) async fn answer(
         authority.clone(),
     );
     ledger.explain = steering.explain;
+    ledger.grpc = steering.grpc;
     ledger.notable = snapshot.is_faulty();
 
     let asked = Asked {
@@ -185,6 +188,9 @@ impl<'s> Forward<'s> {
         if target.endpoints.is_empty() {
             return self.reply(ledger, &Reply::NO_HOST, weighted, answering);
         }
+        if self.steering.grpc && !target.http2 {
+            return self.reply(ledger, &Reply::NO_HTTP2, weighted, answering);
+        }
 
         let connection = ledger.connection();
         let worker = connection.worker();
@@ -207,6 +213,10 @@ impl<'s> Forward<'s> {
             target: parts.uri,
             headers: parts.headers,
             introduction,
+            grpc: self.steering.grpc.then(|| grpc::PerTry {
+                until: self.steering.grpc_timeout.map_or(Instant::FAR, |span| ledger.began + span),
+                previous: self.steering.grpc_previous,
+            }),
             spare: std::mem::take(&mut scratch.spare),
             tries,
             arrived_try: self.steering.arrived_try,
@@ -310,6 +320,13 @@ impl<'s> Forward<'s> {
         made(ledger, response, &weighted.headers.response, reply.flag, answering)
     }
 
+    /// Who is told how a gRPC answer ended that has only begun.
+    fn settling(&self, ledger: &mut Ledger<'_>) -> Option<Settling> {
+        let (_, planned) = ledger.to.filter(|_| self.steering.grpc)?;
+        let random = SplitMix64::new(ledger.scratch.random.next_u64());
+        Some(Settling { tally: Arc::clone(&planned.tally), random })
+    }
+
     fn pass_on(
         &self,
         ledger: &mut Ledger<'_>,
@@ -347,12 +364,13 @@ impl<'s> Forward<'s> {
                         let worker = ledger.connection().worker();
                         let clock = worker.clock();
                         let finish = Finish {
-                            tally: std::sync::Arc::clone(ledger.tally),
+                            tally: Arc::clone(ledger.tally),
                             status: code,
                             flag: Flag::DownstreamClosed,
                             began: ledger.began,
                             clock,
-                            _permit: permit,
+                            permit,
+                            settling: self.settling(ledger),
                         };
                         let coming = Coming {
                             relay,
@@ -381,6 +399,8 @@ struct Outgoing {
     headers: HeaderMap,
     /// `None` where it is among the headers.
     introduction: Option<Introduction>,
+    /// Of a gRPC call.
+    grpc: Option<grpc::PerTry>,
     /// For the answer's headers.
     spare: HeaderMap,
     tries: u32,
@@ -397,6 +417,9 @@ impl Asker for Outgoing {
         if let Some(introduction) = &self.introduction {
             introduction.write(out);
         }
+        if let Some(grpc) = self.grpc {
+            grpc.write(this, now, out);
+        }
         if this.until != Instant::FAR {
             let left = bowline_policy::deadline::format_expected_ms(this.until.since(now));
             out.number(&headers::EXPECTED_MS, left);
@@ -410,6 +433,10 @@ impl Asker for Outgoing {
 
     fn is_head(&self) -> bool {
         self.method == Method::HEAD
+    }
+
+    fn is_grpc(&self) -> bool {
+        self.grpc.is_some()
     }
 
     fn spare_map(&mut self) -> HeaderMap {
@@ -497,6 +524,9 @@ fn made(
     let now = ledger.connection().worker().clock().now();
     let id = ledger.settle(response.status().as_u16(), flag, true, now);
     explained(response.headers_mut(), id, ledger.explain);
+    if ledger.grpc {
+        grpc::shape(&mut response);
+    }
     own(response, answering, false)
 }
 

@@ -8,7 +8,7 @@
 
 use crate::faults::FaultRule;
 use crate::metrics::{CallTally, Callee, DoorTally, Labels, Metrics, Tally};
-use bowline_call::{Endpoint, Endpoints, Transport};
+use bowline_call::{Endpoint, Endpoints, Http, Transport};
 use bowline_design::Design;
 use bowline_design::resolved::{self, CallSettings, EdgeKeys, Idempotency, Service};
 use bowline_design::routing::{Action, Destination, Found, Mirror, Route, Table};
@@ -76,6 +76,8 @@ pub(crate) struct Target {
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
     pub(crate) addresses: Arc<[Arc<str>]>,
     pub(crate) tally: Arc<Tally>,
+    /// Whether HTTP/2 is spoken to all of it.
+    pub(crate) http2: bool,
     /// Whether its answers may name their outcome: it belongs to the design.
     pub(crate) believed: bool,
     /// In the order of the destination's calls.
@@ -272,6 +274,7 @@ impl Making<'_> {
                 });
                 targets.push(Target {
                     calls: calls.collect(),
+                    http2: endpoints.iter().all(|endpoint| endpoint.transport().http == Http::Two),
                     addresses: endpoints.iter().map(|endpoint| Arc::clone(endpoint.address())).collect(),
                     endpoints,
                     tally: self.with.metrics.tally(labels(Arc::clone(&service.name))),

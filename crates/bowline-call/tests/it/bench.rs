@@ -61,10 +61,14 @@ impl Bench {
         (Rc::new(Self { client, clock, endpoint, edge: Edge::new(policy) }), listener)
     }
 
-    pub(crate) async fn call(&self, mut request: Request) -> Ended {
+    pub(crate) async fn call(&self, request: Request) -> Ended {
+        self.call_by(request, Deadline::NEVER).await
+    }
+
+    pub(crate) async fn call_by(&self, mut request: Request, deadline: Deadline) -> Ended {
         let ask = Ask {
             now: self.clock.now(),
-            deadline: Deadline::NEVER,
+            deadline,
             deadline_by: DeadlineSource::Nobody,
             repeatable: request.repeatable,
             hosts: 1,
@@ -106,6 +110,10 @@ impl Asker for Request {
 
     fn is_head(&self) -> bool {
         self.method == Method::HEAD
+    }
+
+    fn is_grpc(&self) -> bool {
+        bowline_call::grpc::is(&self.fields)
     }
 
     fn pending_allowed(&self) -> bool {

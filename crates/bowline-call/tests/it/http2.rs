@@ -20,13 +20,13 @@ const MAX_CONCURRENT_STREAMS: u16 = 3;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// Runs `test` where tasks may be spawned that stay on the thread.
-async fn local<F: Future>(test: F) -> F::Output {
+pub(crate) async fn local<F: Future>(test: F) -> F::Output {
     let patience = Duration::from_secs(20);
     tokio::time::timeout(patience, paused(test)).await.expect("the other side waits for something else")
 }
 
 /// The same where time stands still.
-async fn paused<F: Future>(test: F) -> F::Output {
+pub(crate) async fn paused<F: Future>(test: F) -> F::Output {
     LocalSet::new().run_until(test).await
 }
 
@@ -35,7 +35,7 @@ async fn start() -> (Rc<Bench>, TcpListener) {
 }
 
 /// Makes a call on its own: how it ends.
-fn calling(bench: &Rc<Bench>, request: Request) -> tokio::task::JoinHandle<bowline_call::Ended> {
+pub(crate) fn calling(bench: &Rc<Bench>, request: Request) -> tokio::task::JoinHandle<bowline_call::Ended> {
     let bench = Rc::clone(bench);
     spawn_local(async move { bench.call(request).await })
 }

@@ -2,5 +2,6 @@
 
 mod bench;
 mod connections;
+mod grpc;
 mod http2;
 mod peer;

@@ -79,11 +79,13 @@ impl Peer {
     }
 
     pub(crate) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-        frame.extend_from_slice(&[kind, flags]);
-        frame.extend_from_slice(&stream.to_be_bytes());
-        frame.extend_from_slice(payload);
-        self.stream.write_all(&frame).await.unwrap();
+        let mut frame = Vec::new();
+        self::frame(&mut frame, kind, flags, stream, payload);
+        self.write(&frame).await;
+    }
+
+    pub(crate) async fn write(&mut self, frames: &[u8]) {
+        self.stream.write_all(frames).await.unwrap();
     }
 
     /// A whole answer without a body.
@@ -99,6 +101,14 @@ impl Peer {
         let payload = [last.to_be_bytes(), NO_ERROR.to_be_bytes()].concat();
         self.send(GOAWAY, 0, 0, &payload).await;
     }
+}
+
+/// One frame.
+pub(crate) fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
+    out.extend_from_slice(&[kind, flags]);
+    out.extend_from_slice(&stream.to_be_bytes());
+    out.extend_from_slice(payload);
 }
 
 /// A field of a head, not compressed.
