@@ -35,7 +35,7 @@ pub(crate) fn run(check: &Check, format: Format) -> Done {
     };
     let took = began.elapsed();
     let simulated = match check.simulate {
-        true => Some(mended::simulate(check, &loaded, &review, format.plain())?),
+        true => Some(mended::simulate(check, &loaded, &review, format.plain())),
         false => None,
     };
     match format {

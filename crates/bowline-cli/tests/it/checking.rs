@@ -225,3 +225,13 @@ fn the_shops_scenarios_are_simulated_while_one_waits() {
     assert_eq!(document["findings"][0]["rule"], "T08");
     assert_eq!(document["findings"][0]["simulated"]["scenarios"].as_array().unwrap().len(), 4);
 }
+
+#[test]
+fn a_scenario_that_cannot_be_run_is_said_and_keeps_no_finding_back() {
+    let missing = SALE.replace("arrivals: poisson, rate: 200/s", "arrivals: { trace: nowhere.txt }");
+    let ran = check(&long_tries("", &missing), &["--simulate"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("warning[T03]: "), "{}", ran.out);
+    assert!(ran.out.contains("    = not simulated: no scenario of the design can be run\n"), "{}", ran.out);
+    assert!(ran.out.contains("simulated: not sale: failed to read the arrivals in "), "{}", ran.out);
+}
