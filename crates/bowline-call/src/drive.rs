@@ -304,6 +304,7 @@ impl Client {
         connecting: &Cell<bool>,
     ) -> Result<(Head, From), TryEnd> {
         let mut refused = false;
+        let secure = spares.transport().tls.is_some();
         loop {
             connecting.set(true);
             let slot = spares.slot(|| self.pool.expiry(self.clock.now())).await;
@@ -313,7 +314,7 @@ impl Client {
             let mut writer = HeadWriter::http2(&mut request);
             asker.write_head(this, self.clock.now(), &mut writer);
             writer.end(body);
-            match http2::ask(slot, request, body, false).await {
+            match http2::ask(slot, request, body, secure).await {
                 Ok((head, incoming)) => return Ok((head, From::Two(incoming))),
                 Err(TryEnd::ResetBeforeRequest) if !fresh && !body.is_too_large() => (),
                 Err(TryEnd::StreamRefused) if !refused && !body.is_too_large() => refused = true,

@@ -6,7 +6,7 @@
 //!
 //! In reading order:
 //! - [`clock`]: the seam where time comes in; [`alarm`]: one timer a connection
-//! - [`transport`]: how somebody is reached; [`endpoint`]: an address; [`pool`]: connections to it; `io`: their
+//! - [`transport`], [`tls`]: how somebody is reached; [`endpoint`]: an address; [`pool`]: connections to it; `io`: their
 //!   bytes
 //! - [`replay`]: a request's body, kept so that it can be sent again
 //! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `incoming`,
@@ -35,6 +35,7 @@ pub mod pushback;
 pub mod relay;
 pub mod replay;
 mod scratch;
+pub mod tls;
 pub mod transport;
 mod upload;
 

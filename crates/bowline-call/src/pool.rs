@@ -265,7 +265,10 @@ impl Spares {
         };
         // A request is written whole; waiting for more to send with it would only delay it.
         stream.set_nodelay(true)?;
-        Ok(Io::Plain(stream))
+        match &self.transport().tls {
+            None => Ok(Io::Plain(stream)),
+            Some(tls) => Ok(Io::Tls(tls.begin(stream).await?)),
+        }
     }
 
     fn is_usable(&self, connection: &Connection, now: Instant) -> bool {

@@ -19,6 +19,8 @@ pub(crate) struct Upload {
     /// What closes it, behind `part`.
     close: &'static [u8],
     body: Option<Sending>,
+    /// Whether something was written that TLS may still hold back.
+    held: bool,
     /// Whether any byte of this request was accepted by the kernel.
     any_sent: bool,
     /// The peer takes no more. Its answer may be there all the same.
@@ -146,7 +148,7 @@ impl Upload {
         io: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while !self.is_flushed() {
+        while !self.is_written() {
             let out = &self.out[self.written..];
             let wrote = if self.part.is_empty() && self.close.is_empty() {
                 ready!(Pin::new(&mut *io).poll_write(cx, out))?
@@ -158,7 +160,12 @@ impl Upload {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.any_sent = true;
+            self.held = true;
             self.advance(wrote);
+        }
+        if self.held {
+            ready!(Pin::new(io).poll_flush(cx))?;
+            self.held = false;
         }
         self.out.clear();
         self.written = 0;
@@ -166,6 +173,10 @@ impl Upload {
     }
 
     fn is_flushed(&self) -> bool {
+        self.is_written() && !self.held
+    }
+
+    fn is_written(&self) -> bool {
         self.written == self.out.len() && self.part.is_empty() && self.close.is_empty()
     }
 
@@ -180,6 +191,7 @@ impl Upload {
     fn forget(&mut self) {
         self.out.clear();
         self.written = 0;
+        self.held = false;
         self.part = Bytes::new();
         self.close = b"";
     }

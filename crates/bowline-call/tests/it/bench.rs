@@ -72,7 +72,7 @@ impl Bench {
             deadline_by: DeadlineSource::Nobody,
             repeatable: request.repeatable,
             hosts: 1,
-            first_host: 0,
+            hash: None,
             arrived_try: 0,
             seed: 1,
         };

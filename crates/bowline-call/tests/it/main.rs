@@ -5,3 +5,4 @@ mod connections;
 mod grpc;
 mod http2;
 mod peer;
+mod tls;
