@@ -55,7 +55,7 @@ impl Reply {
         status: 502,
         flag: Flag::UpstreamProtocol,
         reason: "no http2",
-        outcome: Outcome::Refused,
+        outcome: Outcome::Failed,
         retry_after: None,
     };
 
