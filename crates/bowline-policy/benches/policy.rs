@@ -33,7 +33,7 @@ fn call(edge: &Arc<Edge>, now: &mut Instant, rng: &mut SplitMix64) -> Step {
         deadline_by: DeadlineSource::Policy,
         repeatable: false,
         hosts: 3,
-        first_host: 1,
+        hash: None,
         arrived_try: 0,
         seed: 5,
     };

@@ -10,10 +10,12 @@
 //! Dropping a [`Call`] is cancellation, at any step: its place, its place in the queue, its probe, its share
 //! of the budget go back.
 
+use crate::balance::{Balancer, Picked, Tried};
 use crate::breaker::{Admission, Lease, Moved};
 use crate::classify::{self, Health};
 use crate::deadline::until_of_try;
 use crate::edge::Edge;
+use crate::outlier::Judged;
 use crate::report::{Pushback, Report};
 use crate::retry::{Finished, Verdict};
 use crate::shared::{Arrived, SharedBreaker};
@@ -35,10 +37,11 @@ pub struct Ask {
     pub deadline_by: DeadlineSource,
     /// Whether doing it twice is the same as doing it once.
     pub repeatable: bool,
-    /// How many endpoints the destination has.
+    /// How many endpoints the destination has, where the edge has no balancer, which knows.
     pub hosts: u16,
-    /// The endpoint that the balancer would take first; later tries take the ones after it, in a circle.
-    pub first_host: u16,
+    /// What consistent balancing goes by ([`balance::hash`](crate::balance::hash)). Without a balancer the
+    /// endpoints are taken in a circle, from the one it names, else from any.
+    pub hash: Option<u64>,
     /// Which try of the caller's layer this is; zero if nobody said.
     pub arrived_try: u32,
     /// What the faults of this call are drawn from.
@@ -101,6 +104,8 @@ pub struct Call {
     held: Held,
     ask: Ask,
     phase: Phase,
+    /// Where it has been.
+    tried: Tried,
     /// The wait before the last try.
     previous: Duration,
     last: Option<TryEnd>,
@@ -122,10 +127,10 @@ impl Permit {
     /// nothing about the callee, as if the caller had gone away.
     pub fn settle(&mut self, now: Instant, end: TryEnd, rng: &mut impl Random, seen: &mut impl Observer) {
         let Some(Begun { since, took }) = self.held.begun.take() else { return };
-        let outcome = classify::of(end, false);
-        let number = self.held.tries;
+        let report = Report::new(end, classify::of(end, false));
+        let (number, outcome) = (self.held.tries, report.outcome);
         seen.decided(now, Decision::TryEnded { number, outcome, end, took: now.since(since) });
-        self.held.settle(now, classify::health(end, outcome), took, rng, seen);
+        self.held.settle(now, &report, took, rng, seen);
     }
 }
 
@@ -152,6 +157,7 @@ impl Call {
             ask,
             // Until the first step is known: as if it had slept and could be sent.
             phase: Phase::Sleeping { until: ask.now },
+            tried: Tried::default(),
             previous: Duration::ZERO,
             last: None,
             unknown: false,
@@ -202,13 +208,12 @@ impl Call {
         self.last = Some(end);
         self.unknown |= outcome == Outcome::Unknown;
         self.held.retry_over();
-        let health = if report.callers_turn { Health::Neutral } else { classify::health(end, outcome) };
         if !report.begun {
-            self.held.settle(now, health, took, rng, seen);
+            self.held.settle(now, &report, took, rng, seen);
         }
         match self.judge(now, report, rng) {
             Verdict::Again { after, why } => {
-                self.held.settle(now, health, took, rng, seen);
+                self.held.settle(now, &report, took, rng, seen);
                 self.held.retrying = true;
                 self.held.edge.counters().retry_allowed(why);
                 seen.decided(now, Decision::RetryScheduled { number: self.held.tries + 1, after, why });
@@ -264,7 +269,7 @@ impl Call {
         if deadline.has_passed(now) {
             return self.refuse(now, GiveUp::DeadlineExceeded, None, seen);
         }
-        if self.ask.hosts == 0 {
+        if self.held.edge.balancer().map_or(self.ask.hosts, Balancer::len) == 0 {
             return self.refuse(now, GiveUp::NoHost, None, seen);
         }
         if let Some(Err(wait)) = self.held.edge.rate().map(|rate| rate.take(now)) {
@@ -338,13 +343,15 @@ impl Call {
                 }
             }
         }
-        self.held.tries += 1;
-        let number = self.held.tries;
+        let number = self.held.tries + 1;
+        let Some(host) = self.pick(now, number, rng, seen) else {
+            return self.refuse(now, GiveUp::NoHost, None, seen);
+        };
+        self.held.tries = number;
         if number == 1 {
             self.held.begin_counting(now);
         }
         let injection = self.held.edge.policy().faults.decide(self.ask.seed, number);
-        let host = self.host_of(number);
         injected(now, number, &injection, seen);
         seen.decided(now, Decision::TryStarted { number, host, within: until.since(now) });
         let what = Try { number, host, until, until_is_deadline, injection };
@@ -358,7 +365,13 @@ impl Call {
             number: self.held.tries,
             report,
             repeatable: self.ask.repeatable,
-            untried_host: self.held.tries < u32::from(self.ask.hosts),
+            untried_host: match self.held.edge.balancer() {
+                // Asked only of tries that another may follow.
+                Some(balancer) => {
+                    report.outcome != Outcome::Succeeded && balancer.has_untried(now, &self.tried)
+                }
+                None => self.held.tries < u32::from(self.ask.hosts),
+            },
             forbidden: self.forbidden,
             retried_elsewhere: policy.cross_hop.retried_elsewhere(self.ask.arrived_try),
             remaining: self.ask.deadline.remaining(now),
@@ -368,13 +381,34 @@ impl Call {
         policy.retry.decide(&finished, budget, rng)
     }
 
-    /// The hosts in a circle from the balancer's choice: none is tried twice before all were tried once.
-    fn host_of(&self, number: u32) -> u16 {
-        let hosts = u32::from(self.ask.hosts.max(1));
-        if number == 1 && u32::from(self.ask.first_host) < hosts {
-            return self.ask.first_host;
+    /// The host of this try. `None`: there is none that may be asked.
+    #[inline]
+    fn pick(
+        &mut self,
+        now: Instant,
+        number: u32,
+        rng: &mut impl Random,
+        seen: &mut impl Observer,
+    ) -> Option<u16> {
+        let Some(balancer) = self.held.edge.balancer() else { return Some(self.in_a_circle(number, rng)) };
+        let picked = balancer.pick(now, &mut self.tried, self.ask.hash, rng)?;
+        // With one host there was nothing to decide.
+        if balancer.len() > 1 {
+            let Picked { host, why, pending, expected } = picked;
+            seen.decided(now, Decision::HostPicked { number, host, why, pending, expected });
         }
-        ((u32::from(self.ask.first_host) + (number - 1) % hosts) % hosts) as u16
+        self.held.host = Some(picked.host);
+        Some(picked.host)
+    }
+
+    /// Without a balancer: the hosts in a circle. None is tried twice before all were tried once.
+    fn in_a_circle(&mut self, number: u32, rng: &mut impl Random) -> u16 {
+        let hosts = u64::from(self.ask.hosts.max(1));
+        if hosts == 1 {
+            return 0;
+        }
+        let first = *self.ask.hash.get_or_insert_with(|| rng.below(hosts));
+        ((first % hosts + u64::from(number - 1)) % hosts) as u16
     }
 
     /// Ends the call where no try was sent for this step.
@@ -425,6 +459,8 @@ struct Held {
     edge: Arc<Edge>,
     place: Place,
     lease: Option<Lease>,
+    /// The host that counts its try as under way.
+    host: Option<u16>,
     /// Whether it counts among the budget's calls.
     counted: bool,
     /// Whether it counts among the budget's retries.
@@ -458,6 +494,7 @@ impl Held {
             edge,
             place: Place::Outside,
             lease: None,
+            host: None,
             counted: false,
             retrying: false,
             tries: 0,
@@ -478,23 +515,45 @@ impl Held {
         self.edge.breaker().map(|breaker| (breaker, lease))
     }
 
-    /// Tells the breaker, unless it was told.
+    /// Tells breaker and balancer how the try ended, unless they were told.
+    #[inline]
     fn settle(
         &mut self,
         now: Instant,
-        health: Health,
+        report: &Report,
         took: Duration,
         rng: &mut impl Random,
         seen: &mut impl Observer,
     ) {
         if let Some((breaker, lease)) = self.take_lease() {
+            let Report { end, outcome, callers_turn, .. } = *report;
+            let health = if callers_turn { Health::Neutral } else { classify::health(end, outcome) };
             moved(now, breaker.settle(now, lease, health, took, rng), seen);
+        }
+        if let Some(host) = self.host.take()
+            && let Some(balancer) = self.edge.balancer()
+        {
+            balancer.settle(host, now, report, took, |host, judged| {
+                seen.decided(
+                    now,
+                    match judged {
+                        Judged::Ejected { why, span } => Decision::HostEjected { host, why, span },
+                        Judged::Spared { why, because } => Decision::HostSpared { host, why, because },
+                    },
+                );
+            });
         }
     }
 
-    fn give_lease_back(&mut self) {
+    /// The try said nothing.
+    fn give_try_back(&mut self) {
         if let Some((breaker, lease)) = self.take_lease() {
             breaker.give_back(lease);
+        }
+        if let Some(host) = self.host.take()
+            && let Some(balancer) = self.edge.balancer()
+        {
+            balancer.give_back(host);
         }
     }
 
@@ -513,7 +572,7 @@ impl Held {
         }
         self.edge.counters().call_ended(reason, self.tries);
         if self.begun.is_none() {
-            self.give_lease_back();
+            self.give_try_back();
         }
         self.retry_over();
         if std::mem::take(&mut self.counted)
@@ -527,7 +586,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.end(GiveUp::Cancelled);
-        self.give_lease_back();
+        self.give_try_back();
         if let Some(bulkhead) = self.edge.bulkhead() {
             match self.place {
                 Place::Outside => (),

@@ -1,5 +1,6 @@
 //! What all calls of one policy to one destination have in common.
 
+use crate::balance::Balancer;
 use crate::counters::Counters;
 use crate::settings::CallPolicy;
 use crate::shared::{SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};
@@ -23,6 +24,8 @@ pub struct Parts {
     pub bulkhead: Option<Arc<SharedBulkhead>>,
     /// What is left of the rate.
     pub rate: Option<Arc<SharedRate>>,
+    /// The hosts. Whoever knows them makes it, from the policy's settings and from the one before.
+    pub balancer: Option<Arc<Balancer>>,
     /// What has happened so far.
     pub counters: Arc<Counters>,
 }
@@ -54,6 +57,7 @@ impl Edge {
                 Some(kept) if *kept.settings() == settings => kept,
                 _ => Arc::new(SharedRate::new(settings)),
             }),
+            balancer: parts.balancer,
             counters: parts.counters,
         };
         Arc::new(Self { policy, parts })
@@ -93,6 +97,12 @@ impl Edge {
     #[must_use]
     pub fn rate(&self) -> Option<&SharedRate> {
         self.parts.rate.as_deref()
+    }
+
+    /// Its hosts, where more is known of them than their number.
+    #[must_use]
+    pub fn balancer(&self) -> Option<&Balancer> {
+        self.parts.balancer.as_deref()
     }
 
     /// What its calls have done so far.

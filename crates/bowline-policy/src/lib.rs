@@ -11,6 +11,7 @@
 //! - [`report`]: [`Report`], what a driver tells of a finished try
 //! - [`backoff`], [`conditions`], [`retry`]: whether and when a try follows another
 //! - [`budget`], [`breaker`], [`bulkhead`], [`rate`]: the four machines that remember
+//! - [`balance`], [`outlier`]: which host a try goes to, and which are left out for a while
 //! - [`shared`]: the same four, shared by all workers of a process
 //! - [`counters`], [`edge`]: what one destination's calls have in common
 //! - [`call`]: [`Call`], one call from its admission to its end
@@ -30,7 +31,7 @@
 //!     deadline_by: DeadlineSource::Policy,
 //!     repeatable: false,
 //!     hosts: 2,
-//!     first_host: 0,
+//!     hash: Some(0),
 //!     arrived_try: 0,
 //!     seed: 7,
 //! };
@@ -49,6 +50,7 @@
 //! ```
 
 pub mod backoff;
+pub mod balance;
 pub mod breaker;
 pub mod budget;
 pub mod bulkhead;
@@ -58,6 +60,7 @@ pub mod conditions;
 pub mod counters;
 pub mod deadline;
 pub mod edge;
+pub mod outlier;
 pub mod rate;
 pub mod ratio;
 pub mod report;
@@ -68,6 +71,7 @@ mod sync;
 mod window;
 
 pub use backoff::Backoff;
+pub use balance::{BalanceSettings, Balancer};
 pub use breaker::{Breaker, BreakerSettings, Slow};
 pub use budget::{Budget, BudgetSettings, ConcurrentBudget};
 pub use bulkhead::{Bulkhead, BulkheadSettings};
@@ -75,6 +79,7 @@ pub use call::{Ask, Call, End, Permit, Step, Try};
 pub use conditions::Conditions;
 pub use counters::Counters;
 pub use edge::{Edge, Parts};
+pub use outlier::OutlierSettings;
 pub use rate::{RateLimit, RateSettings};
 pub use ratio::Ratio;
 pub use report::{Pushback, Report};

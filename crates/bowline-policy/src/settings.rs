@@ -1,8 +1,10 @@
 //! Everything that governs one call, as data.
 
+use crate::balance::BalanceSettings;
 use crate::breaker::BreakerSettings;
 use crate::budget::BudgetSettings;
 use crate::bulkhead::BulkheadSettings;
+use crate::outlier::OutlierSettings;
 use crate::rate::RateSettings;
 use crate::retry::RetrySettings;
 use bowline_fault::Plan;
@@ -22,6 +24,10 @@ pub struct CallPolicy {
     pub bulkhead: Option<BulkheadSettings>,
     /// How many calls may begin a second.
     pub rate: Option<RateSettings>,
+    /// Which host a try goes to.
+    pub balance: BalanceSettings,
+    /// When a host is left out for a while.
+    pub outlier: Option<OutlierSettings>,
     /// What is broken on purpose, inside the try.
     pub faults: Plan,
     /// What happens to calls that a layer before this one already tries again.

@@ -97,7 +97,7 @@ impl Shadow {
             deadline_by: DeadlineSource::Policy,
             repeatable: false,
             hosts,
-            first_host: random.below(u64::from(hosts)) as u16,
+            hash: None,
             arrived_try: 0,
             seed,
         };

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use bowline_call::{Allowance, Clock, Endpoints};
 use bowline_design::Design;
 use bowline_fault::Fault;
-use bowline_model::{Random, SplitMix64};
+use bowline_model::{Instant, Random, SplitMix64};
 use bowline_policy::{CallPolicy, Edge};
 use std::collections::BTreeMap;
 use std::io;
@@ -34,6 +34,8 @@ pub struct Config {
     pub workers: usize,
     /// Every limit.
     pub limits: Limits,
+    /// Where the certificates and keys are read that the design names.
+    pub files: Arc<dyn Source + Send + Sync>,
     /// What all random decisions are drawn from; `None`: the operating system's entropy.
     pub seed: Option<u64>,
 }
@@ -43,7 +45,14 @@ impl Config {
     #[must_use]
     pub fn new(design: Arc<Design>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { design, sockets: Vec::new(), workers, limits: Limits::default(), seed: None }
+        Self {
+            design,
+            sockets: Vec::new(),
+            workers,
+            limits: Limits::default(),
+            files: Arc::new(Files),
+            seed: None,
+        }
     }
 }
 
@@ -64,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) trails: Trails,
     pub(crate) allowance: Arc<Allowance>,
     pub(crate) endpoints: Endpoints,
+    pub(crate) files: Arc<dyn Source + Send + Sync>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     /// One try and nothing else, for copies of requests.
     pub(crate) plain_edge: Arc<Edge>,
@@ -104,8 +114,14 @@ impl Proxy {
     pub fn start(config: Config) -> io::Result<Self> {
         let metrics = Metrics::default();
         let endpoints = Endpoints::default();
-        let compiler =
-            Compiler { metrics: &metrics, endpoints: &endpoints, faults: &[], mesh_name: "mesh".into() };
+        let compiler = Compiler {
+            metrics: &metrics,
+            endpoints: &endpoints,
+            files: &*config.files,
+            faults: &[],
+            mesh_name: "mesh".into(),
+            now: Instant::ZERO,
+        };
         let snapshot = Snapshot::compile(config.design, None, &compiler);
         let shared = Arc::new(Shared {
             clock: Clock::start(),
@@ -261,8 +277,10 @@ impl Proxy {
         let compiler = Compiler {
             metrics: &self.shared.metrics,
             endpoints: &self.shared.endpoints,
+            files: &*self.shared.files,
             faults,
             mesh_name: "mesh".into(),
+            now: self.shared.clock.now(),
         };
         self.shared.snapshot.store(Arc::new(Snapshot::compile(design, Some(&before), &compiler)));
     }

@@ -202,7 +202,7 @@ impl<'s> Forward<'s> {
             deadline_by: by,
             repeatable: planned.idempotent.repeatable(&parts.method, self.steering.keyed),
             hosts: target.endpoints.len().min(usize::from(u16::MAX)) as u16,
-            first_host: target.turn(),
+            hash: None,
             arrived_try: self.steering.arrived_try,
             seed: scratch.random.next_u64(),
         };

@@ -8,20 +8,23 @@
 
 use crate::faults::FaultRule;
 use crate::metrics::{CallTally, Callee, DoorTally, Labels, Metrics, Tally};
-use bowline_call::{Endpoint, Endpoints, Http, Transport};
+use crate::reach::Reach;
+use bowline_call::tls::Source;
+use bowline_call::{Endpoint, Endpoints, Http};
 use bowline_design::Design;
-use bowline_design::resolved::{self, CallSettings, EdgeKeys, Idempotency, Service};
+use bowline_design::resolved::{CallSettings, EdgeKeys, Idempotency, Service};
 use bowline_design::routing::{Action, Destination, Found, Mirror, Route, Table};
 use bowline_fault::Plan;
+use bowline_model::Instant;
 use bowline_model::decision::DeadlineSource;
+use bowline_policy::balance::Joining;
 use bowline_policy::{
-    CallPolicy, Counters, CrossHop, Edge, Parts, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate,
+    Balancer, CallPolicy, Counters, CrossHop, Edge, Parts, SharedBreaker, SharedBudget, SharedBulkhead,
+    SharedRate,
 };
 use std::collections::BTreeMap;
-use std::iter;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Where requests come in.
@@ -82,7 +85,6 @@ pub(crate) struct Target {
     pub(crate) believed: bool,
     /// In the order of the destination's calls.
     pub(crate) calls: Vec<PlannedEdge>,
-    next: AtomicU32,
 }
 
 /// One call made ready.
@@ -107,6 +109,8 @@ struct Kept {
     budgets: BTreeMap<Arc<str>, Arc<SharedBudget>>,
     bulkheads: BTreeMap<Arc<str>, Arc<SharedBulkhead>>,
     rates: BTreeMap<Arc<str>, Arc<SharedRate>>,
+    /// Whatever is known of hosts; a reload that changes how they are picked forgets none of it.
+    balancers: BTreeMap<Arc<str>, Arc<Balancer>>,
     /// What edges have counted, by whom they call.
     counters: BTreeMap<Callee, Arc<Counters>>,
 }
@@ -115,8 +119,11 @@ struct Kept {
 pub(crate) struct Compiler<'a> {
     pub(crate) metrics: &'a Metrics,
     pub(crate) endpoints: &'a Endpoints,
+    pub(crate) files: &'a dyn Source,
     pub(crate) faults: &'a [FaultRule],
     pub(crate) mesh_name: Arc<str>,
+    /// When.
+    pub(crate) now: Instant,
 }
 
 impl Snapshot {
@@ -126,6 +133,7 @@ impl Snapshot {
             with,
             design: &design,
             before: before.map(|before| &before.kept),
+            reach: Reach::new(with.endpoints, with.files),
             kept: Kept::default(),
             edges: BTreeMap::new(),
         };
@@ -143,9 +151,8 @@ impl Snapshot {
         entrances.push(making.entrance(Door::Mesh, &with.mesh_name, true, None, &design.mesh));
         let (kept, edges) = (making.kept, making.edges);
         let edges: Vec<(Callee, Arc<Edge>)> =
-            edges.into_iter().map(|((callee, _), edge)| (callee, edge)).collect();
-        let endpoints = design.services.iter().flat_map(|service| &service.endpoints);
-        let endpoints = endpoints.flat_map(|endpoint| reached(with.endpoints, endpoint)).collect();
+            edges.into_iter().map(|((callee, ..), edge)| (callee, edge)).collect();
+        let endpoints = all_endpoints(&entrances);
         let faulty = !with.faults.is_empty()
             || edges.iter().any(|(_, edge)| !edge.policy().faults.faults().is_empty());
         Self { faulty, entrances, edges, kept, endpoints, design }
@@ -191,6 +198,11 @@ impl Snapshot {
         self.kept.bulkheads.iter().map(|(key, bulkhead)| (&**key, &**bulkhead))
     }
 
+    /// Destinations and their hosts, for `/metrics`.
+    pub(crate) fn balancers(&self) -> impl Iterator<Item = (&str, &Balancer)> {
+        self.kept.balancers.iter().map(|(key, balancer)| (&**key, &**balancer))
+    }
+
     pub(crate) fn endpoints(&self) -> &[Arc<Endpoint>] {
         &self.endpoints
     }
@@ -205,25 +217,16 @@ impl Entrance {
     }
 }
 
-impl Target {
-    /// The endpoint that has its turn.
-    pub(crate) fn turn(&self) -> u16 {
-        match self.endpoints.len() as u32 {
-            0 | 1 => 0,
-            hosts => (self.next.fetch_add(1, Ordering::Relaxed) % hosts) as u16,
-        }
-    }
-}
-
-/// A callee, and its settings by their address.
-type EdgeId = (Callee, usize);
+/// A callee, its settings and its endpoints, both by their addresses.
+type EdgeId = (Callee, usize, Vec<usize>);
 
 struct Making<'a> {
     with: &'a Compiler<'a>,
     design: &'a Design,
     before: Option<&'a Kept>,
+    reach: Reach<'a>,
     kept: Kept,
-    /// One edge for each callee and policy, however many routes lead there.
+    /// One edge for each callee, policy and set of endpoints, however many routes lead there.
     edges: BTreeMap<EdgeId, Arc<Edge>>,
 }
 
@@ -270,7 +273,7 @@ impl Making<'_> {
                 let calls = weighted.calls.iter().map(|planned| {
                     let operation = planned.operation.and_then(|index| service.operations.get(index));
                     let operation = operation.map(|operation| &operation.name);
-                    self.edge(service, &weighted.destination, operation, &planned.settings)
+                    self.edge(service, &weighted.destination, operation, &planned.settings, &endpoints)
                 });
                 targets.push(Target {
                     calls: calls.collect(),
@@ -279,7 +282,6 @@ impl Making<'_> {
                     endpoints,
                     tally: self.with.metrics.tally(labels(Arc::clone(&service.name))),
                     believed: !service.external,
-                    next: AtomicU32::new(0),
                 });
             }
         }
@@ -288,14 +290,8 @@ impl Making<'_> {
         Way { tally, targets, mirrors: mirrors.collect() }
     }
 
-    fn endpoints(&self, destination: &Destination) -> Vec<Arc<Endpoint>> {
-        let service = self.design.service(destination.service);
-        let chosen = destination.endpoints.iter().filter_map(|index| service.endpoints.get(*index));
-        let reached = chosen.map(|endpoint| {
-            let transport = transport(endpoint, destination.upgraded);
-            self.with.endpoints.reached(&endpoint.address, &transport)
-        });
-        reached.collect()
+    fn endpoints(&mut self, destination: &Destination) -> Vec<Arc<Endpoint>> {
+        self.reach.all(self.design.service(destination.service), destination)
     }
 
     fn edge(
@@ -304,17 +300,19 @@ impl Making<'_> {
         destination: &Destination,
         operation: Option<&Arc<str>>,
         settings: &Arc<CallSettings>,
+        endpoints: &[Arc<Endpoint>],
     ) -> PlannedEdge {
         let callee = Callee {
             service: Arc::clone(&service.name),
             subset: destination.subset.clone().unwrap_or_default(),
             operation: operation.cloned().unwrap_or_default(),
         };
-        let key = (callee.clone(), Arc::as_ptr(settings).addr());
+        let hosts = endpoints.iter().map(|endpoint| Arc::as_ptr(endpoint).addr()).collect();
+        let key = (callee.clone(), Arc::as_ptr(settings).addr(), hosts);
         let edge = match self.edges.get(&key) {
             Some(edge) => Arc::clone(edge),
             None => {
-                let edge = self.new_edge(&callee, settings);
+                let edge = self.new_edge(&callee, settings, endpoints);
                 self.edges.insert(key, Arc::clone(&edge));
                 edge
             }
@@ -334,7 +332,12 @@ impl Making<'_> {
         }
     }
 
-    fn new_edge(&mut self, callee: &Callee, settings: &CallSettings) -> Arc<Edge> {
+    fn new_edge(
+        &mut self,
+        callee: &Callee,
+        settings: &CallSettings,
+        endpoints: &[Arc<Endpoint>],
+    ) -> Arc<Edge> {
         let policy = settings.call_policy();
         let mut faults = policy.faults.faults().to_vec();
         faults.extend(self.with.faults.iter().filter(|rule| rule.concerns(callee)).map(|rule| rule.fault));
@@ -344,7 +347,11 @@ impl Making<'_> {
             cross_hop: CrossHop::AnyTry,
             ..policy
         };
-        let edge = Edge::with(policy, self.parts(callee, &settings.keys));
+        let parts = Parts {
+            balancer: Some(self.balancer(&policy, &settings.keys, endpoints)),
+            ..self.parts(callee, &settings.keys)
+        };
+        let edge = Edge::with(policy, parts);
         self.keep(callee, &settings.keys, edge.parts());
         edge
     }
@@ -358,8 +365,25 @@ impl Making<'_> {
             budget: find(&keys.budget, &self.kept.budgets, before.map(|kept| &kept.budgets)),
             bulkhead: find(&keys.bulkhead, &self.kept.bulkheads, before.map(|kept| &kept.bulkheads)),
             rate: find(&keys.rate, &self.kept.rates, before.map(|kept| &kept.rates)),
+            balancer: None,
             counters: counted(&self.kept).or_else(|| before.and_then(counted)).unwrap_or_default(),
         }
+    }
+
+    /// The hosts: another edge's, where it picks in the same way among the same ones; else new, with what was
+    /// known of them.
+    fn balancer(&self, policy: &CallPolicy, keys: &EdgeKeys, endpoints: &[Arc<Endpoint>]) -> Arc<Balancer> {
+        let hosts: Vec<Joining> = endpoints
+            .iter()
+            .map(|endpoint| Joining { key: Arc::clone(endpoint.address()), weight: 1 })
+            .collect();
+        let known = find(&keys.balance, &self.kept.balancers, self.before.map(|kept| &kept.balancers));
+        known
+            .clone()
+            .filter(|known| known.is_made_of(&policy.balance, policy.outlier.as_ref(), &hosts))
+            .unwrap_or_else(|| {
+                Balancer::new(policy.balance, policy.outlier, hosts, self.with.now, known.as_deref())
+            })
     }
 
     fn keep(&mut self, callee: &Callee, keys: &EdgeKeys, parts: &Parts) {
@@ -376,20 +400,24 @@ impl Making<'_> {
         if let Some(rate) = &parts.rate {
             kept.rates.entry(Arc::clone(&keys.rate)).or_insert_with(|| Arc::clone(rate));
         }
+        if let Some(balancer) = &parts.balancer {
+            kept.balancers.entry(Arc::clone(&keys.balance)).or_insert_with(|| Arc::clone(balancer));
+        }
         kept.counters.entry(callee.clone()).or_insert_with(|| Arc::clone(&parts.counters));
     }
 }
 
-/// How an endpoint is reached; `upgraded`: by a destination that asks for HTTP/2.
-const fn transport(endpoint: &resolved::Endpoint, upgraded: bool) -> Transport {
-    if upgraded || endpoint.protocol.is_http2() { Transport::H2C } else { Transport::PLAIN }
-}
-
-/// An endpoint in every way that a destination may reach it.
-fn reached(all: &Endpoints, endpoint: &resolved::Endpoint) -> impl Iterator<Item = Arc<Endpoint>> {
-    let (own, upgraded) = (transport(endpoint, false), transport(endpoint, true));
-    let other = (own != upgraded).then_some(upgraded);
-    iter::once(own).chain(other).map(|transport| all.reached(&endpoint.address, &transport))
+/// Every endpoint that a request may go to, in the order of their addresses.
+fn all_endpoints(entrances: &[Entrance]) -> Vec<Arc<Endpoint>> {
+    let ways = entrances.iter().flat_map(|entrance| &entrance.routes).map(|(_, way)| way);
+    let of_way = |way: &Way| {
+        let targets = way.targets.iter().flat_map(|target| &target.endpoints);
+        targets.chain(way.mirrors.iter().flat_map(|(_, endpoints)| endpoints)).cloned().collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = ways.flat_map(of_way).collect();
+    all.sort_by(|a, b| (a.address(), Arc::as_ptr(a)).cmp(&(b.address(), Arc::as_ptr(b))));
+    all.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    all
 }
 
 fn find<T>(

@@ -88,7 +88,7 @@ impl Drive {
             repeatable: live.settings.idempotent.allows(has_key, asked.by_method),
             // Who answers is the client's choice: from here it is one destination.
             hosts: 1,
-            first_host: 0,
+            hash: None,
             arrived_try: incoming.arrived_try(),
             seed: rng.next_u64(),
         };

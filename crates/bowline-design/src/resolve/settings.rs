@@ -108,6 +108,10 @@ impl Voices<'_> {
                 key(if word.by.is_empty() { &traffic.rule } else { word.by })
             }),
             rate: rate.as_ref().map_or_else(Arc::default, |word| key(word.by)),
+            balance: match caller.port {
+                Some(port) => key(&format!("hosts:{port}")),
+                None => key("hosts"),
+            },
         };
         let deadlines = self.deadlines(caller, &policies);
         CallSettings {

@@ -143,6 +143,9 @@ pub struct EdgeKeys {
     pub bulkhead: Arc<str>,
     /// The rate limit's.
     pub rate: Arc<str>,
+    /// The balancer's. It is the destination's alone: what is known of a host does not depend on whose policy
+    /// asks.
+    pub balance: Arc<str>,
 }
 
 /// Istio's `outlierDetection`, with its defaults filled in.

@@ -50,7 +50,7 @@ fn one_call_by_default_is_one_try_and_nothing_else() {
 #[test]
 fn a_refused_call_is_tried_on_the_other_hosts_in_turn() {
     let mut world = World::new(tries(4));
-    let ask = Ask { first_host: 2, ..world.ask() };
+    let ask = Ask { hash: Some(2), ..world.ask() };
     let (end, tries) = world.run(ask, &[REFUSED]);
     let hosts: Vec<_> = tries.iter().map(|what| what.host).collect();
     assert_eq!(hosts, [2, 0, 1, 2]);

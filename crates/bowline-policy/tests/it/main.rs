@@ -2,6 +2,7 @@
 #![cfg(not(feature = "loom"))]
 
 mod allocation;
+mod balance;
 mod call;
 mod edge;
 mod walk;

@@ -34,7 +34,7 @@ impl World {
             deadline_by: DeadlineSource::Policy,
             repeatable: false,
             hosts: 3,
-            first_host: 0,
+            hash: Some(0),
             arrived_try: 0,
             seed: 1,
         }

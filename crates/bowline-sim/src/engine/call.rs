@@ -17,8 +17,9 @@ use bowline_fault::{Injection, Then};
 use bowline_model::decision::{BreakerState, DeadlineSource, GiveUp, TryEnd};
 use bowline_model::time::nanos;
 use bowline_model::{Instant, Outcome, Random, SplitMix64};
+use bowline_policy::balance::Joining;
 use bowline_policy::deadline::combine;
-use bowline_policy::{Ask, Call, CallPolicy, Edge, End, Parts, Report, Step, Try, classify};
+use bowline_policy::{Ask, Balancer, Call, CallPolicy, Edge, End, Parts, Report, Step, Try, classify};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,7 +116,7 @@ impl Engine<'_> {
                 deadline_by,
                 repeatable: edge.spec.repeatable,
                 hosts,
-                first_host: instance.turn(hosts),
+                hash: None,
                 arrived_try,
                 seed,
             };
@@ -421,17 +422,9 @@ pub(super) struct Instances {
 #[derive(Debug)]
 pub(super) struct Instance {
     edge: Arc<Edge>,
-    next_host: u32,
 }
 
 impl Instance {
-    /// The host whose turn it is.
-    fn turn(&mut self, hosts: u16) -> u16 {
-        let host = self.next_host % u32::from(hosts.max(1));
-        self.next_host = host + 1;
-        host as u16
-    }
-
     fn is_shut(&self, now: Instant) -> bool {
         let shut = |state| matches!(state, BreakerState::Open | BreakerState::HalfOpen);
         self.edge.breaker().is_some_and(|breaker| shut(breaker.state(now)))
@@ -446,15 +439,15 @@ impl Instances {
             instances.of_edge.push(instances.all.len());
             for _ in 0..edge.callers {
                 let edge = Edge::new(CallPolicy::default());
-                instances.all.push(Instance { edge, next_host: 0 });
+                instances.all.push(Instance { edge });
             }
         }
         instances.begin_anew(model, Instant::ZERO, |_, _| true);
         instances
     }
 
-    fn of(&mut self, edge: EdgeId, which: u32) -> &mut Instance {
-        &mut self.all[self.of_edge[edge.index()] + which as usize]
+    fn of(&self, edge: EdgeId, which: u32) -> &Instance {
+        &self.all[self.of_edge[edge.index()] + which as usize]
     }
 
     /// Gives the callers that `who` names policies that have learned nothing yet, and says how many breakers
@@ -475,7 +468,7 @@ impl Instances {
                 self.keep_counts(EdgeId(index as u32), which);
                 let instance = &mut self.all[self.of_edge[index] + which as usize];
                 shut += u32::from(instance.is_shut(now));
-                instance.edge = edge_of(edge, which, &mut known);
+                instance.edge = edge_of(model, edge, which, now, &mut known);
             }
         }
         shut
@@ -501,26 +494,49 @@ impl Instances {
 type Known<'m> = BTreeMap<(Option<ServiceId>, u32, &'m str), Parts>;
 
 /// The policies of one caller: edges of its that have a key in common share what goes by that key.
-fn edge_of<'m>(edge: &'m crate::model::Edge, which: u32, known: &mut Known<'m>) -> Arc<Edge> {
-    let EdgeKeys { breaker, budget, bulkhead, rate } = &edge.spec.keys;
+fn edge_of<'m>(
+    model: &Model,
+    edge: &'m crate::model::Edge,
+    which: u32,
+    now: Instant,
+    known: &mut Known<'m>,
+) -> Arc<Edge> {
+    let EdgeKeys { breaker, budget, bulkhead, rate, balance } = &edge.spec.keys;
+    let CallPolicy { balance: settings, outlier, .. } = &edge.spec.policy;
     let at = |key: &'m str| (edge.caller, which, key);
     let parts = Parts {
         breaker: known.get(&at(breaker)).and_then(|parts| parts.breaker.clone()),
         budget: known.get(&at(budget)).and_then(|parts| parts.budget.clone()),
         bulkhead: known.get(&at(bulkhead)).and_then(|parts| parts.bulkhead.clone()),
         rate: known.get(&at(rate)).and_then(|parts| parts.rate.clone()),
+        balancer: {
+            let before = known.get(&at(balance)).and_then(|parts| parts.balancer.as_ref());
+            let hosts = hosts(model, edge);
+            Some(match before.filter(|known| known.is_made_of(settings, outlier.as_ref(), &hosts)) {
+                Some(same) => Arc::clone(same),
+                None => Balancer::new(*settings, *outlier, hosts, now, before.map(|before| &**before)),
+            })
+        },
         counters: Arc::default(),
     };
     let made = Edge::with(edge.spec.policy.clone(), parts);
-    for key in [breaker, budget, bulkhead, rate].into_iter().filter(|key| !key.is_empty()) {
+    for key in [breaker, budget, bulkhead, rate, balance].into_iter().filter(|key| !key.is_empty()) {
         let shared = known.entry(at(key)).or_default();
-        let Parts { breaker: a, budget: b, bulkhead: c, rate: d, .. } = made.parts();
+        let Parts { breaker: a, budget: b, bulkhead: c, rate: d, balancer: e, .. } = made.parts();
         for_key(breaker, key, &mut shared.breaker, a.as_ref());
         for_key(budget, key, &mut shared.budget, b.as_ref());
         for_key(bulkhead, key, &mut shared.bulkhead, c.as_ref());
         for_key(rate, key, &mut shared.rate, d.as_ref());
+        for_key(balance, key, &mut shared.balancer, e.as_ref());
     }
     made
+}
+
+/// The replicas that the edge's calls go to.
+fn hosts(model: &Model, edge: &crate::model::Edge) -> Vec<Joining> {
+    let to = model.operations[edge.spec.to.index()].service;
+    let replicas = model.services[to.index()].replicas.min(u32::from(u16::MAX));
+    (0..replicas).map(|replica| Joining { key: replica.to_string().into(), weight: 1 }).collect()
 }
 
 /// Keeps a part under `key`, if that is its key.

@@ -40,6 +40,8 @@ impl SharedParts {
             budget: self.budgets.part(policy.budget, &keys.budget, &before.budget, &parts.budget),
             bulkhead: self.bulkheads.part(policy.bulkhead, &keys.bulkhead, &before.bulkhead, &parts.bulkhead),
             rate: self.rates.part(policy.rate, &keys.rate, &before.rate, &parts.rate),
+            // Who answers is the client's choice: from here it is one destination.
+            balancer: None,
             counters: Arc::clone(&parts.counters),
         }
     }

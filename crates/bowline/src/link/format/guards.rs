@@ -5,8 +5,8 @@ use super::state::StateKeys;
 use crate::settings::{Idempotency, Settings};
 use bowline_fault::{Fault, Kind, Percent, Plan};
 use bowline_policy::{
-    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, ConcurrentBudget, Conditions,
-    CrossHop, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
+    Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy,
+    ConcurrentBudget, Conditions, CrossHop, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -121,6 +121,9 @@ impl Guard {
                 rate: self.rate.or(policy.rate),
                 faults: self.faults.clone(),
                 cross_hop: self.cross_hop.unwrap_or(policy.cross_hop),
+                // Which endpoint a try goes to is the client's choice.
+                balance: BalanceSettings::default(),
+                outlier: None,
             },
         }
     }
