@@ -47,7 +47,7 @@ pub enum Trust {
 }
 
 /// Where files are read.
-pub trait Source {
+pub trait Source: fmt::Debug {
     /// All of the file called `name`.
     ///
     /// # Errors

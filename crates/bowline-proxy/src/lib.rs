@@ -29,6 +29,7 @@ pub mod metrics;
 mod mirror;
 mod prometheus;
 pub mod proxy;
+mod reach;
 mod reply;
 mod request;
 mod scratch;

@@ -10,6 +10,7 @@ use crate::snapshot::{Compiler, Door, Snapshot};
 use crate::trails::Trails;
 use crate::worker::{self, Command};
 use arc_swap::ArcSwap;
+use bowline_call::tls::{Files, Source};
 use bowline_call::{Allowance, Clock, Endpoints};
 use bowline_design::Design;
 use bowline_fault::Fault;
@@ -132,6 +133,7 @@ impl Proxy {
             limits: config.limits,
             metrics,
             endpoints,
+            files: config.files,
         });
         let mut seeds = SplitMix64::new(config.seed.unwrap_or_else(clock::seed));
         let mut workers = Vec::new();

@@ -70,7 +70,7 @@ impl Authority {
 }
 
 /// Files by name.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Texts(HashMap<&'static str, String>);
 
 impl Source for Texts {

@@ -302,8 +302,9 @@ fn destination_of(
         _ if service.endpoints.is_empty() => format!("no document says where {host} answers"),
         _ => format!("{host} has no port {}", at.unwrap_or_default()),
     });
-    let upgraded = voices.rules.traffic(service, subset.as_ref(), port).is_upgraded();
-    Destination { service: id, subset, port, upgraded, endpoints, missing: missing.map(Arc::from) }
+    let traffic = voices.rules.traffic(service, subset.as_ref(), port);
+    let (upgraded, tls) = (traffic.is_upgraded(), traffic.tls(host));
+    Destination { service: id, subset, port, upgraded, tls, endpoints, missing: missing.map(Arc::from) }
 }
 
 fn mirrors(rule: &HttpRoute, namespace: &str, voices: Voices<'_>, findings: &mut Findings) -> Vec<Mirror> {

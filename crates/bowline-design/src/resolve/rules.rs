@@ -7,12 +7,13 @@ use super::findings::Findings;
 use super::names;
 use super::services::Services;
 use crate::kinds::destination_rule::{
-    ConnectionPool, DestinationRule, H2UpgradePolicy, LoadBalancer, OutlierDetection, PortPolicy,
-    RetryBudget, Subset as WrittenSubset, TrafficPolicy,
+    ClientTls, ClientTlsMode, ConnectionPool, DestinationRule, H2UpgradePolicy, LoadBalancer,
+    OutlierDetection, PortPolicy, RetryBudget, Subset as WrittenSubset, TrafficPolicy,
 };
 use crate::kinds::{Doc, Documents};
 use crate::mistake::Spot;
 use crate::resolved::{Outlier, Service, Sourced, Subset};
+use crate::routing::CalleeTls;
 use crate::routing::host::HostPattern;
 use bowline_policy::{BudgetSettings, BulkheadSettings, ConcurrentBudget, Ratio};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(super) struct Traffic<'d> {
     pub(super) pool: Option<&'d Spot<ConnectionPool>>,
     pub(super) outlier: Option<&'d Spot<OutlierDetection>>,
     pub(super) retry_budget: Option<&'d Spot<RetryBudget>>,
+    pub(super) tls: Option<&'d Spot<ClientTls>>,
 }
 
 impl<'d> Rules<'d> {
@@ -137,6 +139,7 @@ impl<'d> Traffic<'d> {
         self.pool = policy.connection_pool.as_ref().or(self.pool);
         self.outlier = policy.outlier_detection.as_ref().or(self.outlier);
         self.retry_budget = policy.retry_budget.as_ref().or(self.retry_budget);
+        self.tls = policy.tls.as_ref().or(self.tls);
         let at_port = |settings: &&Spot<PortPolicy>| {
             let written = settings.port.as_ref().and_then(|port| port.number.as_ref());
             port.is_some() && written.map(|number| number.value) == port
@@ -144,6 +147,7 @@ impl<'d> Traffic<'d> {
         if let Some(settings) = policy.port_level_settings.iter().find(at_port) {
             self.pool = settings.connection_pool.as_ref();
             self.outlier = settings.outlier_detection.as_ref();
+            self.tls = settings.tls.as_ref();
         }
     }
 
@@ -151,6 +155,27 @@ impl<'d> Traffic<'d> {
     pub(super) fn is_upgraded(&self) -> bool {
         let policy = self.pool.and_then(|pool| pool.http.as_ref()?.h2_upgrade_policy.as_ref());
         policy.is_some_and(|policy| policy.value == H2UpgradePolicy::Upgrade)
+    }
+
+    /// How TLS is spoken, where it is; `host` is the name that is asked for where no other is.
+    pub(super) fn tls(&self, host: &str) -> Option<CalleeTls> {
+        let written = self.tls?;
+        let mode = written.mode.as_ref().map_or(ClientTlsMode::Disable, |mode| mode.value);
+        if !matches!(mode, ClientTlsMode::Simple | ClientTlsMode::Mutual) {
+            return None;
+        }
+        let text = |spot: &Option<Spot<String>>| {
+            spot.as_ref().map(|spot| spot.value.clone()).filter(|text| !text.is_empty())
+        };
+        let own = text(&written.client_certificate).zip(text(&written.private_key));
+        Some(CalleeTls {
+            server_name: text(&written.sni).unwrap_or_else(|| host.to_owned()),
+            names: written.subject_alt_names.iter().map(|name| name.value.clone()).collect(),
+            trusted: text(&written.ca_certificates),
+            blind: written.insecure_skip_verify.as_ref().is_some_and(|skip| skip.value),
+            revoked: text(&written.ca_crl),
+            own: own.filter(|_| mode == ClientTlsMode::Mutual),
+        })
     }
 
     /// The limits of a connection pool as a bulkhead. Istio itself has no limit where none is written.
@@ -223,7 +248,7 @@ fn note_what_is_not_acted_on(rule: &DestinationRule, findings: &mut Findings) {
     let of_subsets = rule.subsets.iter().filter_map(|subset| subset.traffic_policy.as_ref());
     for policy in rule.traffic_policy.iter().chain(of_subsets) {
         if let Some(tls) = &policy.tls {
-            place("trafficPolicy.tls", &tls.place);
+            note_tls(tls, &mut place);
         }
         if let Some(tunnel) = &policy.tunnel {
             place("trafficPolicy.tunnel", &tunnel.place);
@@ -238,7 +263,7 @@ fn note_what_is_not_acted_on(rule: &DestinationRule, findings: &mut Findings) {
         }
         let at_ports = &policy.port_level_settings;
         for tls in at_ports.iter().filter_map(|settings| settings.tls.as_ref()) {
-            place("trafficPolicy.tls", &tls.place);
+            note_tls(tls, &mut place);
         }
         let balancers = at_ports.iter().filter_map(|settings| settings.load_balancer.as_ref());
         for balancer in policy.load_balancer.iter().chain(balancers) {
@@ -252,6 +277,18 @@ fn note_what_is_not_acted_on(rule: &DestinationRule, findings: &mut Findings) {
         for pool in policy.connection_pool.iter().chain(pools) {
             note_pool(pool, &mut place);
         }
+    }
+}
+
+fn note_tls(tls: &Spot<ClientTls>, note: &mut impl FnMut(&str, &crate::mistake::Place)) {
+    if let Some(mode) = tls.mode.as_ref().filter(|mode| mode.value == ClientTlsMode::IstioMutual) {
+        note(
+            "tls.mode ISTIO_MUTUAL (nobody hands out Istio's certificates here: plain HTTP is spoken)",
+            &mode.place,
+        );
+    }
+    if let Some(credential) = tls.credential_name.as_ref().filter(|name| !name.is_empty()) {
+        note("tls.credentialName (there are no secrets here: name the files)", &credential.place);
     }
 }
 

@@ -84,10 +84,29 @@ pub struct Destination {
     pub port: Option<u16>,
     /// Whether HTTP/2 is spoken to endpoints of HTTP/1.1, too: `h2UpgradePolicy: UPGRADE`.
     pub upgraded: bool,
+    /// How TLS is spoken to them; `None`: it is not.
+    pub tls: Option<CalleeTls>,
     /// Its endpoints, as indexes of the service's. Empty: a call ends with 503, `no host`.
     pub endpoints: Vec<usize>,
     /// Why there is no endpoint, where there is none.
     pub missing: Option<Arc<str>>,
+}
+
+/// TLS to a destination: a `DestinationRule`'s `tls`. Files are named as they are written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CalleeTls {
+    /// The name that it is asked for.
+    pub server_name: String,
+    /// Names of which it proves one, instead of that.
+    pub names: Vec<String>,
+    /// Whose word is taken: those in this file; `None`: those whom the machine trusts.
+    pub trusted: Option<String>,
+    /// Whether it need prove nothing.
+    pub blind: bool,
+    /// Certificates that are revoked.
+    pub revoked: Option<String>,
+    /// Our own certificate and its key.
+    pub own: Option<(String, String)>,
 }
 
 /// Istio's `fault`: done once for a request, outside of its tries, which it switches off.

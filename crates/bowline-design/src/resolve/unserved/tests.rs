@@ -31,6 +31,8 @@ DestinationRule.subsets: name labels
 DestinationRule.trafficPolicy.portLevelSettings: port.number
 DestinationRule.trafficPolicy.connectionPool: tcp.maxConnections http.http2MaxRequests http.h2UpgradePolicy
 DestinationRule.trafficPolicy.retryBudget: percent minRetryConcurrency
+DestinationRule.trafficPolicy.tls: mode clientCertificate privateKey caCertificates
+DestinationRule.trafficPolicy.tls: subjectAltNames sni insecureSkipVerify caCrl
 ServiceEntry: hosts resolution
 ServiceEntry.ports: number name targetPort
 ServiceEntry.endpoints: address ports labels
@@ -113,7 +115,7 @@ fn noted() -> Vec<(String, String)> {
             "connectionPool: { http: { http2KeepAlive: { interval: 9s } } }",
         ),
         ("outlierDetection", "outlierDetection: { consecutive5xxErrors: 7 }"),
-        ("tls", "tls: { mode: SIMPLE }"),
+        ("tls.credentialName", "tls: { mode: SIMPLE, credentialName: c }"),
         ("tunnel", "tunnel: { targetHost: far, targetPort: 443 }"),
         ("proxyProtocol", "proxyProtocol: { version: V1 }"),
         ("retryBudget.budgetInterval", "retryBudget: { budgetInterval: 10s }"),
@@ -286,6 +288,11 @@ fn what_is_asked_for_and_done_anyway_is_not_noted() {
             "{ host: a, trafficPolicy: { connectionPool: { http: { h2UpgradePolicy: UPGRADE } } } }",
         ),
         (
+            "DestinationRule",
+            "{ host: a, trafficPolicy: { tls: { mode: SIMPLE, sni: b, subjectAltNames: [ c ] } } }",
+        ),
+        ("DestinationRule", "{ host: a, trafficPolicy: { tls: { mode: DISABLE } } }"),
+        (
             "ServiceEntry",
             "{ hosts: [ a.test ], ports: [ { number: 80, name: http, protocol: GRPC } ], resolution: DNS, location: MESH_EXTERNAL }",
         ),
@@ -311,7 +318,7 @@ fn a_port_that_speaks_tls_is_told_that_it_gets_plain_http() {
     };
     let tls = |name| {
         [format!(
-            "ServiceEntry ports.protocol {name}: plain HTTP/1.1 is spoken to it: this version does not speak TLS"
+            "ServiceEntry ports.protocol {name}: plain HTTP/1.1 is spoken to it, unless the `tls` of a DestinationRule says otherwise"
         )]
     };
     assert_eq!(text("HTTPS"), tls("HTTPS"));
@@ -323,4 +330,11 @@ fn a_port_that_speaks_tls_is_told_that_it_gets_plain_http() {
         ]
     );
     assert_eq!(text("GRPC"), [""; 0]);
+}
+
+#[test]
+fn certificates_that_istio_would_hand_out_are_told_to_be_missing() {
+    let spec = "{ host: a, trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }";
+    let design = crate::load(&document("DestinationRule", spec)).unwrap();
+    assert!(design.notes.iter().any(|note| note.subject.contains("ISTIO_MUTUAL")), "{:?}", design.notes);
 }
