@@ -141,7 +141,7 @@ fn render_excused(excused: &Excused) -> String {
     let head = print::style("1;32", &format!("excused[{}]", finding.rule));
     let place = &finding.place;
     format!(
-        "{head}: {}\n --> {}:{}:{}   {} {}\n  = because: {} ({})\n\n",
+        "{head}: {}\n --> {}:{}:{}   {}   {}\n  = because: {} ({})\n\n",
         finding.what, place.file, place.line, place.column, place.resource, place.path, by.reason, by.place
     )
 }

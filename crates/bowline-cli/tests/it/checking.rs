@@ -1,16 +1,19 @@
 //! `check` from outside: exceptions are seen and counted, SARIF goes to code hosts, edits are tried out in virtual time.
 
 use crate::designs;
-use crate::world::{Folder, Ran, bowline};
+use crate::world::{Folder, Ports, Ran, Up, bowline, port};
 use serde_json::Value;
 
 /// A deadline that its callee cannot keep at best (T01, an error); `annotations` of its policy.
 fn impossible(annotations: &str) -> Folder {
     let folder = Folder::new();
-    folder.write(
-        "design.yaml",
-        &format!(
-            "kind: Service
+    folder.write("design.yaml", &documents(annotations));
+    folder
+}
+
+fn documents(annotations: &str) -> String {
+    format!(
+        "kind: Service
 metadata: {{ name: payment }}
 spec:
   endpoints: [ {{ address: \"127.0.0.1:7102\" }} ]
@@ -23,9 +26,7 @@ spec:
   targets: [ {{ operation: payment.authorize }} ]
   deadline: 300ms
 "
-        ),
-    );
-    folder
+    )
 }
 
 const EXCUSED: &str = ", annotations: { bowline.dev/allow: \"T01: the provider is a stub until May\" }";
@@ -79,6 +80,21 @@ fn an_exception_of_no_rule_is_a_mistake() {
     assert_eq!(ran.code, 1);
     assert!(ran.out.starts_with("error[unknown-rule]: found an exception of `T99`\n"), "{}", ran.out);
     assert!(ran.out.ends_with("1 mistake in 1 file; nothing was loaded\n"), "{}", ran.out);
+}
+
+#[test]
+fn an_excused_error_keeps_nothing_from_starting_and_a_bad_exception_does() {
+    let gateway = port();
+    let start = |annotations: &str| designs::small(gateway, &format!("---\n{}", documents(annotations)));
+    Up::ready(&start(EXCUSED), Ports { gateway, ..Ports::new() }, &[]);
+    let folder = start(", annotations: { bowline.dev/allow: T01 }");
+    let ran = bowline(&["up", folder.path().to_str().unwrap()]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.out.contains("error[bad-exception]: found an exception of T01 without a reason"),
+        "{}",
+        ran.out
+    );
 }
 
 // === SARIF ===
