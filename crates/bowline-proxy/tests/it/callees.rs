@@ -1,11 +1,13 @@
 //! Callees that speak HTTP/2, and gRPC with them.
 
 use crate::support::{Callee, Caller, Do, PATIENCE, World, policy, route};
+use bowline_call::tls::Source;
 use bowline_model::{Random, SplitMix64};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderValue, Request, Response};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -282,4 +284,81 @@ async fn a_caller_that_goes_away_is_cancelled_at_the_callee() {
     drop(caller);
     let reason = tokio::time::timeout(PATIENCE, news.recv()).await.expect("a reset in time");
     assert_eq!(reason, Some(Reason::CANCEL));
+}
+
+// === under TLS ===
+
+/// A rule for `stock` whose traffic is protected like this.
+fn protected(tls: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{ name: stock }}\n\
+         spec: {{ host: stock, trafficPolicy: {{ tls: {tls} }} }}\n"
+    )
+}
+
+/// The one file there is.
+#[derive(Debug)]
+struct OneFile(&'static str, String);
+
+impl Source for OneFile {
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        if name == self.0 { Ok(self.1.clone().into_bytes()) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+}
+
+#[tokio::test]
+async fn a_callee_under_tls_proves_its_name_before_it_is_asked() {
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+    // The name that is asked for is the service's longest.
+    let names = vec!["stock.default.svc.cluster.local".to_owned()];
+    let own = rcgen::generate_simple_self_signed(names).unwrap();
+    let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key.into())
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let callee = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let mut server = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((request, respond))) = server.accept().await {
+                let (parts, body) = request.into_parts();
+                tokio::spawn(echo(0, Request::from_parts(parts, ()), body, respond));
+            }
+        }
+    });
+    for (tls, status) in [
+        ("{ mode: SIMPLE, caCertificates: ca.pem }", 200),
+        ("{ mode: SIMPLE, caCertificates: ca.pem, subjectAltNames: [ stock.other ] }", 503),
+        ("{ mode: SIMPLE, caCertificates: ca.pem, sni: stock.other }", 503),
+        ("{ mode: SIMPLE, insecureSkipVerify: true, sni: stock.other }", 200),
+        ("{ mode: DISABLE }", 503),
+    ] {
+        let files = Arc::new(OneFile("ca.pem", own.cert.pem()));
+        let world =
+            World::start_with(&speaking("http2", callee, &protected(tls)), 1, |config| config.files = files);
+        let got = world.caller().await.ask("POST", "/echo", "", "hello").await;
+        assert_eq!(got.status(), status, "{tls}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_certificate_cannot_be_read_nothing_goes_out_in_plain_text() {
+    let callee = Callee::friendly().await;
+    let rule = protected("{ mode: SIMPLE, caCertificates: ca.pem }");
+    let files = Arc::new(OneFile("other.pem", String::new()));
+    let design = speaking("http", callee.address, &rule);
+    let world = World::start_with(&design, 1, |config| config.files = files);
+    let got = world.get("/stock").await;
+    assert_eq!((got.status(), got.header("x-bowline-reason")), (503, Some("no host")));
+    assert_eq!(callee.connections(), 0);
 }
