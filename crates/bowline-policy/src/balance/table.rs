@@ -87,6 +87,6 @@ impl Table {
 }
 
 fn next_prime(from: u32) -> u32 {
-    let is_prime = |n: u32| (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
+    let is_prime = |n: u32| (2..).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d));
     (from..).find(|n| is_prime(*n)).unwrap_or(65_537)
 }

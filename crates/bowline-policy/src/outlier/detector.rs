@@ -116,7 +116,7 @@ impl Detector {
         }
         let because = if others_in == 0 && !settings.last_too {
             Some(SpareWhy::LastOne)
-        } else if u64::from(out) + 1 <= settings.out_max.of(all.into()) || (settings.one_always && out == 0) {
+        } else if u64::from(out) < settings.out_max.of(all.into()) || (settings.one_always && out == 0) {
             None
         } else {
             Some(SpareWhy::TooManyOut)

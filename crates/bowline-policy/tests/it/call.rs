@@ -470,7 +470,7 @@ fn begun(world: &mut World, last: Option<TryEnd>) -> Step {
     let report = Report { begun: true, ..Report::new(OK, Outcome::Pending) };
     let step = call.ended(world.now, report, &mut world.rng, &mut world.trail);
     let mut permit = call.into_permit();
-    world.now = world.now + MS * 500;
+    world.now += MS * 500;
     if let Some(last) = last {
         permit.settle(world.now, last, &mut world.rng, &mut world.trail);
         // Nothing is told twice.

@@ -5,5 +5,7 @@ mod allocation;
 mod balance;
 mod call;
 mod edge;
+mod outlier;
+mod replay;
 mod walk;
 mod world;
