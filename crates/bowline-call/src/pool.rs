@@ -228,7 +228,7 @@ impl Spares {
                 let (spares, expires) = (Rc::clone(self), expires());
                 tokio::task::spawn_local(async move {
                     match spares.connect_shared(expires).await {
-                        Ok(link) => spares.links.made(&making, Some(link)),
+                        Ok(link) => spares.links.made(&making, link),
                         Err(_) => spares.links.failed(&making),
                     }
                 });

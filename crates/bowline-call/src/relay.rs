@@ -81,8 +81,7 @@ impl From {
     fn finish(self, spares: &Spares, now: Instant) {
         match self {
             Self::One(connection) => spares.park(connection, now),
-            Self::Two(incoming) if incoming.is_sent() => (),
-            Self::Two(incoming) => incoming.finish_upload(),
+            Self::Two(incoming) => incoming.finish(),
         }
     }
 }

@@ -96,18 +96,23 @@ impl Incoming {
         })
     }
 
-    /// The answer is through and was passed on, the request is not: its rest may still go out, for a while.
-    pub(crate) fn finish_upload(mut self) {
+    /// The answer was passed on. The rest of the request may still go out, and the end of an answer that said
+    /// it has no body may still come, for a while: to break off what went well would look like a caller who
+    /// gave up.
+    pub(crate) fn finish(mut self) {
+        if self.is_through() && self.is_sent() {
+            return;
+        }
         self.detach_upload();
-        let Self { upload, slot, .. } = self;
-        if let Some(Sending::Alone(mut upload)) = upload
-            && !upload.0.is_finished()
-        {
-            tokio::task::spawn_local(async move {
-                let _ = tokio::time::timeout(UPLOAD_AFTER_ANSWER, &mut upload.0).await;
-                // Its place counts as long as it is taken.
-                drop(slot);
-            });
+        tokio::task::spawn_local(async move {
+            let _ = tokio::time::timeout(UPLOAD_AFTER_ANSWER, self.end()).await;
+        });
+    }
+
+    async fn end(&mut self) {
+        while let Some(Ok(_)) = poll_fn(|cx| self.poll_data(cx)).await {}
+        if let Some(Sending::Alone(upload)) = &mut self.upload {
+            let _ = (&mut upload.0).await;
         }
     }
 

@@ -226,6 +226,7 @@ impl fmt::Debug for Link {
 impl Slot {
     pub(crate) fn new(link: &Rc<Link>) -> Self {
         link.streams.set(link.streams.get() + 1);
+        link.spare_since.set(Instant::FAR);
         Self(Rc::clone(link))
     }
 

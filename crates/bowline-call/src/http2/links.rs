@@ -73,11 +73,14 @@ impl Links {
     }
 
     /// A connection was made.
-    pub(crate) fn made(&self, making: &Rc<Making>, link: Option<Rc<Link>>) {
-        if let Some(link) = link {
-            self.carries.set(link.peers_max());
-            self.links.borrow_mut().push(link);
+    pub(crate) fn made(&self, making: &Rc<Making>, link: Rc<Link>) {
+        let carries = link.peers_max();
+        if carries == 0 {
+            // Its peer takes no request, and would take none over the next one.
+            return self.settle(making, Made::Failed);
         }
+        self.carries.set(carries);
+        self.links.borrow_mut().push(link);
         self.settle(making, Made::Ready);
     }
 

@@ -330,6 +330,36 @@ async fn both_directions_go_on_at_once() {
 }
 
 #[tokio::test]
+async fn an_answer_that_says_it_has_no_body_is_not_broken_off_before_its_end() {
+    local(async {
+        let (bench, listener) = start().await;
+        let call = calling(&bench, Request::get());
+        let mut peer = Peer::accept(&listener, &[]).await;
+        let stream = peer.expect(HEADERS).await;
+        peer.send(HEADERS, END_HEADERS, stream, &[OK, &field("content-length", "0")].concat()).await;
+        assert_eq!(whole(call.await.unwrap()).await.body, b"");
+        peer.send(DATA, END_STREAM, stream, b"").await;
+        let next = calling(&bench, Request::get());
+        peer.expect(HEADERS).await;
+        next.abort();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_no_request_is_asked_for_one_connection() {
+    local(async {
+        let (bench, listener) = start().await;
+        let call = calling(&bench, Request::get());
+        let mut peer = Peer::accept(&listener, &[(MAX_CONCURRENT_STREAMS, 0)]).await;
+        assert_eq!(call.await.unwrap().end.last, Some(TryEnd::ConnectFailed));
+        assert_eq!(bench.client.pool().counts().made, 1);
+        peer.expect(GOAWAY).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn trailers_come_and_go() {
     local(async {
         let (bench, listener) = start().await;
