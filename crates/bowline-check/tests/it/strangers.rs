@@ -1,6 +1,6 @@
 //! Other people's Istio: what is said is true, and what is not known is not said.
 
-use crate::support::{check_texts, file, findings, folder, line};
+use crate::support::{check, check_texts, file, findings, folder, line};
 use bowline_design::{read, resolve};
 
 /// What a `kubectl get -A -o yaml` of four namespaces prints: 37 resources, none of them a Gateway.
@@ -74,6 +74,8 @@ fn of_istios_samples_only_missing_timeouts_are_told() {
         ("bookinfo__networking__virtual-service-reviews-test-v2.yaml", of_one(2, "reviews")),
         ("bookinfo__networking__virtual-service-reviews-v2-v3.yaml", one("reviews")),
         ("bookinfo__networking__virtual-service-reviews-v3.yaml", one("reviews")),
+        // Behind HTTPS: xDS, whose streams are right to have none, and a webhook.
+        ("multicluster__expose-istiod-https.yaml", of_one(2, "istiod-vs")),
         // The others have no HTTP routes, or routes of a gateway that is there: ours stamps a deadline.
     ];
     let mut told = Vec::new();
@@ -88,4 +90,43 @@ fn of_istios_samples_only_missing_timeouts_are_told() {
     }
     let expected: Vec<_> = expected.into_iter().map(|(file, what)| (file.to_owned(), "T02", what)).collect();
     assert_eq!(told, expected);
+}
+
+/// A gateway that answers by HTTPS, and sends everybody else there: as most are in production. Its rules are looked
+/// at although this version does not serve them; one that sends requests on by HTTP, too, stays what it is.
+#[test]
+fn rules_behind_https_are_looked_at() {
+    let design = |plain: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{ name: front }}
+spec:
+  selector: {{ istio: ingressgateway }}
+  servers:
+  - port: {{ number: 80, name: http, protocol: HTTP }}
+    hosts: [ api.example.com ]{plain}
+  - port: {{ number: 443, name: https, protocol: HTTPS }}
+    hosts: [ api.example.com ]
+    tls: {{ mode: SIMPLE, credentialName: api }}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{ name: crm }}
+spec:
+  hosts: [ api.example.com ]
+  gateways: [ front ]
+  http:
+  - route: [ {{ destination: {{ host: crm }} }} ]
+    timeout: 10s
+    retries: {{ attempts: 3, perTryTimeout: 2s, retryOn: 5xx }}
+"
+        )
+    };
+    let repeats = [
+        "R05 warning spec.http[0].retries.retryOn: a POST by crm may be sent again after `5xx`, when the first try may \
+         have had its effect",
+    ];
+    check(&design("\n    tls: { httpsRedirect: true }"), &repeats);
+    check(&design(""), &repeats);
 }
