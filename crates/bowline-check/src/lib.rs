@@ -13,6 +13,7 @@
 //! - `met`: the calls that need no graph; `assumed`: gateways that are only named
 //! - `tries`: the longest that a call's tries may take; `timeouts`: whether one follows a timeout; `layer`: tries that may follow work done; `mend`:
 //!   how tries are made to fit; `traffic`: what the design's scenarios ask of each operation
+//! - `waited`: the operations whose end somebody waits for
 //! - [`sarif`]: a review in the format that code hosts take
 //! - [`rules`]: one file each; `words`: how numbers are written
 //!
@@ -48,6 +49,7 @@ pub mod sarif;
 mod timeouts;
 mod traffic;
 mod tries;
+mod waited;
 mod words;
 
 pub use edit::Edit;

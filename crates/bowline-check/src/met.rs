@@ -14,6 +14,8 @@ pub(crate) struct Met<'d> {
     /// The route that sends it, if a document writes one; otherwise a service calls by itself.
     pub(crate) route: Option<&'d Arc<Route>>,
     pub(crate) service: ServiceId,
+    /// Which of its subsets the route sends it to.
+    pub(crate) subset: Option<&'d Arc<str>>,
     /// What it asks for; `None` where the service declares no operations.
     pub(crate) operation: Option<usize>,
     /// Whether a gateway of ours sends it, and stamps a deadline where nobody else does.
@@ -63,10 +65,11 @@ fn routed<'d>(design: &'d Design, table: &'d Table, stamped: bool, all: &mut Vec
         for (index, route) in host.routes.iter().enumerate().filter(|(_, route)| !route.implied) {
             for weighted in route.destinations() {
                 let service = weighted.destination.service;
+                let subset = weighted.destination.subset.as_ref();
                 for operation in host.carried(index, design.service(service)) {
                     let settings = &*weighted.call(operation).settings;
                     if seen.insert((Arc::as_ptr(route), std::ptr::from_ref(settings), service, operation)) {
-                        all.push(Met { settings, route: Some(route), service, operation, stamped });
+                        all.push(Met { settings, route: Some(route), service, subset, operation, stamped });
                     }
                 }
             }
@@ -75,8 +78,14 @@ fn routed<'d>(design: &'d Design, table: &'d Table, stamped: bool, all: &mut Vec
 }
 
 fn by_itself(id: ServiceId, service: &Service) -> impl Iterator<Item = Met<'_>> {
-    let met =
-        move |operation, settings| Met { settings, route: None, service: id, operation, stamped: false };
+    let met = move |operation, settings| Met {
+        settings,
+        route: None,
+        service: id,
+        subset: None,
+        operation,
+        stamped: false,
+    };
     let declared = service.operations.iter().enumerate();
     let declared = declared.map(move |(index, operation)| met(Some(index), &*operation.settings));
     let anything = service.operations.is_empty().then(|| met(None, &*service.policy));

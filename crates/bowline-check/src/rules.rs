@@ -1,6 +1,10 @@
 //! The rules, one file each: what it finds, why that hurts, and how sure it can be.
 
 mod b01_breaker_without_minimum;
+mod b02_breaker_over_parts;
+mod b03_open_shorter_than_restart;
+mod b04_retries_an_open_breaker;
+mod b05_no_fallback;
 mod q01_unbounded_queue;
 mod q02_dead_on_arrival;
 mod q03_no_dead_letter;
@@ -14,10 +18,15 @@ mod t02_no_deadline;
 mod t03_try_as_long_as_call;
 mod t08_tries_do_not_fit;
 mod x01_cycle;
+mod x02_depth;
+mod x03_optional_and_waited_for;
+mod x04_accepted_and_never_heard_of;
 
 use crate::Asked;
 use crate::finding::Finding;
+use crate::graph::Node;
 use bowline_design::Place;
+use bowline_design::resolved::Subscription;
 use std::collections::HashMap;
 
 /// A rule: its name, what it is about, and what finds it.
@@ -42,12 +51,16 @@ impl std::fmt::Debug for Rule {
 ///
 /// ```
 /// let names: Vec<_> = bowline_check::all().iter().map(|rule| rule.id).collect();
-/// assert_eq!(names, ["B01", "Q01", "Q02", "Q03", "Q04", "R01", "R02", "R03", "R05", "T01", "T02", "T03", "T08", "X01"]);
+/// assert_eq!(names, ["B01", "B02", "B03", "B04", "B05", "Q01", "Q02", "Q03", "Q04", "R01", "R02", "R03", "R05", "T01", "T02", "T03", "T08", "X01", "X02", "X03", "X04"]);
 /// ```
 #[must_use]
 pub fn all() -> &'static [Rule] {
     &[
         b01_breaker_without_minimum::RULE,
+        b02_breaker_over_parts::RULE,
+        b03_open_shorter_than_restart::RULE,
+        b04_retries_an_open_breaker::RULE,
+        b05_no_fallback::RULE,
         q01_unbounded_queue::RULE,
         q02_dead_on_arrival::RULE,
         q03_no_dead_letter::RULE,
@@ -61,6 +74,9 @@ pub fn all() -> &'static [Rule] {
         t03_try_as_long_as_call::RULE,
         t08_tries_do_not_fit::RULE,
         x01_cycle::RULE,
+        x02_depth::RULE,
+        x03_optional_and_waited_for::RULE,
+        x04_accepted_and_never_heard_of::RULE,
     ]
 }
 
@@ -91,6 +107,13 @@ fn one_per_place<K: Ord>(found: impl IntoIterator<Item = (K, Finding)>) -> Vec<F
         }
     }
     of_places.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// The topic whose records are given to an operation.
+fn topic_to<'a>(asked: &'a Asked<'_>, node: Node) -> Option<&'a str> {
+    let reads = |it: &&Subscription| (it.service, it.operation) == (node.service, node.operation);
+    let subscription = asked.design.subscriptions.iter().find(reads)?;
+    Some(&asked.design.topics[subscription.topic.0 as usize].name)
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ fn wait(plan: &TryPlan, retry: u32) -> Duration {
 }
 
 /// The longest back-off of all retries together.
-fn waits(plan: &TryPlan) -> Duration {
+pub(crate) fn waits(plan: &TryPlan) -> Duration {
     let retries = plan.tries.value.saturating_sub(1);
     let growing = (1..=retries.min(GROWTH_MAX))
         .fold(Duration::ZERO, |sum, retry| sum.saturating_add(wait(plan, retry)));

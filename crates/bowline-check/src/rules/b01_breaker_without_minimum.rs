@@ -200,6 +200,7 @@ fn minimum(breaker: &Spot<Breaker>, calls: u32) -> Edit {
     }
 }
 
-fn breakers<'a>(asked: &'a Asked<'_>) -> impl Iterator<Item = &'a Spot<Breaker>> {
+/// Every breaker that is written.
+pub(super) fn breakers<'a>(asked: &'a Asked<'_>) -> impl Iterator<Item = &'a Spot<Breaker>> {
     asked.documents.policies.iter().filter_map(|policy| policy.spec.breaker.as_ref())
 }

@@ -163,6 +163,7 @@ fn r01_several_layers_are_lowered_where_one_is_not_enough() {
         &(chain(6) + &[1, 2, 3, 4, 5].map(|i| istio(i, 3)).concat()),
         &[
             "R01 error spec.http[0].retries.attempts: when s5.run fails, one request may ask it 1024 times instead of once",
+            "X02 warning spec.operations[0].does[0].call: an answer of s0.run waits for 5 calls one behind the other (no edit)",
             "R02 warning spec.http[0].retries.attempts: two layers retry: s0.run asks s1.run up to 4 times, and s1.run asks \
              s2.run up to 4 times",
             "R02 warning spec.http[0].retries.attempts: two layers retry: s1.run asks s2.run up to 4 times, and s2.run asks \

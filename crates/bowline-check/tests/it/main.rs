@@ -5,6 +5,7 @@ mod article;
 mod breakers;
 mod cycles;
 mod deadlines;
+mod dependencies;
 mod effects;
 mod exceptions;
 mod generated;
