@@ -175,11 +175,11 @@ pub(crate) struct Check {
     #[arg(required_unless_present = "explain")]
     pub(crate) design: Option<PathBuf>,
 
-    /// Read and validate the documents alone.
+    /// Read and validate the documents alone: `bowline check design/ --syntax`.
     #[arg(long)]
     pub(crate) syntax: bool,
 
-    /// Tell more about one rule, `T08` for instance.
+    /// Tell more about one rule: `bowline check --explain T08`.
     #[arg(long, value_name = "RULE")]
     pub(crate) explain: Option<String>,
 
