@@ -241,12 +241,12 @@ fn leg(design: &Design, asked: &Asked<'_>, route: &Route, each: &Weighted, path:
             .map(|index| service.endpoints[*index].address.clone())
             .collect(),
         missing: destination.missing.as_ref().map(ToString::to_string),
-        lines: policy(&each.call(operation).settings, asked),
+        lines: policy(&each.call(operation).settings, destination.endpoints.len(), asked),
     }
 }
 
 /// The effective policy, line by line.
-fn policy(settings: &CallSettings, asked: &Asked<'_>) -> Vec<Line> {
+fn policy(settings: &CallSettings, endpoints: usize, asked: &Asked<'_>) -> Vec<Line> {
     let mut lines = vec![deadline(settings)];
     let retry = &settings.retry;
     lines.push(Line::new("tries", retry.tries.value.to_string(), &retry.tries));
@@ -274,6 +274,10 @@ fn policy(settings: &CallSettings, asked: &Asked<'_>) -> Vec<Line> {
     if let Some(breaker) = &settings.breaker {
         lines.push(Line::new("breaker", values::breaker(&breaker.value), breaker));
     }
+    // Of one endpoint there is nothing to pick.
+    if endpoints > 1 || settings.balance.from.place().is_some() {
+        lines.push(Line::new("balancing", values::balancing(&settings.balance.value), &settings.balance));
+    }
     if let Some(bulkhead) = &settings.bulkhead {
         lines.push(Line::new("bulkhead", values::bulkhead(&bulkhead.value), bulkhead));
     }
@@ -285,8 +289,7 @@ fn policy(settings: &CallSettings, asked: &Asked<'_>) -> Vec<Line> {
         lines.push(Line::new("fault", values::fault(fault.value) + ", inside the try", fault));
     }
     if let Some(outlier) = &settings.outlier {
-        let value = format!("after {} errors in a row (not acted on)", outlier.value.consecutive_5xx);
-        lines.push(Line::new("ejection", value, outlier));
+        lines.push(Line::new("ejection", values::outlier(&outlier.value), outlier));
     }
     lines
 }

@@ -13,6 +13,7 @@
 //! Nothing here fails at the first mistake; [`findings`] collects them all.
 
 mod annotations;
+mod balance;
 mod conditions;
 mod delegates;
 mod directory;

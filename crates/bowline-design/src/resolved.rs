@@ -21,7 +21,7 @@ pub mod topic;
 
 use crate::mistake::{Note, Place};
 use crate::routing::Table;
-pub use call::{CallSettings, EdgeKeys, Outlier, PlannedCall, TryPlan};
+pub use call::{Balancing, CallSettings, EdgeKeys, HashBy, PlannedCall, TryPlan};
 pub use intake::{Intake, IntakeId};
 pub use scenario::Scenario;
 pub use service::{

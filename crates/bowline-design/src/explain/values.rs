@@ -1,9 +1,13 @@
 //! Settings in words.
 
 use crate::format::format_duration;
+use crate::resolved::{Balancing, HashBy};
 use crate::routing::IstioFault;
 use bowline_fault::{Fault, Kind, Then};
-use bowline_policy::{Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, RetryRule};
+use bowline_policy::balance::Algorithm;
+use bowline_policy::{
+    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, OutlierSettings, Ratio, RetryRule,
+};
 use std::time::Duration;
 
 /// `300ms`.
@@ -42,7 +46,7 @@ pub(super) fn rule(rule: &RetryRule) -> String {
 pub(super) fn budget(budget: &BudgetSettings) -> String {
     let mut parts = Vec::new();
     // A share of everything is no limit: then the concurrent part alone was asked for.
-    if budget.ratio < bowline_policy::Ratio::ONE {
+    if budget.ratio < Ratio::ONE {
         parts.push(format!(
             "{} of calls + {}/s over {}",
             budget.ratio,
@@ -89,6 +93,57 @@ pub(super) fn bulkhead(bulkhead: &BulkheadSettings) -> String {
         format!(" up to {}", span(bulkhead.wait))
     };
     format!("{} at once, {queue}{wait}", bulkhead.concurrent)
+}
+
+pub(super) fn balancing(balancing: &Balancing) -> String {
+    let hashed = match &balancing.hash {
+        None => "anything".to_owned(),
+        Some(HashBy::Header(name)) => format!("header {name}"),
+        Some(HashBy::Cookie(name)) => format!("cookie {name}"),
+        Some(HashBy::Query(name)) => format!("query parameter {name}"),
+        Some(HashBy::SourceIp) => "the caller's address".to_owned(),
+    };
+    let settings = &balancing.settings;
+    let mut text = match settings.algorithm {
+        Algorithm::RoundRobin => "in turn".to_owned(),
+        Algorithm::PeakEwma(_) => "the sooner of two at random".to_owned(),
+        Algorithm::LeastRequest => "the less busy of two at random".to_owned(),
+        Algorithm::Random => "at random".to_owned(),
+        Algorithm::RingHash { size_min } => format!("by {hashed}, on a ring of {size_min}"),
+        Algorithm::Maglev { size } => format!("by {hashed}, in a Maglev table of {size}"),
+    };
+    if let Some(slow_start) = &settings.slow_start {
+        text += &format!(", new ones slowly over {}", span(slow_start.window));
+    }
+    if settings.panic > Ratio::ZERO {
+        text += &format!("; all of them when less than {} are well", settings.panic);
+    }
+    text
+}
+
+pub(super) fn outlier(outlier: &OutlierSettings) -> String {
+    let mut ways = Vec::new();
+    let counted = [
+        (outlier.consecutive_5xx, "5xx"),
+        (outlier.consecutive_gateway, "gateway errors"),
+        (outlier.consecutive_local, "tries without an answer"),
+    ];
+    for (count, what) in counted {
+        ways.extend(count.map(|count| format!("{count} {what} in a row")));
+    }
+    if let Some(rate) = &outlier.success_rate {
+        ways.push(format!("successes {} deviations below the others'", rate.deviations));
+    }
+    if ways.is_empty() {
+        return "never".to_owned();
+    }
+    let one = if outlier.one_always { ", or one" } else { "" };
+    format!(
+        "after {} for {} and longer each time, at most {} of them{one}",
+        ways.join(" or "),
+        span(outlier.base),
+        outlier.out_max
+    )
 }
 
 pub(super) fn fault(fault: Fault) -> String {

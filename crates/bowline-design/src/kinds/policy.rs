@@ -25,6 +25,10 @@ record! {
         pub bulkhead: Option<Spot<Bulkhead>>,
         /// How many calls may begin.
         pub rate_limit: Option<Spot<RateLimit>>,
+        /// Which endpoint a try goes to.
+        pub balance: Option<Spot<Balance>>,
+        /// When an endpoint is left out for a while.
+        pub outlier: Option<Spot<Outlier>>,
         /// Faults to put into tries.
         pub faults: Vec<Spot<Fault>>,
         /// Whether asking twice is as good as asking once, where no operation says.
@@ -169,6 +173,90 @@ record! {
 }
 
 record! {
+    /// Which endpoint a try goes to.
+    pub struct Balance {
+        /// In which way; `peak-ewma` when absent, `ring-hash` beside a `hash`.
+        pub by: Option<Spot<By>>,
+        /// Of what, where it goes by a hash.
+        pub hash: Option<Spot<HashOf>>,
+        /// How long a new endpoint takes to get its share; at once when absent.
+        pub slow_start: Option<Spot<Duration>>,
+        /// Below this share of endpoints that are well all are used.
+        pub panic_below: Option<Spot<f64>>,
+    } checked by check_balance
+}
+
+words! {
+    /// In which way an endpoint is picked.
+    pub enum By {
+        /// Of two at random the one whose expected time, with its queue, is lower.
+        PeakEwma = "peak-ewma",
+        /// Of two at random the one with fewer tries under way.
+        LeastRequest = "least-request",
+        /// One after the other.
+        RoundRobin = "round-robin",
+        /// Any.
+        Random = "random",
+        /// By a hash, on a ring.
+        RingHash = "ring-hash",
+        /// By a hash, in a Maglev table.
+        Maglev = "maglev",
+    }
+}
+
+either! {
+    /// What is hashed.
+    pub enum HashOf {
+        /// A header of the request.
+        Header(Spot<String>) = "header",
+        /// A cookie of the request.
+        Cookie(Spot<String>) = "cookie",
+        /// A query parameter.
+        Query(Spot<String>) = "query",
+        /// The caller's address.
+        SourceIp(Spot<bool>) = "sourceIp",
+    } checked by check_hash
+}
+
+record! {
+    /// When an endpoint is left out for a while.
+    pub struct Outlier {
+        /// After so many 5xx in a row.
+        pub consecutive_5xx: Option<Spot<u32>>,
+        /// After so many 502, 503 or 504 in a row.
+        pub consecutive_gateway: Option<Spot<u32>>,
+        /// After so many tries in a row that nobody answered, which then do not count as 5xx.
+        pub consecutive_local: Option<Spot<u32>>,
+        /// When its share of successes is far below the others'.
+        pub success_rate: Option<Spot<SuccessRate>>,
+        /// How often shares are compared.
+        pub interval: Option<Spot<Duration>>,
+        /// For how long, times how often it was out.
+        pub base: Option<Spot<Duration>>,
+        /// For how long at most.
+        pub max: Option<Spot<Duration>>,
+        /// The largest share of endpoints that is out at once.
+        pub max_ejected: Option<Spot<f64>>,
+        /// Whether one may be out although that share of so few is none.
+        pub one_always: Option<Spot<bool>>,
+        /// Whether the last one may be out too.
+        pub last_too: Option<Spot<bool>>,
+    } checked by check_outlier
+}
+
+record! {
+    /// When a share of successes is far below the others'.
+    pub struct SuccessRate {
+        /// Fewer endpoints than this prove nothing.
+        pub min_hosts: Option<Spot<u32>>,
+        /// Fewer calls in an interval than this prove nothing.
+        pub min_calls: Option<Spot<u32>>,
+        /// Standard deviations below the mean.
+        pub deviations: Option<Spot<f64>>,
+    } checked by check_success_rate
+}
+
+record! {
     /// A fault to put into a try: exactly one of the first five fields.
     pub struct Fault {
         /// The first so many tries of every call seem refused.
@@ -191,7 +279,18 @@ impl Kind for Policy {
     const GROUP: Group = OURS;
 
     fn check(_: &Meta, spec: &Self, place: &Place, mistakes: &mut Mistakes) {
-        let Self { targets, deadline, retry, breaker, bulkhead, rate_limit, faults, idempotent } = spec;
+        let Self {
+            targets,
+            deadline,
+            retry,
+            breaker,
+            bulkhead,
+            rate_limit,
+            balance,
+            outlier,
+            faults,
+            idempotent,
+        } = spec;
         if targets.is_empty() {
             let place = Place { path: "spec.targets".into(), ..place.clone() };
             mistakes.add(
@@ -202,6 +301,7 @@ impl Kind for Policy {
             );
         }
         let any = deadline.is_some() || retry.is_some() || breaker.is_some() || bulkhead.is_some();
+        let any = any || balance.is_some() || outlier.is_some();
         if !any && rate_limit.is_none() && faults.is_empty() && idempotent.is_none() {
             mistakes.add("missing-field", place, "a policy that says nothing", "a deadline, for a start");
         }
@@ -301,6 +401,61 @@ fn check_bulkhead(bulkhead: &Bulkhead, _: &Place, mistakes: &mut Mistakes) {
 fn check_rate(rate: &RateLimit, _: &Place, mistakes: &mut Mistakes) {
     at_least_one(Some(&rate.per_second), mistakes);
     at_least_one(rate.burst.as_ref(), mistakes);
+}
+
+fn check_balance(balance: &Balance, _: &Place, mistakes: &mut Mistakes) {
+    longer_than_zero(balance.slow_start.as_ref(), mistakes);
+    ratio(balance.panic_below.as_ref(), true, mistakes);
+    let by = balance.by.as_ref();
+    match (by.filter(|by| matches!(by.value, By::RingHash | By::Maglev)), by, &balance.hash) {
+        (Some(by), _, None) => {
+            mistakes.add("missing-field", &by.place, "no `hash`", "what is hashed, beside `by`");
+        }
+        (None, Some(by), Some(hash)) => {
+            let expected = "`ring-hash` or `maglev` beside a `hash`";
+            mistakes
+                .add("conflict", &by.place, "a way that goes by no hash", expected)
+                .also(hash.place.clone());
+        }
+        _ => {}
+    }
+}
+
+fn check_hash(hash: &HashOf, _: &Place, mistakes: &mut Mistakes) {
+    match hash {
+        HashOf::Header(name) | HashOf::Cookie(name) | HashOf::Query(name) if name.is_empty() => {
+            mistakes.add("bad-value", &name.place, "an empty name", "what is hashed");
+        }
+        HashOf::SourceIp(is) if !is.value => {
+            mistakes.add("bad-value", &is.place, "`false`", "`true`, or another thing to hash");
+        }
+        _ => {}
+    }
+}
+
+fn check_outlier(outlier: &Outlier, _: &Place, mistakes: &mut Mistakes) {
+    for count in [&outlier.consecutive_5xx, &outlier.consecutive_gateway, &outlier.consecutive_local] {
+        at_least_one(count.as_ref(), mistakes);
+    }
+    for span in [&outlier.interval, &outlier.base, &outlier.max] {
+        longer_than_zero(span.as_ref(), mistakes);
+    }
+    ratio(outlier.max_ejected.as_ref(), true, mistakes);
+    if let (Some(base), Some(max)) = (&outlier.base, &outlier.max)
+        && base.value > max.value
+    {
+        let found = "a longest time below the first one";
+        mistakes.add("bad-value", &max.place, found, "at least `base`").also(base.place.clone());
+    }
+}
+
+fn check_success_rate(rate: &SuccessRate, _: &Place, mistakes: &mut Mistakes) {
+    at_least_one(rate.min_hosts.as_ref(), mistakes);
+    at_least_one(rate.min_calls.as_ref(), mistakes);
+    if let Some(it) = rate.deviations.as_ref().filter(|it| !(it.value > 0.0 && it.value <= 10.0)) {
+        let found = format!("{} standard deviations", it.value);
+        mistakes.add("bad-value", &it.place, found, "more than 0, at most 10");
+    }
 }
 
 fn check_fault(fault: &Fault, place: &Place, mistakes: &mut Mistakes) {

@@ -1,5 +1,6 @@
 //! What our policies say, ready to be looked up by call.
 
+use super::balance;
 use super::findings::{Findings, did_you_mean};
 use super::services::{Services, idempotency};
 use crate::kinds::istio::GRPC_STATUS;
@@ -8,10 +9,11 @@ use crate::kinds::policy::{
 };
 use crate::kinds::{Doc, Documents, Policy as WrittenPolicy};
 use crate::mistake::{Place, Spot};
-use crate::resolved::{Idempotency, ServiceId, Sourced};
+use crate::resolved::{Balancing, Idempotency, ServiceId, Sourced};
 use bowline_fault::{Fault, Kind, Percent};
 use bowline_policy::{
-    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget, RateSettings, Ratio, Slow,
+    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget, OutlierSettings,
+    RateSettings, Ratio, Slow,
 };
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ pub(super) struct Policy {
     pub(super) breaker: Option<Sourced<BreakerSettings>>,
     pub(super) bulkhead: Option<Sourced<BulkheadSettings>>,
     pub(super) rate: Option<Sourced<RateSettings>>,
+    pub(super) balance: Option<Sourced<Balancing>>,
+    pub(super) outlier: Option<Sourced<OutlierSettings>>,
     pub(super) faults: Vec<Sourced<Fault>>,
     pub(super) idempotent: Option<Sourced<Idempotency>>,
 }
@@ -114,6 +118,8 @@ impl Policy {
             breaker: spec.breaker.as_ref().map(|it| breaker(it, findings)),
             bulkhead: spec.bulkhead.as_ref().map(bulkhead),
             rate: spec.rate_limit.as_ref().map(rate),
+            balance: spec.balance.as_ref().map(|it| balance::of_ours(it, findings)),
+            outlier: spec.outlier.as_ref().map(|it| balance::outlier_of_ours(it, findings)),
             faults: spec.faults.iter().filter_map(|it| fault(it, findings)).collect(),
             idempotent: spec
                 .idempotent
@@ -314,7 +320,7 @@ pub(super) fn share(percent: &Spot<f64>, findings: &mut Findings) -> Percent {
     })
 }
 
-fn ratio(spot: Option<&Spot<f64>>, findings: &mut Findings) -> Option<Ratio> {
+pub(super) fn ratio(spot: Option<&Spot<f64>>, findings: &mut Findings) -> Option<Ratio> {
     let spot = spot?;
     let ratio = Ratio::from_f64(spot.value);
     if ratio.is_none() {

@@ -3,6 +3,7 @@
 //! A subset's blocks take the place of the host's, block by block; a port's take the place of all, and
 //! what is absent there is Istio's default, not the host's (Istio, `MergeTrafficPolicy`).
 
+use super::balance;
 use super::findings::Findings;
 use super::names;
 use super::services::Services;
@@ -12,10 +13,10 @@ use crate::kinds::destination_rule::{
 };
 use crate::kinds::{Doc, Documents};
 use crate::mistake::Spot;
-use crate::resolved::{Outlier, Service, Sourced, Subset};
+use crate::resolved::{Balancing, Service, Sourced, Subset};
 use crate::routing::CalleeTls;
 use crate::routing::host::HostPattern;
-use bowline_policy::{BudgetSettings, BulkheadSettings, ConcurrentBudget, Ratio};
+use bowline_policy::{BudgetSettings, BulkheadSettings, ConcurrentBudget, OutlierSettings, Ratio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub(super) struct Rules<'d> {
 pub(super) struct Traffic<'d> {
     /// `DestinationRule shop/payment`, whose state it is.
     pub(super) rule: String,
+    pub(super) balancer: Option<&'d Spot<LoadBalancer>>,
     pub(super) pool: Option<&'d Spot<ConnectionPool>>,
     pub(super) outlier: Option<&'d Spot<OutlierDetection>>,
     pub(super) retry_budget: Option<&'d Spot<RetryBudget>>,
@@ -136,6 +138,7 @@ impl<'d> Traffic<'d> {
     /// Lays a policy over what holds so far.
     fn take(&mut self, rule: &Doc<DestinationRule>, policy: &'d TrafficPolicy, port: Option<u16>) {
         self.rule = format!("DestinationRule {}/{}", rule.meta.namespace, rule.meta.name);
+        self.balancer = policy.load_balancer.as_ref().or(self.balancer);
         self.pool = policy.connection_pool.as_ref().or(self.pool);
         self.outlier = policy.outlier_detection.as_ref().or(self.outlier);
         self.retry_budget = policy.retry_budget.as_ref().or(self.retry_budget);
@@ -145,6 +148,7 @@ impl<'d> Traffic<'d> {
             port.is_some() && written.map(|number| number.value) == port
         };
         if let Some(settings) = policy.port_level_settings.iter().find(at_port) {
+            self.balancer = settings.load_balancer.as_ref();
             self.pool = settings.connection_pool.as_ref();
             self.outlier = settings.outlier_detection.as_ref();
             self.tls = settings.tls.as_ref();
@@ -212,20 +216,14 @@ impl<'d> Traffic<'d> {
         Some(Sourced::written(settings, written.place.clone()))
     }
 
+    /// How endpoints are picked.
+    pub(super) fn balance(&self) -> Option<Sourced<Balancing>> {
+        balance::of_istio(self.balancer, self.outlier)
+    }
+
     /// Ejection of single endpoints, with Istio's defaults.
-    pub(super) fn ejection(&self) -> Option<Sourced<Outlier>> {
-        let written = self.outlier?;
-        let or = |spot: &Option<Spot<u32>>, default| spot.as_ref().map_or(default, |spot| spot.value);
-        let span = |spot: &Option<Spot<Duration>>, default| spot.as_ref().map_or(default, |spot| spot.value);
-        // The defaults of `destination_rule.proto`, `OutlierDetection`.
-        let outlier = Outlier {
-            consecutive_5xx: or(&written.consecutive_5xx_errors, or(&written.consecutive_errors, 5)),
-            consecutive_gateway: or(&written.consecutive_gateway_errors, 0),
-            interval: span(&written.interval, Duration::from_secs(10)),
-            base: span(&written.base_ejection_time, Duration::from_secs(30)),
-            ejected_percent_max: or(&written.max_ejection_percent, 10),
-        };
-        Some(Sourced::written(outlier, written.place.clone()))
+    pub(super) fn ejection(&self) -> Option<Sourced<OutlierSettings>> {
+        self.outlier.map(balance::outlier_of_istio)
     }
 }
 
@@ -267,11 +265,13 @@ fn note_what_is_not_acted_on(rule: &DestinationRule, findings: &mut Findings) {
         }
         let balancers = at_ports.iter().filter_map(|settings| settings.load_balancer.as_ref());
         for balancer in policy.load_balancer.iter().chain(balancers) {
-            note_balancer(balancer, &mut place);
+            balance::note(balancer, &mut place);
         }
         let outliers = at_ports.iter().filter_map(|settings| settings.outlier_detection.as_ref());
         for outlier in policy.outlier_detection.iter().chain(outliers) {
-            place("outlierDetection", &outlier.place);
+            if let Some(code) = outlier.outlier_detection_http_error_codes.first() {
+                place("outlierDetection.outlierDetectionHttpErrorCodes", &code.place);
+            }
         }
         let pools = at_ports.iter().filter_map(|settings| settings.connection_pool.as_ref());
         for pool in policy.connection_pool.iter().chain(pools) {
@@ -289,27 +289,6 @@ fn note_tls(tls: &Spot<ClientTls>, note: &mut impl FnMut(&str, &crate::mistake::
     }
     if let Some(credential) = tls.credential_name.as_ref().filter(|name| !name.is_empty()) {
         note("tls.credentialName (there are no secrets here: name the files)", &credential.place);
-    }
-}
-
-fn note_balancer(balancer: &Spot<LoadBalancer>, note: &mut impl FnMut(&str, &crate::mistake::Place)) {
-    if let Some(simple) = &balancer.simple {
-        note("loadBalancer.simple", &simple.place);
-    }
-    if let Some(hash) = &balancer.consistent_hash {
-        note("loadBalancer.consistentHash", &hash.place);
-    }
-    if let Some(locality) = &balancer.locality_lb_setting {
-        note("loadBalancer.localityLbSetting", &locality.place);
-    }
-    if let Some(zone) = &balancer.zone_aware_lb_setting {
-        note("loadBalancer.zoneAwareLbSetting", &zone.place);
-    }
-    if let Some(warmup) = &balancer.warmup {
-        note("loadBalancer.warmup", &warmup.place);
-    }
-    if let Some(warmup) = &balancer.warmup_duration_secs {
-        note("loadBalancer.warmupDurationSecs", &warmup.place);
     }
 }
 

@@ -12,10 +12,10 @@ use super::rules::{Rules, Traffic};
 use super::services::Services;
 use crate::kinds::virtual_service::{HttpFault, HttpRetry, HttpRoute};
 use crate::mistake::Spot;
-use crate::resolved::{CallSettings, EdgeKeys, Idempotency, ServiceId, Sourced, TryPlan};
+use crate::resolved::{Balancing, CallSettings, EdgeKeys, Idempotency, ServiceId, Sourced, TryPlan};
 use bowline_fault::{Fault, Kind, Percent};
 use bowline_model::decision::DeadlineSource;
-use bowline_policy::{Backoff, BudgetSettings, Conditions, RetryRule};
+use bowline_policy::{Backoff, BalanceSettings, BudgetSettings, Conditions, RetryRule};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +82,11 @@ impl Voices<'_> {
             choose(&policies, "the bulkhead", |policy| policy.bulkhead.as_ref(), pool.as_ref(), findings);
         let breaker = choose(&policies, "the breaker", |policy| policy.breaker.as_ref(), None, findings);
         let rate = choose(&policies, "the rate limit", |policy| policy.rate.as_ref(), None, findings);
+        let (picks, ejects) = (traffic.balance(), traffic.ejection());
+        let balance =
+            choose(&policies, "the balancing", |policy| policy.balance.as_ref(), picks.as_ref(), findings);
+        let outlier =
+            choose(&policies, "the ejection", |policy| policy.outlier.as_ref(), ejects.as_ref(), findings);
         let asked = choose(&policies, "the retry budget", |policy| policy.budget.as_ref(), None, findings);
         let asks_for_retries = policies.iter().find(|(_, policy)| policy.retry.is_some());
         let share = traffic.budget();
@@ -131,7 +136,18 @@ impl Voices<'_> {
                 _ => idempotency(&policies, operation.map(|operation| &operation.idempotent), findings),
             },
             pending: operation.is_some_and(|operation| operation.pending),
-            outlier: traffic.ejection(),
+            balance: match (balance, caller.layer) {
+                (Some(word), Layer::Mesh | Layer::Edge) => word.value.clone(),
+                (None, Layer::Mesh | Layer::Edge) => Sourced::default(
+                    Balancing { settings: BalanceSettings::OURS, hash: None },
+                    "of two at random the one that is expected to answer first; what failed counts as slow",
+                ),
+                (_, Layer::Library) => Sourced::default(
+                    Balancing::default(),
+                    "which endpoint answers is the choice of the client that is called with",
+                ),
+            },
+            outlier: outlier.filter(|_| caller.layer != Layer::Library).map(|word| word.value.clone()),
         }
     }
 

@@ -428,7 +428,7 @@ spec:
     let settings = authorize(&shop(&(virtual_service("") + rule)));
     let bulkhead = settings.bulkhead.unwrap().value;
     assert_eq!((bulkhead.concurrent, bulkhead.queue), (1, 2));
-    assert_eq!(settings.outlier.unwrap().value.consecutive_5xx, 1);
+    assert_eq!(settings.outlier.unwrap().value.consecutive_5xx, Some(1));
     assert_eq!(
         &*settings.keys.bulkhead,
         "DestinationRule default/payment/payment.default.svc.cluster.local/"
@@ -754,4 +754,93 @@ testCases:
     let ran = crate::route_test::run(&crate::load(&texts).unwrap());
     assert!(ran[0].passed());
     assert_eq!(ran[1].differs, ["redirect prefixRewrite /other expected, found /new"]);
+}
+
+// === picking endpoints ===
+
+/// The shop's payments with this `trafficPolicy`.
+fn with_traffic(policy: &str) -> crate::resolved::CallSettings {
+    let rule = format!(
+        r#"
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{ name: payment }}
+spec: {{ host: payment, trafficPolicy: {policy} }}
+"#
+    );
+    authorize(&shop(&(virtual_service("") + &rule)))
+}
+
+#[test]
+fn what_istio_asks_for_is_how_endpoints_are_picked() {
+    use bowline_policy::balance::Algorithm;
+    let algorithm = |policy: &str| with_traffic(policy).balance.value.settings.algorithm;
+    assert!(matches!(algorithm("{ loadBalancer: { simple: UNSPECIFIED } }"), Algorithm::PeakEwma(_)));
+    assert_eq!(algorithm("{ loadBalancer: { simple: ROUND_ROBIN } }"), Algorithm::RoundRobin);
+    assert_eq!(algorithm("{ loadBalancer: { simple: LEAST_CONN } }"), Algorithm::LeastRequest);
+    assert_eq!(algorithm("{ loadBalancer: { simple: RANDOM } }"), Algorithm::Random);
+    let hash = with_traffic("{ loadBalancer: { consistentHash: { httpHeaderName: x-user } } }").balance.value;
+    assert_eq!(hash.settings.algorithm, Algorithm::RingHash { size_min: 1_024 });
+    assert_eq!(hash.hash, Some(crate::resolved::HashBy::Header("x-user".into())));
+    assert_eq!(
+        algorithm("{ loadBalancer: { consistentHash: { useSourceIp: true, maglev: { tableSize: 1021 } } } }"),
+        Algorithm::Maglev { size: 1_021 }
+    );
+    let warm =
+        with_traffic("{ loadBalancer: { simple: RANDOM, warmup: { duration: 10s, minimumPercent: 20 } } }");
+    let slow_start = warm.balance.value.settings.slow_start.unwrap();
+    assert_eq!((slow_start.window.as_secs(), slow_start.least, slow_start.aggression), (10, 0.2, 1.0));
+}
+
+#[test]
+fn an_outlier_detection_without_fields_is_istios() {
+    use bowline_policy::{OutlierSettings, Ratio};
+    let settings = |policy: &str| with_traffic(policy).outlier.unwrap().value;
+    assert_eq!(settings("{ outlierDetection: {} }"), OutlierSettings::ISTIO);
+    let all = settings(
+        "{ outlierDetection: { consecutive5xxErrors: 0, consecutiveGatewayErrors: 3, splitExternalLocalOriginErrors: true, \
+         interval: 1s, baseEjectionTime: 7s, maxEjectionPercent: 40 } }",
+    );
+    assert_eq!(
+        (all.consecutive_5xx, all.consecutive_gateway, all.consecutive_local),
+        (None, Some(3), Some(5))
+    );
+    assert_eq!((all.interval.as_secs(), all.base.as_secs(), all.out_max), (1, 7, Ratio::percent(40)));
+    let least = with_traffic("{ outlierDetection: { minHealthPercent: 30 } }");
+    assert_eq!(least.balance.value.settings.panic, Ratio::percent(30));
+}
+
+#[test]
+fn our_own_balance_and_outlier_say_what_they_leave_out() {
+    use bowline_policy::balance::Algorithm;
+    use bowline_policy::{BalanceSettings, OutlierSettings, Ratio};
+    let ours = |spec: &str| {
+        let spec = format!("  targets: [ {{ service: payment }} ]\n{spec}");
+        authorize(&shop(&(virtual_service("") + &policy("a", &spec))))
+    };
+    let settings = ours("  balance: {}\n  outlier: {}\n");
+    assert_eq!(settings.balance.value.settings, BalanceSettings::OURS);
+    assert_eq!(settings.outlier.unwrap().value, OutlierSettings::OURS);
+    let settings = ours(
+        "  balance: { hash: { cookie: user }, slowStart: 5s, panicBelow: 0.5 }\n  outlier: { consecutiveGateway: 3, maxEjected: 0.3 }\n",
+    );
+    let balance = settings.balance.value.settings;
+    assert_eq!(
+        (balance.algorithm, balance.panic),
+        (Algorithm::RingHash { size_min: 1_024 }, Ratio::percent(50))
+    );
+    let outlier = settings.outlier.unwrap().value;
+    assert_eq!((outlier.consecutive_5xx, outlier.consecutive_gateway), (None, Some(3)), "it names one way");
+    assert_eq!(outlier.out_max, Ratio::percent(30));
+}
+
+#[test]
+fn a_way_that_goes_by_a_hash_needs_one() {
+    let code = |balance: &str| {
+        let spec = format!("  targets: [ {{ service: payment }} ]\n  balance: {balance}\n");
+        mistakes(&shop(&(virtual_service("") + &policy("a", &spec))))[0].code
+    };
+    assert_eq!(code("{ by: maglev }"), "missing-field");
+    assert_eq!(code("{ by: random, hash: { header: x } }"), "conflict");
+    assert_eq!(code("{ hash: { sourceIp: false } }"), "bad-value");
 }

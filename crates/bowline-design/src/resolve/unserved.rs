@@ -66,7 +66,9 @@ fn port(port: &Spot<ServicePort>, findings: &mut Findings) {
     // Istio's protocols are words without regard to case.
     let text = match protocol.to_ascii_uppercase().as_str() {
         "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => return,
-        "HTTPS" | "TLS" => "plain HTTP/1.1 is spoken to it, unless the `tls` of a DestinationRule says otherwise",
+        "HTTPS" | "TLS" => {
+            "plain HTTP/1.1 is spoken to it, unless the `tls` of a DestinationRule says otherwise"
+        }
         _ => "HTTP/1.1 is spoken to it: this version speaks nothing else but HTTP",
     };
     findings.note(format!("ServiceEntry ports.protocol {}", protocol.value), text, &protocol.place);

@@ -5,8 +5,8 @@ use super::{Source, Sourced};
 use bowline_fault::{Fault, Plan};
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::{
-    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, RateSettings, RetryRule,
-    RetrySettings,
+    Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, OutlierSettings,
+    RateSettings, RetryRule, RetrySettings,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,8 +45,10 @@ pub struct CallSettings {
     pub idempotent: Sourced<Idempotency>,
     /// Whether a 202 means accepted and not finished.
     pub pending: bool,
-    /// Ejection of single endpoints, as a `DestinationRule` asks for it. Not acted on yet.
-    pub outlier: Option<Sourced<Outlier>>,
+    /// Which endpoint a try goes to.
+    pub balance: Sourced<Balancing>,
+    /// When an endpoint is left out for a while.
+    pub outlier: Option<Sourced<OutlierSettings>>,
 }
 
 impl CallSettings {
@@ -65,6 +67,7 @@ impl CallSettings {
             faults: Vec::new(),
             idempotent: Sourced::default(Idempotency::ByMethod, why),
             pending: false,
+            balance: Sourced::default(Balancing::default(), why),
             outlier: None,
         }
     }
@@ -87,6 +90,8 @@ impl CallSettings {
             bulkhead: self.bulkhead.as_ref().map(|bulkhead| bulkhead.value),
             rate: self.rate.as_ref().map(|rate| rate.value),
             faults: Plan::new(self.faults.iter().map(|fault| fault.value).collect()),
+            balance: self.balance.value.settings,
+            outlier: self.outlier.as_ref().map(|outlier| outlier.value),
             ..CallPolicy::default()
         }
     }
@@ -148,17 +153,24 @@ pub struct EdgeKeys {
     pub balance: Arc<str>,
 }
 
-/// Istio's `outlierDetection`, with its defaults filled in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outlier {
-    /// Answers of 5xx in a row; zero: off.
-    pub consecutive_5xx: u32,
-    /// Answers of 502, 503 and 504 in a row; zero: off.
-    pub consecutive_gateway: u32,
-    /// How often hosts are looked at.
-    pub interval: Duration,
-    /// How long a host stays out, times how often it was out.
-    pub base: Duration,
-    /// The most hosts that are out, in percent.
-    pub ejected_percent_max: u32,
+/// Which endpoint a try goes to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Balancing {
+    /// In which way.
+    pub settings: BalanceSettings,
+    /// What of the request is hashed, where that way goes by a hash.
+    pub hash: Option<HashBy>,
+}
+
+/// What of a request is hashed. One that has none of it is sent anywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HashBy {
+    /// A header, by its name.
+    Header(Arc<str>),
+    /// A cookie, by its name.
+    Cookie(Arc<str>),
+    /// A query parameter, by its name.
+    Query(Arc<str>),
+    /// The caller's address.
+    SourceIp,
 }

@@ -31,6 +31,15 @@ DestinationRule.subsets: name labels
 DestinationRule.trafficPolicy.portLevelSettings: port.number
 DestinationRule.trafficPolicy.connectionPool: tcp.maxConnections http.http2MaxRequests http.h2UpgradePolicy
 DestinationRule.trafficPolicy.retryBudget: percent minRetryConcurrency
+DestinationRule.trafficPolicy.loadBalancer: simple warmupDurationSecs
+DestinationRule.trafficPolicy.loadBalancer.warmup: duration minimumPercent aggression
+DestinationRule.trafficPolicy.loadBalancer.consistentHash: httpHeaderName httpCookie.name useSourceIp
+DestinationRule.trafficPolicy.loadBalancer.consistentHash: httpQueryParameterName minimumRingSize
+DestinationRule.trafficPolicy.loadBalancer.consistentHash: ringHash.minimumRingSize maglev.tableSize
+DestinationRule.trafficPolicy.outlierDetection: consecutiveErrors splitExternalLocalOriginErrors
+DestinationRule.trafficPolicy.outlierDetection: consecutiveLocalOriginFailures consecutiveGatewayErrors
+DestinationRule.trafficPolicy.outlierDetection: consecutive5xxErrors interval baseEjectionTime
+DestinationRule.trafficPolicy.outlierDetection: maxEjectionPercent minHealthPercent
 DestinationRule.trafficPolicy.tls: mode clientCertificate privateKey caCertificates
 DestinationRule.trafficPolicy.tls: subjectAltNames sni insecureSkipVerify caCrl
 ServiceEntry: hosts resolution
@@ -84,12 +93,20 @@ fn noted() -> Vec<(String, String)> {
         "{ host: a, workloadSelector: { matchLabels: { app: web } } }".to_owned(),
     );
     for (field, policy) in [
-        ("loadBalancer.simple", "loadBalancer: { simple: RANDOM }"),
-        ("loadBalancer.consistentHash", "loadBalancer: { consistentHash: { useSourceIp: true } }"),
         ("loadBalancer.localityLbSetting", "loadBalancer: { localityLbSetting: { enabled: true } }"),
         ("loadBalancer.zoneAwareLbSetting", "loadBalancer: { zoneAwareLbSetting: { enabled: true } }"),
-        ("loadBalancer.warmup", "loadBalancer: { warmup: { duration: 10s } }"),
-        ("loadBalancer.warmupDurationSecs", "loadBalancer: { warmupDurationSecs: 10s }"),
+        (
+            "loadBalancer.consistentHash.httpCookie.ttl",
+            "loadBalancer: { consistentHash: { httpCookie: { name: u, ttl: 1h } } }",
+        ),
+        (
+            "loadBalancer.consistentHash.httpCookie.path",
+            "loadBalancer: { consistentHash: { httpCookie: { name: u, path: /, ttl: 1h } } }",
+        ),
+        (
+            "loadBalancer.consistentHash.httpCookie.attributes",
+            "loadBalancer: { consistentHash: { httpCookie: { name: u, ttl: 1h, attributes: [ { name: SameSite } ] } } }",
+        ),
         ("connectionPool.tcp.connectTimeout", "connectionPool: { tcp: { connectTimeout: 1s } }"),
         ("connectionPool.tcp.tcpKeepalive", "connectionPool: { tcp: { tcpKeepalive: { time: 10s } } }"),
         (
@@ -114,7 +131,10 @@ fn noted() -> Vec<(String, String)> {
             "connectionPool.http.http2KeepAlive",
             "connectionPool: { http: { http2KeepAlive: { interval: 9s } } }",
         ),
-        ("outlierDetection", "outlierDetection: { consecutive5xxErrors: 7 }"),
+        (
+            "outlierDetection.outlierDetectionHttpErrorCodes",
+            "outlierDetection: { outlierDetectionHttpErrorCodes: [ 500 ] }",
+        ),
         ("tls.credentialName", "tls: { mode: SIMPLE, credentialName: c }"),
         ("tunnel", "tunnel: { targetHost: far, targetPort: 443 }"),
         ("proxyProtocol", "proxyProtocol: { version: V1 }"),
