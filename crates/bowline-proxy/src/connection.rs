@@ -2,11 +2,14 @@
 
 use crate::body::Body;
 use crate::gate::Gated;
+use crate::http2;
 use crate::incoming::Incoming;
 use crate::limits::Limits;
 use crate::metrics::DoorTally;
+use crate::protocol::Protocol;
 use crate::request;
 use crate::snapshot::Door;
+use crate::sniff::{self, Rewound};
 use crate::worker::Worker;
 use http::Request;
 use http::header::HeaderValue;
@@ -19,8 +22,8 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
-use tokio::net::TcpStream;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What a request of this connection asks about it.
@@ -28,6 +31,7 @@ use tokio::sync::OwnedSemaphorePermit;
 pub(crate) struct Connection {
     worker: Rc<Worker>,
     door: Door,
+    speaks: Protocol,
     local: bool,
     /// The caller's address, as `x-forwarded-for` has it.
     caller: HeaderValue,
@@ -53,6 +57,17 @@ pub(crate) enum Ending {
 }
 
 impl Control {
+    /// How the connection is to come to its end.
+    pub(crate) const fn ending(&self) -> Ending {
+        self.ending.get()
+    }
+
+    /// The task of `cx` is to be woken by the next word. A task's waker stays the same: it is left once, and again
+    /// after each word.
+    pub(crate) fn listen(&self, cx: &Context<'_>) {
+        self.waker.borrow_mut().get_or_insert_with(|| cx.waker().clone());
+    }
+
     /// Tells the connection; a weaker word than before changes nothing.
     pub(crate) fn end(&self, how: Ending) {
         if (self.ending.get() as u8) < how as u8 {
@@ -78,58 +93,87 @@ impl Connection {
         self.local
     }
 
+    /// What the caller speaks.
+    pub(crate) const fn speaks(&self) -> Protocol {
+        self.speaks
+    }
+
     pub(crate) const fn caller(&self) -> &HeaderValue {
         &self.caller
     }
 }
 
-/// Serves `stream` until it ends. The place and the tally are its listener's.
-pub(crate) async fn serve(
-    worker: Rc<Worker>,
-    door: Door,
-    stream: TcpStream,
-    peer: SocketAddr,
-    tally: Arc<DoorTally>,
-    _place: OwnedSemaphorePermit,
-) {
-    // Answers are written whole; waiting for more to send with one would only delay it.
-    let _ = stream.set_nodelay(true);
-    let shared = Arc::clone(worker.shared());
-    let limits = &shared.limits;
-    let (gated, gate) = Gated::new(stream, worker.clock(), limits.gate.clone(), limits.patience.clone());
-    let caller = HeaderValue::from_str(&peer.ip().to_canonical().to_string());
-    let connection = Rc::new(Connection {
-        door,
-        local: peer.ip().to_canonical().is_loopback(),
-        caller: caller.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
-        worker: Rc::clone(&worker),
-    });
+/// A caller that was accepted: where, and whose place it takes.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) door: Door,
+    pub(crate) peer: SocketAddr,
+    pub(crate) tally: Arc<DoorTally>,
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// Serves `io` until it ends. `speaks`: what was agreed on before, as under TLS; else the first bytes tell.
+pub(crate) async fn serve<T>(worker: Rc<Worker>, io: T, speaks: Option<Protocol>, accepted: Accepted)
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let control = worker.register();
+    let mut io = Rewound::new(io);
+    let speaks = match speaks {
+        Some(speaks) => Some(speaks),
+        None => sniff::sniff(&mut io, &worker, &control).await,
+    };
+    if let Some(speaks) = speaks {
+        let caller = HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string());
+        let connection = Rc::new(Connection {
+            door: accepted.door,
+            speaks,
+            local: accepted.peer.ip().to_canonical().is_loopback(),
+            caller: caller.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+            worker: Rc::clone(&worker),
+        });
+        match speaks {
+            Protocol::Http1 => serve_http1(&connection, io, &control).await,
+            // In a box: a connection of HTTP/1 should not weigh as much.
+            Protocol::Http2 => Box::pin(http2::serve(&connection, io, &control)).await,
+        }
+    }
+    worker.unregister(&control);
+    accepted.tally.closed();
+    drop(accepted.place);
+}
+
+async fn serve_http1<T>(connection: &Rc<Connection>, io: T, control: &Control)
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let worker = connection.worker();
+    let limits = &worker.shared().limits;
+    let (gated, gate) = Gated::new(io, worker.clock(), limits.gate.clone(), limits.patience.clone());
     {
-        let handle = gate.clone();
+        let (connection, gate) = (Rc::clone(connection), gate.clone());
         let answers = service_fn(move |request: Request<hyper::body::Incoming>| {
             let connection = Rc::clone(&connection);
-            let answering = handle.answering();
+            let answering = gate.answering();
             async move { Ok(request::answer(&connection, answering, request.map(Incoming::Http1)).await) }
         });
         let serving = pin!(worker.http().serve_connection(gated, answers));
-        run(serving, &control).await;
+        run(serving, control).await;
     }
     if let Some(violation) = gate.violation() {
-        shared.metrics.violated(violation.reason);
+        worker.shared().metrics.violated(violation.reason);
     }
-    worker.unregister(&control);
-    tally.closed();
 }
 
 /// Polls a connection and obeys its control.
-async fn run<S>(mut serving: Pin<&mut http1::Connection<Gated<TcpStream>, S>>, control: &Control)
+async fn run<T, S>(mut serving: Pin<&mut http1::Connection<Gated<T>, S>>, control: &Control)
 where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
     S: HttpService<hyper::body::Incoming, ResBody = Body, Error = Infallible>,
 {
     let mut told = Ending::None;
     poll_fn(|cx| {
-        let ending = control.ending.get();
+        let ending = control.ending();
         if ending != told {
             told = ending;
             match ending {
@@ -144,8 +188,7 @@ where
             }
             return Poll::Ready(());
         }
-        // A task's waker stays the same: it is left once, and again after each word.
-        control.waker.borrow_mut().get_or_insert_with(|| cx.waker().clone());
+        control.listen(cx);
         Poll::Pending
     })
     .await;

@@ -357,6 +357,24 @@ pub(crate) fn return_answer(headers: &mut HeaderMap, trusted: bool) {
     }
 }
 
+/// Takes away of an answer's trailers what ends at this hop or frames it. Everything else is between callee and
+/// caller.
+pub(crate) fn return_trailers(trailers: &mut HeaderMap) {
+    for name in [
+        &header::CONNECTION,
+        &KEEP_ALIVE,
+        &PROXY_CONNECTION,
+        &header::TE,
+        &header::TRAILER,
+        &header::TRANSFER_ENCODING,
+        &header::UPGRADE,
+        &header::CONTENT_LENGTH,
+        &header::HOST,
+    ] {
+        trailers.remove(name);
+    }
+}
+
 /// Does what a rule says to an answer's fields, except to those that frame it: its length is what it is.
 pub(crate) fn apply_to_answer(side: &HeaderSide, headers: &mut HeaderMap) {
     if side.is_empty() {

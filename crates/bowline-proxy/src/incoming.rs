@@ -1,5 +1,6 @@
 //! The body of a request as it comes from the caller, whatever the caller speaks.
 
+use crate::http2::StreamBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::error::Error;
@@ -11,6 +12,8 @@ use std::task::{Context, Poll};
 pub(crate) enum Incoming {
     /// Behind the HTTP/1 gate.
     Http1(hyper::body::Incoming),
+    /// Of an HTTP/2 stream.
+    Http2(Box<StreamBody>),
 }
 
 impl Body for Incoming {
@@ -23,18 +26,21 @@ impl Body for Incoming {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut *self {
             Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Http2(body) => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Gateway and mesh: listeners, a strict HTTP/1 gate, routes, explain.
+//! Gateway and mesh: listeners, a strict gate, HTTP/2, routes, explain.
 //!
 //! One worker a core, each with its own runtime, listening sockets and connections to endpoints. A
 //! request stays on its worker's thread from its first byte to its last; what it needs of the design
@@ -8,7 +8,7 @@
 //! - [`proxy`]: [`Proxy`], what starts, reloads, drains and stops; [`Config`]
 //! - [`limits`]: [`Limits`], every limit with its default and reason; [`listen`]: [`Sockets`]
 //! - [`snapshot`]: a design made ready; [`faults`]: what is broken on purpose
-//! - `worker`, `connection`, [`gate`]: how a request comes in
+//! - `worker`, `connection`, [`sniff`], [`gate`], [`http2`]: how a request comes in
 //! - `request`: one request, in order; `headers`, `reply`, `body`, `mirror`: the parts of that
 //! - [`metrics`], [`trails`], [`flags`]: what is said about it
 
@@ -21,6 +21,7 @@ pub mod flags;
 pub mod gate;
 mod grpc;
 mod headers;
+pub mod http2;
 mod incoming;
 mod ledger;
 pub mod limits;
@@ -28,12 +29,14 @@ pub mod listen;
 pub mod metrics;
 mod mirror;
 mod prometheus;
+pub mod protocol;
 pub mod proxy;
 mod reach;
 mod reply;
 mod request;
 mod scratch;
 pub mod snapshot;
+pub mod sniff;
 pub mod trails;
 mod worker;
 
@@ -41,6 +44,7 @@ pub use faults::FaultRule;
 pub use flags::Flag;
 pub use limits::Limits;
 pub use listen::Sockets;
+pub use protocol::Protocol;
 pub use proxy::{Config, Drained, Proxy};
 pub use snapshot::Door;
 pub use trails::{Filter, Record, Trails};

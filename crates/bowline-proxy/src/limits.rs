@@ -1,6 +1,6 @@
 //! Every limit of the data path, each with its default and its reason.
 
-use crate::gate;
+use crate::{gate, http2};
 use bowline_call::{PoolLimits, replay};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub struct Limits {
     pub trails: usize,
     /// What a request may be at most, and how long it may take to arrive.
     pub gate: gate::Limits,
+    /// What one HTTP/2 connection may do.
+    pub http2: http2::Limits,
     /// How long the gate waits for whom.
     pub patience: gate::Patience,
     /// Connections to endpoints.
@@ -49,6 +51,7 @@ impl Default for Limits {
             drain_idle: Duration::from_secs(1),
             trails: 1_024,
             gate: gate::Limits::default(),
+            http2: http2::Limits::default(),
             patience: gate::Patience::default(),
             pool: PoolLimits::default(),
         }

@@ -3,13 +3,14 @@
 //! Workers share nothing that changes with every request but counters and the machines that remember
 //! (which must mean the same with one worker or eight). Connections, pools and timers are a worker's own.
 
-use crate::connection::{self, Control, Ending};
+use crate::connection::{self, Accepted, Control, Ending};
 use crate::proxy::Shared;
 use crate::scratch::{Lent, Scratch};
 use crate::snapshot::{Door, Snapshot};
 use arc_swap::{ArcSwap, Cache};
 use bowline_call::{Client, Clock};
 use bowline_model::{Random, SplitMix64};
+use http::header::HeaderValue;
 use hyper::server::conn::http1;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -19,7 +20,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -54,6 +55,7 @@ pub(crate) struct Worker {
     listening: RefCell<Vec<(Door, Rc<Notify>)>>,
     mirrors: Rc<Cell<u32>>,
     spare: RefCell<Vec<Box<Scratch>>>,
+    date: RefCell<(u64, HeaderValue)>,
 }
 
 /// The latest snapshot as this worker knows it. Requests share it without touching the count that all
@@ -98,6 +100,7 @@ impl Worker {
             listening: RefCell::default(),
             mirrors: Rc::default(),
             spare: RefCell::default(),
+            date: RefCell::new((0, HeaderValue::from_static(""))),
             shared,
         })
     }
@@ -129,6 +132,18 @@ impl Worker {
             spare.unwrap_or_else(|| Box::new(Scratch::new(self.clock(), self.next_seed()))),
             &self.spare,
         )
+    }
+
+    /// The date for an answer without one (RFC 9110, 6.6.1), written once a second.
+    pub(crate) fn date(&self) -> HeaderValue {
+        let second = self.clock().wall().as_unix_nanos() / 1_000_000_000;
+        let (written, date) = &mut *self.date.borrow_mut();
+        if *written != second {
+            let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+            *written = second;
+            *date = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
+        }
+        date.clone()
     }
 
     pub(crate) fn next_seed(&self) -> u64 {
@@ -266,8 +281,10 @@ impl Accepting {
         let Some(entrance) = snapshot.entrance(self.door) else { return };
         let tally = Arc::clone(&entrance.tally);
         tally.accepted();
-        let worker = Rc::clone(&self.worker);
-        tokio::task::spawn_local(connection::serve(worker, self.door, stream, peer, tally, place));
+        // Answers are written whole; waiting for more to send with one would only delay it.
+        let _ = stream.set_nodelay(true);
+        let accepted = Accepted { door: self.door, peer, tally, place };
+        tokio::task::spawn_local(connection::serve(Rc::clone(&self.worker), stream, None, accepted));
     }
 }
 

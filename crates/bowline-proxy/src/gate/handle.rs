@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 /// One connection's gate, seen from outside.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GateHandle {
     shared: Rc<Shared>,
 }
@@ -51,6 +51,11 @@ impl GateHandle {
     #[must_use]
     pub fn violation(&self) -> Option<Violation> {
         self.shared.violation.get()
+    }
+
+    /// Notes what the caller did against the protocol, where no gate sees it.
+    pub(crate) fn violate(&self, violation: Violation) {
+        self.shared.violation.set(Some(violation));
     }
 
     /// Opens the tunnel that a CONNECT asked for, once the server has decided to answer it with 200.

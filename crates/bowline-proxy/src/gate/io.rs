@@ -6,13 +6,13 @@
 //! only then ends the read, so that hyper never writes again.
 
 use super::handle::{GateHandle, Shared};
-use super::limits::{Limits, Pace, Patience};
+use super::limits::{Limits, Patience};
 use super::machine::{Machine, Phase};
 use super::refusal::{Refusal, discard};
 use super::scratch;
 use super::violation::{Part, Reason, Violation};
-use bowline_call::{Alarm, Clock};
-use bowline_model::Instant;
+use super::wait::{Owed, Wait};
+use bowline_call::Clock;
 use bytes::Bytes;
 use hyper::rt;
 use std::io::{self, IoSlice};
@@ -50,28 +50,6 @@ enum End {
     Closed,
     /// Nothing more is passed on.
     Stopped(Violation),
-}
-
-/// What the client owes while we wait for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owed {
-    Nothing,
-    Request,
-    Head,
-    Body,
-    Reading,
-}
-
-/// A wait for the client, over as many polls as it takes.
-#[derive(Debug)]
-struct Wait {
-    alarm: Alarm,
-    owed: Owed,
-    until: Instant,
-    /// What has moved since the wait began.
-    bytes: usize,
-    /// Whether we still wait, or were called away and the client is not to blame for the time since.
-    blocked: bool,
 }
 
 impl<T> Gated<T> {
@@ -185,7 +163,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
     /// Waits for more to read, unless the client has kept us waiting for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (owed, patience) = self.owed();
-        ready!(self.reading.poll(owed, patience, self.clock, cx));
+        ready!(self.reading.poll(owed, patience, cx));
         match owed {
             Owed::Head => self.stop(Violation { reason: Reason::HeadTooSlow, part: Part::Head }),
             Owed::Body => self.stop(Violation { reason: Reason::BodyTooSlow, part: Part::Body }),
@@ -236,51 +214,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
             Poll::Ready(Ok(bytes)) => self.writing.progressed(*bytes, self.patience.reader),
             Poll::Ready(Err(_)) => (),
             Poll::Pending => {
-                ready!(self.writing.poll(Owed::Reading, self.patience.reader.every, self.clock, cx));
+                ready!(self.writing.poll(Owed::Reading, self.patience.reader.every, cx));
                 let violation = Violation { reason: Reason::ReaderTooSlow, part: Part::Body };
                 self.stop(violation);
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, violation)));
             }
         }
         written
-    }
-}
-
-// === impl Wait ===
-
-impl Wait {
-    fn new(clock: Clock) -> Self {
-        Self { alarm: Alarm::new(clock), owed: Owed::Nothing, until: Instant::FAR, bytes: 0, blocked: false }
-    }
-
-    /// Ready once `owed` has been owed for as long as `patience`.
-    fn poll(&mut self, owed: Owed, patience: Duration, clock: Clock, cx: &mut Context<'_>) -> Poll<()> {
-        let was_away = owed == Owed::Body && !self.blocked;
-        self.blocked = true;
-        if owed == Owed::Nothing {
-            self.done();
-            return Poll::Pending;
-        }
-        if self.owed != owed || (was_away && self.until <= clock.now()) {
-            self.owed = owed;
-            self.until = clock.now() + patience;
-            self.bytes = 0;
-        }
-        self.alarm.poll(self.until, cx)
-    }
-
-    /// The client did what it owed, or owes nothing.
-    fn done(&mut self) {
-        self.owed = Owed::Nothing;
-    }
-
-    /// The client did some of it: enough for now if it keeps the pace.
-    fn progressed(&mut self, bytes: usize, pace: Pace) {
-        self.blocked = false;
-        self.bytes += bytes;
-        if pace.bytes <= self.bytes {
-            self.done();
-        }
     }
 }
 
@@ -338,8 +278,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> rt::Write for Gated<T> {
             self.shared.wake();
         } else if owed == Owed::Request && self.reading.blocked && self.reading.owed != owed {
             // hyper reads again only when there is something to read, so the wait begins here.
-            let clock = self.clock;
-            let _ = self.reading.poll(owed, patience, clock, cx);
+            let _ = self.reading.poll(owed, patience, cx);
         }
         Poll::Ready(Ok(()))
     }

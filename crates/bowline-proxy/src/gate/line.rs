@@ -22,7 +22,7 @@ pub(super) struct Authority<'a> {
 
 /// The header fields that frame or direct a request; everything else is passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub(crate) enum Name {
     Host,
     ContentLength,
     TransferEncoding,
@@ -103,6 +103,16 @@ fn parse_request_line(line: &[u8]) -> Result<RequestLine<'_>, Reason> {
     Ok(RequestLine { http10, connect, authority })
 }
 
+/// Whether `target` is a path with an optional query, of bytes that everybody reads alike.
+pub(crate) fn is_path(target: &[u8]) -> bool {
+    let path_end = span(target, PATH);
+    let end = match target.get(path_end) {
+        Some(b'?') => path_end + 1 + span(&target[path_end + 1..], QUERY),
+        _ => path_end,
+    };
+    target.first() == Some(&b'/') && end == target.len()
+}
+
 fn connect_target(target: &[u8]) -> Result<Authority<'_>, Reason> {
     let has_port =
         matches!(target.rsplit(|&byte| byte == b':').next(), Some(port) if port.len() < target.len());
@@ -136,7 +146,7 @@ fn strip_prefix_ignore_case<'a>(bytes: &'a [u8], prefix: &[u8]) -> Option<&'a [u
 ///
 /// A registered name may hold more by RFC 3986 (commas, percent-encoding, an empty port); no name that
 /// resolves does, and each of them is read differently by somebody.
-pub(super) fn is_authority(bytes: &[u8]) -> bool {
+pub(crate) fn is_authority(bytes: &[u8]) -> bool {
     let host_end = match bytes {
         [b'[', ..] => bytes.iter().position(|&byte| byte == b']').map_or(0, |end| end + 1),
         _ => span(bytes, HOST),
@@ -163,7 +173,7 @@ fn is_port(bytes: &[u8]) -> bool {
 }
 
 /// Whether two authorities name the same host and port, where `default_port` may be left out.
-pub(super) fn is_same_authority(one: &[u8], other: &[u8], default_port: &str) -> bool {
+pub(crate) fn is_same_authority(one: &[u8], other: &[u8], default_port: &str) -> bool {
     let bare = |bytes| <[u8]>::strip_suffix(bytes, default_port.as_bytes()).unwrap_or(bytes);
     bare(one).eq_ignore_ascii_case(bare(other))
 }
@@ -188,14 +198,16 @@ pub(super) fn field(line: &[u8], clean: bool) -> Result<(Name, &[u8]), Reason> {
     }
 }
 
+/// Whether a field of this name may stand in a trailer.
+pub(crate) fn is_in_trailers(name: &[u8]) -> bool {
+    !NOT_IN_TRAILERS.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
+}
+
 /// Splits a trailer line, whose name must not be one that acts only in the head.
 pub(super) fn trailer(line: &[u8]) -> Result<(), Reason> {
     field(line, false)?;
     let name = &line[..span(line, TOKEN)];
-    if NOT_IN_TRAILERS.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes())) {
-        return Err(Reason::Trailer);
-    }
-    Ok(())
+    if is_in_trailers(name) { Ok(()) } else { Err(Reason::Trailer) }
 }
 
 /// RFC 9110 section 6.5.1: fields that frame, route, authenticate, condition or describe a message are
@@ -240,7 +252,7 @@ fn misnamed(line: &[u8], name_end: usize) -> Reason {
 }
 
 #[inline]
-fn name_of(name: &[u8]) -> Result<Name, Reason> {
+pub(crate) fn name_of(name: &[u8]) -> Result<Name, Reason> {
     // By length and first letter: nearly every other name ends here.
     let (wanted, found) = match (name.len(), name[0] | 0x20) {
         (4, b'h') => ("host", Name::Host),
@@ -272,7 +284,7 @@ fn trimmed(mut value: &[u8]) -> &[u8] {
 }
 
 /// One plain decimal number that everybody reads alike: no sign, no list, no leading zero, below 2^63.
-pub(super) fn length(value: &[u8]) -> Result<u64, Reason> {
+pub(crate) fn length(value: &[u8]) -> Result<u64, Reason> {
     let plain = match value {
         [b'0'] => true,
         // 18 digits fit into 63 bits whatever they are.

@@ -15,7 +15,7 @@
 //! - [`machine`]: [`Machine`], bytes in, a verdict out; pure
 //! - [`handle`]: [`GateHandle`], what the rest of the proxy asks the gate, and tells it
 //! - [`refusal`]: the answer to a refused request, and the lingering close after it
-//! - `scratch`: where bytes are judged before they are passed on
+//! - `scratch`: where bytes are judged before they are passed on; `wait`: who is slow
 //! - [`io`]: [`Gated`], the gate around a socket, as hyper reads and writes it
 //!
 //! What the data path does:
@@ -31,11 +31,12 @@
 pub mod handle;
 pub mod io;
 pub mod limits;
-mod line;
+pub(crate) mod line;
 pub mod machine;
 pub mod refusal;
-mod scratch;
+pub(crate) mod scratch;
 pub mod violation;
+pub(crate) mod wait;
 
 pub use handle::{Answering, GateHandle};
 pub use io::Gated;

@@ -50,7 +50,7 @@ pub fn answer(violation: Violation) -> String {
 
 /// An answer, a shut and a drain, in order and in bounds.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     step: Step,
     until: Instant,
     alarm: Alarm,
@@ -71,7 +71,7 @@ impl Refusal {
     }
 
     /// No answer of our own: the server has written one, or none is due.
-    pub(super) fn close(clock: Clock, patience: &Patience) -> Self {
+    pub(crate) fn close(clock: Clock, patience: &Patience) -> Self {
         Self {
             step: Step::Shut,
             until: clock.now() + patience.linger,
@@ -82,7 +82,7 @@ impl Refusal {
 
     /// Ready once the client has closed, too, or has used up our patience. Errors end it as well: there
     /// is nobody left to be polite to.
-    pub(super) fn poll<T: AsyncRead + AsyncWrite + Unpin>(
+    pub(crate) fn poll<T: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         io: &mut T,
         cx: &mut Context<'_>,

@@ -7,14 +7,14 @@
 use std::cell::Cell;
 
 /// What one read takes at most; as much as a loopback segment carries.
-pub(super) const BYTES: usize = 64 << 10;
+pub(crate) const BYTES: usize = 64 << 10;
 
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Lends the buffer to `work`, [`BYTES`] long. Inside another loan it lends a new one.
-pub(super) fn with<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
+pub(crate) fn with<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
     let mut buffer = BUFFER.take();
     if buffer.is_empty() {
         buffer.resize(BYTES, 0);

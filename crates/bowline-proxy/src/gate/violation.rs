@@ -73,11 +73,20 @@ pub enum Reason {
     HeadTooSlow,
     BodyTooSlow,
     ReaderTooSlow,
+    // HTTP/2.
+    FrameMalformed,
+    StreamMalformed,
+    StreamsTooMany,
+    ContinuationFlood,
+    ResetFlood,
+    SettingsFlood,
+    PingFlood,
+    FrameFlood,
 }
 
 impl Reason {
     /// Every reason, in declaration order.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 51] = [
         Self::EmptyLines,
         Self::RequestLine,
         Self::RequestLineTooLong,
@@ -121,6 +130,14 @@ impl Reason {
         Self::HeadTooSlow,
         Self::BodyTooSlow,
         Self::ReaderTooSlow,
+        Self::FrameMalformed,
+        Self::StreamMalformed,
+        Self::StreamsTooMany,
+        Self::ContinuationFlood,
+        Self::ResetFlood,
+        Self::SettingsFlood,
+        Self::PingFlood,
+        Self::FrameFlood,
     ];
 
     /// The status of the answer.
@@ -228,6 +245,31 @@ impl Reason {
             Self::BodyTooSlow => (408, "body-too-slow", "the request's body arrives too slowly"),
             // Only a label: whoever does not read cannot be answered.
             Self::ReaderTooSlow => (408, "reader-too-slow", "the answer is read too slowly"),
+            // HTTP/2 says these with a code of its own, in RST_STREAM or GOAWAY.
+            Self::FrameMalformed => {
+                (400, "frame-malformed", "an HTTP/2 frame is malformed, or comes where it may not")
+            }
+            Self::StreamMalformed => (
+                400,
+                "stream-malformed",
+                "an HTTP/2 request is malformed: its pseudo-headers, a field's name, a field of the connection, or its length",
+            ),
+            Self::StreamsTooMany => {
+                (429, "too-many-streams", "more HTTP/2 streams were opened at once than the settings allow")
+            }
+            Self::ContinuationFlood => (
+                431,
+                "continuation-flood",
+                "the fields of an HTTP/2 request come in too many CONTINUATION frames",
+            ),
+            Self::ResetFlood => {
+                (429, "reset-flood", "too many HTTP/2 streams were opened and reset before their answer")
+            }
+            Self::SettingsFlood => (429, "settings-flood", "too many HTTP/2 SETTINGS frames"),
+            Self::PingFlood => (429, "ping-flood", "more HTTP/2 PING frames than traffic explains"),
+            Self::FrameFlood => {
+                (429, "frame-flood", "more HTTP/2 frames that carry nothing than traffic explains")
+            }
         }
     }
 }

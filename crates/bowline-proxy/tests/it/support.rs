@@ -22,6 +22,8 @@ pub(crate) struct Message {
     /// Names in lower case, in order.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// What came behind a chunked body.
+    pub(crate) trailers: Vec<String>,
 }
 
 impl Message {
@@ -70,7 +72,7 @@ pub(crate) async fn read_message(
         return Some(message);
     }
     if message.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-        message.body = read_chunks(stream, buffer).await?;
+        (message.body, message.trailers) = read_chunks(stream, buffer).await?;
     } else if let Some(length) = length {
         while buffer.len() < length {
             if stream.read_buf(buffer).await.ok()? == 0 {
@@ -85,27 +87,38 @@ pub(crate) async fn read_message(
     Some(message)
 }
 
-async fn read_chunks(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
+async fn read_line(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
     loop {
-        let line_end = loop {
-            if let Some(at) = buffer.windows(2).position(|window| window == b"\r\n") {
-                break at;
-            }
-            if stream.read_buf(buffer).await.ok()? == 0 {
-                return None;
-            }
-        };
-        let size = usize::from_str_radix(std::str::from_utf8(&buffer[..line_end]).ok()?.trim(), 16).ok()?;
-        while buffer.len() < line_end + 2 + size + 2 {
+        if let Some(at) = buffer.windows(2).position(|window| window == b"\r\n") {
+            let line = String::from_utf8_lossy(&buffer[..at]).into_owned();
+            buffer.drain(..at + 2);
+            return Some(line);
+        }
+        if stream.read_buf(buffer).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+async fn read_chunks(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(Vec<u8>, Vec<String>)> {
+    let (mut body, mut trailers) = (Vec::new(), Vec::new());
+    loop {
+        let size = usize::from_str_radix(read_line(stream, buffer).await?.trim(), 16).ok()?;
+        if size == 0 {
+            break;
+        }
+        while buffer.len() < size + 2 {
             if stream.read_buf(buffer).await.ok()? == 0 {
                 return None;
             }
         }
-        body.extend_from_slice(&buffer[line_end + 2..line_end + 2 + size]);
-        buffer.drain(..line_end + 2 + size + 2);
-        if size == 0 {
-            return Some(body);
+        body.extend_from_slice(&buffer[..size]);
+        buffer.drain(..size + 2);
+    }
+    loop {
+        match read_line(stream, buffer).await? {
+            line if line.is_empty() => return Some((body, trailers)),
+            line => trailers.push(line),
         }
     }
 }
@@ -125,6 +138,8 @@ pub(crate) enum Do {
     Close,
     /// Writes these bytes, then waits for the peer to close.
     Raw(Vec<u8>),
+    /// Writes these bytes, then closes the connection.
+    AnswerRawThenClose(Vec<u8>),
     /// Answers, then closes the connection after this long without saying so.
     AnswerThenClose(u16, Duration),
 }
@@ -236,6 +251,10 @@ async fn serve(
             Do::Raw(bytes) => {
                 let _ = stream.write_all(&bytes).await;
                 let _ = stream.read_buf(&mut buffer).await;
+                return;
+            }
+            Do::AnswerRawThenClose(bytes) => {
+                let _ = stream.write_all(&bytes).await;
                 return;
             }
             Do::AnswerThenClose(status, after) => {
