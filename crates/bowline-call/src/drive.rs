@@ -255,7 +255,8 @@ impl Client {
     ) -> Result<(Head, From), TryEnd> {
         match spares.transport().http {
             Http::One => self.ask_alone(this, now, spares, body, asker, connecting).await,
-            Http::Two => self.ask_among_others(this, spares, body, asker, connecting).await,
+            // Boxed, because every call carries the memory of both: unboxed, HTTP/1.1 would pay for moving it.
+            Http::Two => Box::pin(self.ask_among_others(this, spares, body, asker, connecting)).await,
         }
     }
 
