@@ -10,7 +10,7 @@
 
 mod callgrind;
 mod candidates;
-mod machine;
+pub(crate) mod machine;
 mod measure;
 mod policy;
 mod proxy;

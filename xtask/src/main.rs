@@ -4,6 +4,7 @@
 //! - [`test`]: the steps of `cargo xtask test`, from formatting to the instruction count
 //! - [`prove`]: the same proofs for longer
 //! - [`tidy`]: the invariants of ARCHITECTURE.md, checked
+//! - [`differential`]: Bowline beside Envoy, request by request
 //! - [`validate`]: what the simulator must reproduce
 //! - [`bench`]: the proxy beside its peers, the policy stack, and the simulator
 //! - [`load`]: the upstream and the load generators that the benchmarks run
@@ -12,6 +13,7 @@
 
 mod bench;
 mod clock;
+mod differential;
 mod load;
 mod prove;
 mod run;
@@ -32,6 +34,7 @@ cargo xtask COMMAND
   bench proxy   the gateway beside Envoy, nginx and haproxy, one core each in turn
   bench policy  the policy stack of one call: nanoseconds and allocations
   bench sim     the simulator: events a second, memory, a whole comparison
+  differential  the same designs, requests and failures through Envoy and through Bowline
   validate      the simulator beside closed forms and published results
 
 `cargo xtask COMMAND --help` tells more.
@@ -85,6 +88,7 @@ fn dispatch(args: &[String]) -> Result<(), Stop> {
         "tidy" => tidy::main(rest),
         "prove" => prove::main(rest),
         "bench" => bench::main(rest),
+        "differential" => differential::main(rest),
         "validate" => validate::main(rest),
         // Not in the help: what `bench` starts on the load core.
         "upstream" => load::upstream::main(rest),

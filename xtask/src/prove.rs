@@ -1,8 +1,8 @@
 //! `cargo xtask prove`: the proofs of `cargo xtask test` for longer, for a quiet evening.
 
 use crate::steps::{self, Choice, Step};
-use crate::tools::{self, FUZZ, NIGHTLY};
-use crate::{Stop, run, test, validate};
+use crate::tools::{self, ENVOY, FUZZ, NIGHTLY};
+use crate::{Stop, differential, run, test, validate};
 use std::path::Path;
 
 const HELP: &str = "\
@@ -26,10 +26,19 @@ const LOOM_PREEMPTIONS: &str = "1000";
 /// Calls of the end-to-end test that counts effects: thirty times what `cargo xtask test` makes.
 const EFFECT_CALLS: &str = "100000";
 
+const DIFFERENTIAL_DRAWS: usize = 1_000;
+/// Others than `cargo xtask test` draws.
+const DIFFERENTIAL_SEED: u64 = 2;
+
 const STEPS: &[Step] = &[
     Step { name: "properties", about: "every property, 20,480 random cases", run: properties },
     Step { name: "loom", about: "the shared edge under every interleaving there is", run: loom },
     Step { name: "validate", about: "the whole validation table, with two seeds", run: validation },
+    Step {
+        name: "differential",
+        about: "1,000 drawn designs through Bowline and through Envoy",
+        run: |root| differential::step(root, DIFFERENTIAL_DRAWS, DIFFERENTIAL_SEED),
+    },
     Step { name: "effects", about: "100,000 calls under a fault script, nothing twice", run: effects },
     Step {
         name: "fuzz",
@@ -53,6 +62,9 @@ pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
     let steps = choice.of(STEPS);
     if steps.iter().any(|step| step.name == "fuzz") {
         tools::ensure(&root, &[FUZZ, NIGHTLY])?;
+    }
+    if steps.iter().any(|step| step.name == "differential") {
+        tools::ensure(&root, &[ENVOY])?;
     }
     steps::run("prove", &steps, &root)
 }

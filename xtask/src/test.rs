@@ -5,8 +5,8 @@
 //! that dependencies are built once for `clippy` and `doc`, and once for all tests.
 
 use crate::steps::{self, Choice, Step};
-use crate::tools::{self, DENY, FUZZ, GO, JAVA, NIGHTLY, NODE, PYTHON, VALGRIND};
-use crate::{Stop, bench, run, tidy};
+use crate::tools::{self, DENY, ENVOY, FUZZ, GO, JAVA, NIGHTLY, NODE, PYTHON, VALGRIND};
+use crate::{Stop, bench, differential, run, tidy};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,12 +16,15 @@ cargo xtask test [--only STEP,..] [--skip STEP,..] [--from STEP] [--list]
 
 Runs what must hold before a change lands, cheapest first, and stops at the first step that fails.
 Installs what it needs beyond Rust (valgrind, and Go, Node.js, Java and Python for the examples in them, from
-Debian's packages where they are missing; cargo-deny, cargo-fuzz and a
-nightly toolchain for the fuzzers), and says so before it does.";
+Debian's packages where they are missing; cargo-deny, cargo-fuzz, Envoy
+and a nightly toolchain for the fuzzers), and says so before it does.";
 
 /// How long each fuzz target runs here: enough to meet a mistake that a minute can find.
 /// `cargo xtask prove` takes ten times as long.
 const FUZZ_SECONDS: u32 = 60;
+
+/// Designs that are drawn for the comparison with Envoy; `prove` draws ten times as many.
+const DIFFERENTIAL_DRAWS: usize = 100;
 
 const STEPS: &[Step] = &[
     Step { name: "fmt", about: "every file is formatted", run: fmt },
@@ -33,6 +36,11 @@ const STEPS: &[Step] = &[
         name: "integration",
         about: "tests from outside, the program's end-to-end tests among them",
         run: integration,
+    },
+    Step {
+        name: "differential",
+        about: "100 drawn designs do through Bowline what they do through Envoy",
+        run: |root| differential::step(root, DIFFERENTIAL_DRAWS, 1),
     },
     Step { name: "doctests", about: "every example in the documentation runs", run: doctests },
     Step { name: "doc", about: "the documentation builds without a warning", run: doc },
@@ -74,6 +82,7 @@ fn needs(step: &str) -> &'static [tools::Tool] {
         "fuzz" => &[FUZZ, NIGHTLY],
         "instructions" => &[VALGRIND],
         "integration" => &[GO, NODE, JAVA, PYTHON],
+        "differential" => &[ENVOY],
         _ => &[],
     }
 }

@@ -31,13 +31,13 @@ pub(super) fn pinned(root: &Path, core: usize, command: &Command) -> Command {
 }
 
 /// A program that runs until this is dropped.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
 }
 
 impl Running {
     /// Starts it and waits until it listens at `address`; what it prints goes to the file `log`.
-    pub(super) fn start(mut command: Command, address: SocketAddr, log: &Path) -> Result<Self, Stop> {
+    pub(crate) fn start(mut command: Command, address: SocketAddr, log: &Path) -> Result<Self, Stop> {
         let shown = run::shown(&command);
         if TcpStream::connect(address).is_ok() {
             return Err(Stop::Missing(format!("something else listens at {address}; stop it and try again")));
