@@ -7,7 +7,7 @@
 //! - [`source`]: from a path to texts; [`data`]: the data folder and who owns it
 //! - [`roles`]: which parts run
 //! - [`services`]: the design's programs, started and watched; [`child`]: why they die with us;
-//!   [`cargo`]: how they are built; [`ports`]: who has a port
+//!   `last_words`: what a dead one said; [`cargo`]: how they are built; [`ports`]: who has a port
 //! - [`up`]: all of it in order; [`handover`]: how a successor takes over
 //! - [`api`]: the local API; [`faults`], [`links`], [`story`]: what it serves
 
@@ -18,6 +18,7 @@ pub mod clock;
 pub mod data;
 pub mod faults;
 pub mod handover;
+mod last_words;
 pub mod links;
 pub mod ports;
 pub mod roles;

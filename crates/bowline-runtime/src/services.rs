@@ -5,6 +5,7 @@
 
 use crate::child;
 use crate::clock;
+use crate::last_words;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -75,7 +76,7 @@ pub struct Status {
     pub state: State,
     /// How often it died and was started again.
     pub restarts: u32,
-    /// How its last process ended.
+    /// How its last process ended, and what it said last.
     pub last_exit: Option<String>,
     /// Where its output goes.
     pub log: PathBuf,
@@ -197,6 +198,7 @@ async fn supervise(spec: Spec, publish: watch::Sender<Status>, mut stop: watch::
     let mut wait = RESTART_MIN;
     loop {
         let started = clock::now();
+        let said_before = last_words::length(&spec.log);
         let ended = match spawn(&spec) {
             Ok(mut child) => {
                 publish.send_modify(|status| {
@@ -204,7 +206,13 @@ async fn supervise(spec: Spec, publish: watch::Sender<Status>, mut stop: watch::
                     status.state = State::Starting;
                 });
                 tokio::select! {
-                    exit = child.wait() => exit.map_or_else(|error| error.to_string(), |exit| exit.to_string()),
+                    exit = child.wait() => {
+                        let exit = exit.map_or_else(|error| error.to_string(), |exit| exit.to_string());
+                        match last_words::of(&spec.log, said_before) {
+                            Some(words) => format!("{exit}: {words}"),
+                            None => exit,
+                        }
+                    }
                     () = watch_health(&spec, &publish, started) => unreachable!("health is watched for ever"),
                     _ = stop.wait_for(|stop| *stop) => {
                         end(&mut child).await;

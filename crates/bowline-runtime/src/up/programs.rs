@@ -30,8 +30,9 @@ pub(super) struct Programs {
     options: Options,
     /// Where services find the local API.
     api: Option<SocketAddr>,
-    /// Programs that were built ahead, by their packages.
-    prepared: BTreeMap<String, PathBuf>,
+    /// Programs that were built, by their packages: once a process. A design that changes is no reason to
+    /// build again what it runs.
+    built: BTreeMap<String, PathBuf>,
     processes: Vec<Process>,
     /// What a predecessor keeps running for us.
     kept: Vec<Kept>,
@@ -58,7 +59,7 @@ impl Programs {
         Self {
             options: options.clone(),
             api: None,
-            prepared: BTreeMap::new(),
+            built: BTreeMap::new(),
             processes: Vec::new(),
             kept: Vec::new(),
             leashes: Vec::new(),
@@ -72,14 +73,14 @@ impl Programs {
         self.api = Some(api);
     }
 
-    /// Builds what the design runs, ahead of [`Programs::follow`].
+    /// Builds what the design runs, ahead of [`Programs::follow`], so that nothing is torn down for a program
+    /// that does not compile.
     pub(super) async fn prepare(
         &mut self,
         design: &Design,
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), UpError> {
-        self.prepared = self.build(design, tell).await?;
-        Ok(())
+        self.build(design, tell).await
     }
 
     /// Services that a predecessor keeps running, and the leashes on which it and those before it are
@@ -97,11 +98,8 @@ impl Programs {
         running: &Running,
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), UpError> {
-        let built = match std::mem::take(&mut self.prepared) {
-            prepared if prepared.is_empty() => self.build(design, tell).await?,
-            prepared => prepared,
-        };
-        let wanted = self.specs(design, &built);
+        self.build(design, tell).await?;
+        let wanted = self.specs(design);
         let is_wanted = |process: &mut Process| wanted.iter().any(|(command, _)| *command == process.command);
         let gone: Vec<Process> = self.processes.extract_if(.., |process| !is_wanted(process)).collect();
         for process in gone {
@@ -256,39 +254,35 @@ impl Programs {
         self.processes.iter().filter(|process| process.is_child).count()
     }
 
-    /// Builds the packages that the design runs; their programs. Building blocks, and takes its time: it
-    /// does so on a thread of its own.
-    async fn build(
-        &self,
-        design: &Design,
-        tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<BTreeMap<String, PathBuf>, UpError> {
-        let mut built = BTreeMap::new();
+    /// Builds the packages that the design runs and that were not built yet. Building blocks, and takes its
+    /// time: it does so on a thread of its own.
+    async fn build(&mut self, design: &Design, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), UpError> {
         for run in design.services.iter().filter_map(|service| service.run.as_ref()) {
             if let Program::Cargo(package) = &run.program
-                && !built.contains_key(package)
+                && !self.built.contains_key(package)
             {
                 tell(Event::Building(package));
                 let (folder, own) = (self.folder(), package.clone());
                 let building = tokio::task::spawn_blocking(move || cargo::build(&folder, &own));
                 let path = building.await.map_err(|error| UpError::System(io::Error::other(error)))?;
-                built.insert(package.clone(), path.map_err(|error| UpError::Service(Box::new(error)))?);
+                let path = path.map_err(|error| UpError::Service(Box::new(error)))?;
+                self.built.insert(package.clone(), path);
             }
         }
-        Ok(built)
+        Ok(())
     }
 
     /// How each process of the design is started, with a text that changes when that changes.
-    fn specs(&self, design: &Design, built: &BTreeMap<String, PathBuf>) -> Vec<(String, Spec)> {
+    fn specs(&self, design: &Design) -> Vec<(String, Spec)> {
         let mut specs = Vec::new();
         for service in &design.services {
             let Some(run) = &service.run else { continue };
             let program: Vec<OsString> = match &run.program {
                 Program::Command(words) => words.iter().map(OsString::from).collect(),
-                Program::Cargo(package) => vec![built[package].clone().into_os_string()],
+                Program::Cargo(package) => vec![self.built[package].clone().into_os_string()],
             };
             for number in 0..service.replicas.value.max(1) as usize {
-                let spec = self.spec(service, run, &program, number);
+                let spec = self.spec(design, service, run, &program, number);
                 let words: Vec<_> = spec.command.iter().map(|word| word.to_string_lossy()).collect();
                 let how = format!("{:?} {:?} {:?}", run.env, spec.address, spec.health);
                 specs.push((format!("{} {} {how}", spec.name, words.join(" ")), spec));
@@ -298,9 +292,11 @@ impl Programs {
     }
 
     /// One process. In its command, arguments and environment `{address}` and `{port}` stand for where it
-    /// listens, which tells several of a service apart, and `{data}` for the data folder.
+    /// listens, which tells several of a service apart, `{NAME.address}` for where another service does, and
+    /// `{data}` for the data folder.
     fn spec(
         &self,
+        design: &Design,
         service: &resolved::Service,
         run: &resolved::Run,
         program: &[OsString],
@@ -310,11 +306,16 @@ impl Programs {
         let address = endpoint.and_then(|endpoint| endpoint.address.to_socket_addrs().ok()?.next());
         // It runs in another folder than this process.
         let data = std::path::absolute(&self.options.data).unwrap_or_else(|_| self.options.data.clone());
+        let others = design.services.iter().filter_map(|other| {
+            Some((format!("{{{}.address}}", other.name), other.endpoints.first()?.address.to_string()))
+        });
         let places = [
             ("{address}", address.map(|address| address.to_string()).unwrap_or_default()),
             ("{port}", address.map(|address| address.port().to_string()).unwrap_or_default()),
             ("{data}", data.display().to_string()),
         ];
+        let places: Vec<(String, String)> =
+            places.into_iter().map(|(place, text)| (place.to_owned(), text)).chain(others).collect();
         let filled =
             |word: &str| places.iter().fold(word.to_owned(), |word, (place, text)| word.replace(place, text));
         let words = program
