@@ -240,11 +240,15 @@ async fn add_fault(State(running): Shared, Json(body): Json<Value>) -> Response 
     }
 }
 
-async fn clear_faults(State(running): Shared, Query(asked): Asked) -> Json<Value> {
-    let cleared = Injected::clear(&running.proxy, asked.get("target").map(String::as_str));
-    running.changed();
-    running.is_known().await;
-    Json(json!({"cleared": cleared, "faults": faults_json(&running)}))
+async fn clear_faults(State(running): Shared, Query(asked): Asked) -> Response {
+    match Injected::clear(&running.proxy, asked.get("target").map(String::as_str)) {
+        Ok(cleared) => {
+            running.changed();
+            running.is_known().await;
+            Json(json!({"cleared": cleared, "faults": faults_json(&running)})).into_response()
+        }
+        Err(why) => (StatusCode::BAD_REQUEST, Json(json!({"error": why}))).into_response(),
+    }
 }
 
 fn faults_json(running: &Running) -> Vec<Value> {

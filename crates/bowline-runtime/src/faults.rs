@@ -46,8 +46,17 @@ impl Injected {
     }
 
     /// Takes away the faults of one target, or all; answers with how many those were.
-    pub fn clear(proxy: &Proxy, target: Option<&str>) -> usize {
-        proxy.clear_faults(|rule| target.is_none_or(|target| Self::of(rule).target == target))
+    ///
+    /// # Errors
+    /// The target has no fault and is not in the design: a sentence with what is.
+    pub fn clear(proxy: &Proxy, target: Option<&str>) -> Result<usize, String> {
+        let cleared = proxy.clear_faults(|rule| target.is_none_or(|target| Self::of(rule).target == target));
+        match target.map(split) {
+            Some((service, operation)) if cleared == 0 => {
+                known(&proxy.design(), service, operation).map(|()| cleared)
+            }
+            _ => Ok(cleared),
+        }
     }
 
     fn of(rule: &FaultRule) -> Self {

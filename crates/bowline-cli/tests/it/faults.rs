@@ -137,6 +137,9 @@ fn faults_are_listed_and_taken_away() {
     let cleared = up.verb(&["fault", "clear", "inventory"]);
     assert!(cleared.out.starts_with("1 fault taken away"), "{cleared:?}");
     assert_eq!(ls().as_array().unwrap().len(), 1);
+    let misspelt = up.verb(&["fault", "clear", "inventry"]);
+    assert_ne!(misspelt.code, 0);
+    assert!(misspelt.err.contains("no service `inventry`"), "{misspelt:?}");
     assert_eq!(up.verb(&["fault", "clear"]).code, 0);
     assert_eq!(ls().as_array().unwrap().len(), 0);
     assert_eq!(up.order(&[]).status(), 201, "healed at once");
