@@ -79,8 +79,10 @@ impl<'o> HeadWriter<'o> {
                         "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding"
                         | "upgrade" => (),
                         "te" if value.as_bytes() != b"trailers" => (),
-                        _ => {
-                            request.fields.append(name, value.clone());
+                        own => {
+                            let mut value = value.clone();
+                            value.set_sensitive(is_of_one_call(own));
+                            request.fields.append(name, value);
                         }
                     }
                 }
@@ -94,7 +96,8 @@ impl<'o> HeadWriter<'o> {
         match &mut self.out {
             Out::Text(out) => put(out, name, value),
             Out::Fields(request) => {
-                if let Ok(value) = HeaderValue::from_bytes(value) {
+                if let Ok(mut value) = HeaderValue::from_bytes(value) {
+                    value.set_sensitive(is_of_one_call(name.as_str()));
                     request.fields.append(name, value);
                 }
             }
@@ -134,6 +137,12 @@ impl<'o> HeadWriter<'o> {
     }
 }
 
+/// Whether a field has another value in each call. HTTP/2's compression remembers what it has sent; told not to
+/// (RFC 7541, 6.2.3), it does not forget what repeats for the sake of what never comes again.
+fn is_of_one_call(name: &str) -> bool {
+    matches!(name, "traceparent" | "x-request-id" | "grpc-timeout" | "x-envoy-expected-rq-timeout-ms")
+}
+
 /// Fields that are added to a caller's: its address, how it came, trace, number, what is left of the time, which
 /// try, and the body's length.
 const FIELDS_OF_OURS: usize = 8;
@@ -148,6 +157,24 @@ fn put(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_of_one_call_is_not_remembered_by_the_compression() {
+        let mut map = HeaderMap::new();
+        map.insert("user-agent", HeaderValue::from_static("a"));
+        map.insert("x-request-id", HeaderValue::from_static("b"));
+        let mut request = http2::Request::default();
+        let mut writer = HeadWriter::http2(&mut request);
+        writer.fields(&map);
+        writer.field(&HeaderName::from_static("traceparent"), b"c");
+        writer.field(&HeaderName::from_static("x-forwarded-proto"), b"http");
+        let mut once: Vec<_> = request.fields.iter().filter(|(_, value)| value.is_sensitive()).collect();
+        once.sort_by_key(|(name, _)| name.as_str());
+        assert_eq!(
+            once.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            ["traceparent", "x-request-id"]
+        );
+    }
 
     fn check(method: &Method, target: &str, fields: &[(&'static str, &'static str)], expected: &str) {
         let mut map = HeaderMap::new();
