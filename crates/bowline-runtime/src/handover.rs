@@ -14,6 +14,7 @@
 //!    it. The connection is the leash: when its other end closes (the new process stopped, or died),
 //!    the steward stops the services and ends. A third process is handed the leash too.
 
+use crate::faults::Injected;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
@@ -39,12 +40,14 @@ pub const SOCKETS_MAX: usize = 253;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is handed over, besides the sockets.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Offer {
     /// What each socket listens for, in the order of the sockets: a listener's address, or `api`.
     pub sockets: Vec<String>,
     /// The services that run, with the token each was given and a digest of how it was started.
     pub services: Vec<Kept>,
+    /// What is broken on purpose, and stays so.
+    pub faults: Vec<Injected>,
 }
 
 /// A service that goes on running over a hand-over.
@@ -134,7 +137,9 @@ impl Offer {
             .iter()
             .map(|kept| serde_json::json!({"name": kept.name, "token": kept.token, "command": kept.command}))
             .collect();
-        let mut line = serde_json::json!({"sockets": self.sockets, "services": services}).to_string();
+        let faults: Vec<_> = self.faults.iter().map(Injected::to_json).collect();
+        let offer = serde_json::json!({"sockets": self.sockets, "services": services, "faults": faults});
+        let mut line = offer.to_string();
         line.push('\n');
         line
     }
@@ -154,6 +159,8 @@ impl Offer {
         Ok(Self {
             sockets: list("sockets").iter().filter_map(word).collect(),
             services: list("services").iter().filter_map(kept).collect(),
+            // A process that knows none of them offers none.
+            faults: list("faults").iter().filter_map(|fault| Injected::from_json(fault).ok()).collect(),
         })
     }
 }
@@ -187,7 +194,8 @@ mod tests {
         let waiting = TcpStream::connect(addr).unwrap();
 
         let kept = Kept { name: "orders".into(), token: "t".into(), command: "shop orders".into() };
-        let offer = Offer { sockets: vec![addr.to_string()], services: vec![kept] };
+        let fault = Injected::from_json(&serde_json::json!({"target": "orders", "error": 503})).unwrap();
+        let offer = Offer { sockets: vec![addr.to_string()], services: vec![kept], faults: vec![fault] };
         let asked = std::thread::spawn({
             let folder = folder.clone();
             move || {

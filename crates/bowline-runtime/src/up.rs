@@ -18,6 +18,7 @@ pub use error::UpError;
 
 use crate::api::{Running, locked};
 use crate::data::DataFolder;
+use crate::faults::Injected;
 use crate::handover::{self, Offer};
 use crate::roles::{Role, Roles};
 use crate::services::Status;
@@ -150,6 +151,11 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
     config.workers = workers;
     let proxy = Proxy::start(config).map_err(UpError::System)?;
     let running = Arc::new(Running::new(proxy));
+    for fault in &taken.offer.faults {
+        if let Err(why) = fault.add_to(&running.proxy) {
+            tell(Event::Hindered(&why));
+        }
+    }
     *locked(&running.pending) = vec!["gateway: waits for its services".to_owned()];
     if let Some(console) = &mut console {
         programs.report_to(console.address);
@@ -362,6 +368,7 @@ impl RunningDesign<'_> {
         let offer = Offer {
             sockets: sockets.iter().map(|(name, _)| name.clone()).collect(),
             services: self.programs.kept(),
+            faults: Injected::list(&self.running.proxy),
         };
         // The exchange blocks for as long as the successor starts.
         Ok(tokio::task::spawn_blocking(move || {

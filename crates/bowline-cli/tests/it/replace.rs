@@ -173,3 +173,19 @@ fn without_a_predecessor_replace_just_starts() {
     let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &["--replace"]);
     assert_eq!(up.ask("GET", "/", &[], "").text(), "here");
 }
+
+#[test]
+fn what_is_broken_on_purpose_stays_so() {
+    let gateway = port();
+    let design = rules("  - name: all\n    route: [ { destination: { host: stock } } ]\n")
+        + &service("stock", Callee::saying("stock").port, "");
+    let folder = small(gateway, &design);
+    let ports = Ports { gateway, ..Ports::new() };
+    let old = Up::ready(&folder, ports, &[]);
+    assert_eq!(old.verb(&["fault", "add", "stock", "--error", "418"]).code, 0);
+    let new = Up::ready(&folder, ports, &["--replace"]);
+    assert_eq!(old.ended().code(), Some(0));
+    assert_eq!(new.ask("GET", "/", &[], "").status(), 418);
+    assert_eq!(new.verb(&["fault", "clear", "stock"]).code, 0);
+    assert_eq!(new.ask("GET", "/", &[], "").status(), 200);
+}
