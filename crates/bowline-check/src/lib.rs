@@ -10,7 +10,8 @@
 //! - [`finding`]: [`Finding`] and [`Severity`]; [`edit`]: [`Edit`]; [`exceptions`]: [`Exception`], what may stay
 //! - `graph`: who calls whom, callers before callees; the least time that everything takes, the time that
 //!   callers leave, and how often one request asks each operation
-//! - `met`: the calls that need no graph; `assumed`: gateways that are only named
+//! - `met`: the calls that need no graph; `assumed`: gateways that are only named; `arms`:
+//!   what loads do to the variants of the design
 //! - `tries`: the longest that a call's tries may take; `timeouts`: whether one follows a timeout; `layer`: tries that may follow work done; `mend`:
 //!   how tries are made to fit; `traffic`: what the design's scenarios ask of each operation
 //! - `waited`: the operations whose end somebody waits for
@@ -36,6 +37,7 @@
 //! assert_eq!(findings[0].formula, "4 x 2 s + 25 ms + 75 ms + 175 ms = 8.275 s; timeout: none");
 //! ```
 
+mod arms;
 mod assumed;
 pub mod edit;
 pub mod exceptions;
@@ -98,8 +100,9 @@ pub fn review(design: &Design, documents: &Documents) -> Result<Review, Vec<Mist
 #[must_use]
 pub fn check(design: &Design, documents: &Documents) -> Vec<Finding> {
     let assumed = assumed::with_gateways(documents);
-    let asked = Asked::about(assumed.as_ref().unwrap_or(design), documents);
+    let asked = Asked::about(assumed.as_ref().unwrap_or(design), documents, None);
     let mut findings: Vec<Finding> = all().iter().flat_map(|rule| (rule.check)(&asked)).collect();
+    findings.extend(arms::check(design, documents, &findings));
     findings.sort_by(|a, b| {
         let place =
             |finding: &Finding| (finding.place.file.clone(), finding.place.line, finding.place.column);
@@ -123,9 +126,9 @@ pub(crate) struct Asked<'d> {
 }
 
 impl<'d> Asked<'d> {
-    fn about(design: &'d Design, documents: &'d Documents) -> Self {
+    fn about(design: &'d Design, documents: &'d Documents, overlay: Option<&'d str>) -> Self {
         let graph = Graph::new(design);
-        let (left, traffic) = (graph.left(), traffic::all(design, &graph));
+        let (left, traffic) = (graph.left(), traffic::all(design, &graph, overlay));
         let (exceptions, _) = exceptions::read(documents);
         Self { design, documents, left, graph, met: met::all(design), traffic, exceptions }
     }

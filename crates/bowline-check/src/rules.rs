@@ -13,6 +13,7 @@ mod r01_amplification;
 mod r02_two_layers_retry;
 mod r03_no_backoff;
 mod r05_repeats_an_effect;
+mod r06_repeats_a_refused_request;
 mod t01_deadline_cannot_be_met;
 mod t02_no_deadline;
 mod t03_try_as_long_as_call;
@@ -51,7 +52,7 @@ impl std::fmt::Debug for Rule {
 ///
 /// ```
 /// let names: Vec<_> = bowline_check::all().iter().map(|rule| rule.id).collect();
-/// assert_eq!(names, ["B01", "B02", "B03", "B04", "B05", "Q01", "Q02", "Q03", "Q04", "R01", "R02", "R03", "R05", "T01", "T02", "T03", "T08", "X01", "X02", "X03", "X04"]);
+/// assert_eq!(names, ["B01", "B02", "B03", "B04", "B05", "Q01", "Q02", "Q03", "Q04", "R01", "R02", "R03", "R05", "R06", "T01", "T02", "T03", "T08", "X01", "X02", "X03", "X04"]);
 /// ```
 #[must_use]
 pub fn all() -> &'static [Rule] {
@@ -69,6 +70,7 @@ pub fn all() -> &'static [Rule] {
         r02_two_layers_retry::RULE,
         r03_no_backoff::RULE,
         r05_repeats_an_effect::RULE,
+        r06_repeats_a_refused_request::RULE,
         t01_deadline_cannot_be_met::RULE,
         t02_no_deadline::RULE,
         t03_try_as_long_as_call::RULE,
@@ -78,6 +80,11 @@ pub fn all() -> &'static [Rule] {
         x03_optional_and_waited_for::RULE,
         x04_accepted_and_never_heard_of::RULE,
     ]
+}
+
+/// Those that say what the loads of scenarios do.
+pub(crate) const fn over_loads() -> &'static [Rule] {
+    &[q01_unbounded_queue::RULE, q04_retention::RULE]
 }
 
 /// The rule called `id`, in any case.

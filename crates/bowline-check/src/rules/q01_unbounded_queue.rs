@@ -1,6 +1,7 @@
 //! Q01: a queue without a bound, where a scenario of the design makes it grow.
 
-use super::Rule;
+use super::q04_retention::reading;
+use super::{Rule, one_per_place};
 use crate::Asked;
 use crate::edit::Edit;
 use crate::finding::{Finding, Severity};
@@ -9,7 +10,7 @@ use crate::layer;
 use crate::traffic::{Traffic, busy};
 use crate::words::{counted, factor, span};
 use bowline_design::Place;
-use bowline_design::resolved::{Service, ServiceId};
+use bowline_design::resolved::{Service, ServiceId, Subscription};
 use std::time::Duration;
 
 /// What may wait is bounded at this much of the time that a try has: the other half is for the work itself.
@@ -30,14 +31,114 @@ pub(super) const RULE: Rule = Rule {
         Warning: the load is above it with `takes` read as a log-normal distribution; or the load fits, but tries\n\
         that time out in the queue keep so many retries coming that the queue stays as long as it is (the share of\n\
         an M/M/1 queue's answers later than the per-try time, at the load with all retries that the budget allows).\n\
-        Only scenarios with an arm without overlay are looked at. The edit adds a `queue` with which nobody waits\n\
+        A queue in front of which every caller has a bulkhead is bounded by those; nothing is said where what they let\n\
+        through is done in the time that a caller waits. A bulkhead's own queue has no bound where it is a connection\n\
+        pool's without `http1MaxPendingRequests`; and what waits in a topic has none without `retention`, where a\n\
+        scenario writes more than a group of its readers can take.\n\
+        Arms with an overlay are looked at as the designs that they are, and are no more than warnings. The edit adds a `queue` with which nobody waits\n\
         longer than half the time that a try has.",
     check,
 };
 
 fn check(asked: &Asked<'_>) -> Vec<Finding> {
     let unbounded = |(_, service): &(ServiceId, &Service)| service.queue.is_none() && !service.external;
-    asked.design.services().filter(unbounded).filter_map(|(id, service)| worst(asked, id, service)).collect()
+    let services =
+        asked.design.services().filter(unbounded).filter_map(|(id, service)| worst(asked, id, service));
+    let loads = || asked.traffic.iter();
+    let pools = loads().flat_map(|traffic| {
+        asked.graph.calls.iter().filter_map(|call| Some((0, pool(asked, traffic, call)?)))
+    });
+    let topics = loads().flat_map(|traffic| {
+        asked.design.subscriptions.iter().filter_map(|reader| Some((0, topic(asked, traffic, reader)?)))
+    });
+    services.chain(one_per_place(pools)).chain(one_per_place(topics)).collect()
+}
+
+/// A connection pool that lets any number wait for it.
+fn pool(asked: &Asked<'_>, traffic: &Traffic<'_>, call: &Call<'_>) -> Option<Finding> {
+    let bulkhead = call.settings.bulkhead.as_ref()?;
+    let place = bulkhead.from.place().filter(|_| bulkhead.value.queue == u32::MAX)?;
+    let key = &call.settings.keys.bulkhead;
+    let same = asked.graph.calls.iter().filter(|other| other.settings.keys.bulkhead == *key);
+    let (mut rate, mut surely, mut mean) = (0.0, 0.0, 0.0);
+    for other in same {
+        let (each, calls) = (busy(asked.graph.operation(other.to)), traffic.by(other));
+        rate += calls;
+        surely += calls * each.surely;
+        mean += calls * each.mean;
+    }
+    let places = f64::from(bulkhead.value.concurrent);
+    // Each process of a caller has a pool of its own.
+    let processes = call.from.map_or(1, |from| asked.design.service(from.service).replicas.value);
+    let places = places * f64::from(processes.max(1));
+    if mean <= places {
+        return None;
+    }
+    let proven = surely > places;
+    let work = if proven { surely } else { mean };
+    let name = &asked.design.service(call.to.service).name;
+    Some(Finding {
+        rule: RULE.id,
+        severity: if proven { Severity::Error } else { Severity::Warning },
+        what: format!(
+            "any number of calls waits for the pool of {name} and more come: {} brings {} a second, and {} can be made",
+            traffic.name(),
+            factor(rate),
+            factor(rate * places / work)
+        ),
+        place: place.clone(),
+        label: format!("{} at once, and any number wait", bulkhead.value.concurrent),
+        path: vec![call.caller.clone(), asked.graph.name(call.to)],
+        formula: format!(
+            "{} at once / {} = {}/s < {}/s",
+            factor(places),
+            seconds(work / rate),
+            factor(rate * places / work),
+            factor(rate)
+        ),
+        advice: "bound what waits, with `http1MaxPendingRequests` beside it, or allow more at once"
+            .to_owned(),
+        edits: Vec::new(),
+    })
+}
+
+/// A topic that keeps everything, and grows.
+fn topic(asked: &Asked<'_>, traffic: &Traffic<'_>, reader: &Subscription) -> Option<Finding> {
+    let topic = &asked.design.topics[reader.topic.0 as usize];
+    let rate = traffic.to(reader.topic);
+    let reading = reading(asked, reader)?;
+    if topic.retention.is_some() || rate <= reading.mean {
+        return None;
+    }
+    let known = asked.documents.topics.iter().find(|known| known.meta.place == topic.place)?;
+    let proven = rate > reading.most;
+    let most = if proven { reading.most } else { reading.mean };
+    Some(Finding {
+        rule: RULE.id,
+        severity: if proven { Severity::Error } else { Severity::Warning },
+        what: format!(
+            "what waits in {} has no bound and grows: {} writes {} a second, and {} reads {}",
+            topic.name,
+            traffic.name(),
+            factor(rate),
+            reader.name,
+            factor(most)
+        ),
+        place: known.place.clone(),
+        label: "no `retention`".to_owned(),
+        path: Vec::new(),
+        formula: format!(
+            "{}/s - {}/s = {}/s more each second",
+            factor(rate),
+            factor(most),
+            factor(rate - most)
+        ),
+        advice: format!(
+            "read faster, with a higher `concurrency` of {}, or let old records go, with `retention: 7d` say",
+            reader.name
+        ),
+        edits: vec![Edit::Add { place: known.place.clone(), field: "retention: 7d".to_owned() }],
+    })
 }
 
 /// The gravest of what the scenarios do to one service.
@@ -71,6 +172,9 @@ fn finding(asked: &Asked<'_>, traffic: &Traffic<'_>, id: ServiceId, service: &Se
         return None;
     }
     let capacity = asks.rate * places / asks.mean;
+    if bounded_by_callers(asked, traffic, id, &asks, capacity) {
+        return None;
+    }
     let (severity, what, formula) = if asks.mean > places {
         let proven = asks.surely > places;
         let most = if proven { asks.rate * places / asks.surely } else { capacity };
@@ -113,6 +217,30 @@ fn finding(asked: &Asked<'_>, traffic: &Traffic<'_>, id: ServiceId, service: &Se
             .into_iter()
             .collect(),
     })
+}
+
+/// Whether every caller has a bulkhead, and what all of them let through is done while the callers still wait.
+fn bounded_by_callers(
+    asked: &Asked<'_>,
+    traffic: &Traffic<'_>,
+    id: ServiceId,
+    asks: &Asks,
+    capacity: f64,
+) -> bool {
+    let calls = || asked.graph.calls.iter().filter(|call| call.to.service == id && traffic.by(call) > 0.0);
+    let called: f64 = calls().map(|call| traffic.by(call)).sum();
+    // Others ask without any of these calls. A hair less is floating-point dust.
+    if called < asks.rate * (1.0 - 1e-9) {
+        return false;
+    }
+    let through = |call: &Call<'_>| {
+        let bulkhead = call.settings.bulkhead.as_ref()?.value;
+        let processes = call.from.map_or(1, |from| asked.design.service(from.service).replicas.value);
+        Some(f64::from(bulkhead.concurrent) * f64::from(processes))
+    };
+    let all: Option<f64> = calls().map(through).sum();
+    let patience = calls().filter_map(|call| patience(call.settings)).min().unwrap_or(WAIT);
+    all.is_some_and(|all| all <= patience.as_secs_f64() * capacity)
 }
 
 /// Retries that keep themselves going.

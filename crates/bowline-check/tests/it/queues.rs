@@ -88,6 +88,151 @@ spec: { patches: [ { kind: Service, name: stock, patch: { spec: { queue: 40 } } 
 }
 
 #[test]
+fn q01_an_arm_that_takes_the_bound_away_is_a_warning() {
+    let overlay = "arms: [ { name: more, overlay: more } ]
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Overlay
+metadata: { name: more }
+spec: { patches: [ { kind: Service, name: stock, patch: { spec: { queue: null } } } ] }";
+    check(
+        &under("2500", &stock("\n  queue: 40"), "", overlay),
+        &[
+            "Q01 warning spec.concurrency: the queue of stock has no bound and grows: Scenario busy with Overlay more asks for \
+             2500 a second, and it can do 2000 (no edit)",
+        ],
+    );
+}
+
+#[test]
+fn q01_bulkheads_of_all_callers_are_a_bound() {
+    let bulkhead = |calls: u32| format!("bulkhead: {{ concurrent: {calls} }}");
+    check(&under("2500", &stock(""), &bulkhead(100), ""), &[]);
+    let found = check(
+        &under("2500", &stock(""), &bulkhead(2_000), ""),
+        &[
+            "Q01 error spec.concurrency: the queue of stock has no bound and grows: Scenario busy asks for 2500 a second, \
+             and it can do 2000",
+        ],
+    );
+    assert_eq!(found[0].severity.as_str(), "error");
+}
+
+/// The window behind a gateway's route, under this load.
+fn entered(load: &str) -> String {
+    under("1", &stock(""), "", "").replace("operation: window.look, arrivals: poisson, rate: 1/s, for: 10m", load)
+        + "---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: front }
+spec: { servers: [ { port: { number: 8080, name: http, protocol: HTTP }, hosts: [ \"*\" ] } ] }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: front }
+spec:
+  hosts: [ \"*\" ]
+  gateways: [ front ]
+  http: [ { name: look, route: [ { destination: { host: window } } ], timeout: 1s, retries: { attempts: 0 } } ]
+"
+}
+
+const GROWS: &str = "Q01 error spec.concurrency: the queue of stock has no bound and grows: Scenario busy asks for 2500 a second, \
+                     and it can do 2000";
+
+#[test]
+fn q01_a_load_by_a_route_and_a_ramp_at_its_peak_count() {
+    check(&entered("route: look, arrivals: poisson, rate: 2500/s, for: 10m"), &[GROWS]);
+    check(&entered("route: look, arrivals: poisson, rate: 500/s, for: 10m"), &[]);
+    let ramp = |from: u32, to: u32, over: &str| {
+        entered(&format!(
+            "operation: window.look, arrivals: {{ ramp: {{ to: {to}/s, over: {over} }} }}, rate: {from}/s, for: 10m"
+        ))
+    };
+    check(&ramp(0, 2_500, "10m"), &[GROWS]);
+    check(&ramp(2_500, 0, "10m"), &[GROWS]);
+    check(&ramp(0, 500, "10m"), &[]);
+}
+
+#[test]
+fn q01_a_connection_pool_without_a_bound_on_what_waits_grows() {
+    let pool = |http: &str| {
+        entered("route: look, arrivals: poisson, rate: 2500/s, for: 10m")
+            .replace("call: stock.read", "work: 10ms")
+            + &format!(
+                "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{ name: window }}
+spec: {{ host: window, trafficPolicy: {{ connectionPool: {{ http: {{ {http} }} }} }} }}
+"
+            )
+    };
+    let found = check(
+        &pool("http2MaxRequests: 20"),
+        &[
+            "Q01 error spec.trafficPolicy.connectionPool.http.http2MaxRequests: any number of calls waits for the pool of window and \
+             more come: Scenario busy brings 2500 a second, and 2000 can be made (no edit)",
+        ],
+    );
+    assert_eq!(found[0].formula, "20 at once / 10 ms = 2000/s < 2500/s");
+    check(&pool("http2MaxRequests: 30"), &[]);
+    check(&pool("http2MaxRequests: 20, http1MaxPendingRequests: 100"), &[]);
+}
+
+#[test]
+fn q01_what_readers_of_a_topic_ask_counts_as_far_as_they_can_take_it() {
+    let read = |concurrency: u32| {
+        topic("retention: 7d", SET_ASIDE)
+            .replace("rate: 80/s", "rate: 500/s")
+            .replace("does: [ { work: 10ms } ]", "does: [ { call: slow.run } ]")
+            .replace("deadLetter: { after: 16 }", &format!("deadLetter: {{ after: 16 }}, concurrency: {concurrency}"))
+            + "---
+kind: Service
+metadata: { name: slow }
+spec: { concurrency: 2, operations: [ { name: run, http: { method: GET, path: /slow }, does: [ { work: 10ms } ] } ] }
+"
+    };
+    let grows = |rate: &str| {
+        format!(
+            "Q01 error spec.concurrency: the queue of slow has no bound and grows: Scenario stuck asks for {rate} a second, and \
+             it can do 200"
+        )
+    };
+    check(&read(10), &[&grows("500")]);
+    check(&read(3), &[&grows("300")]);
+    check(&read(2), &[]);
+}
+
+#[test]
+fn q01_a_topic_that_keeps_everything_and_grows_has_no_bound() {
+    let found = check(
+        &topic("key: /id", SET_ASIDE).replace("rate: 80/s", "rate: 130/s"),
+        &[
+            "Q01 error spec: what waits in mails has no bound and grows: Scenario stuck writes 130 a second, and mailer reads \
+             100",
+        ],
+    );
+    assert_eq!(found[0].formula, "130/s - 100/s = 30/s more each second");
+}
+
+#[test]
+fn q04_a_backlog_that_is_never_read_up_gets_older_than_the_retention() {
+    let never = |retention: &str| {
+        topic(&format!("retention: {retention}"), SET_ASIDE).replace("rate: 80/s", "rate: 150/s")
+    };
+    let found = check(
+        &never("3m"),
+        &[
+            "Q04 error spec.retention: mails keeps records for 3 min, and under Scenario stuck what waits for mailer is never \
+             read up and gets 4 min old",
+        ],
+    );
+    assert_eq!(found[0].formula, "10 min - 100/s x (10 min - 60 s) / 150/s = 4 min > 3 min");
+    check(&never("5m"), &[]);
+}
+
+#[test]
 fn q01_retries_that_keep_themselves_going_are_a_warning() {
     let one = "concurrency: 1
   operations: [ { name: read, http: { method: GET, path: /stock }, takes: { p50: 707us, p99: 4.9ms } } ]";
