@@ -206,7 +206,7 @@ fn start_envoy(
     callees: &Callees,
     admin: u16,
 ) -> Result<Running, Stop> {
-    let folder = scratch(root)?;
+    let folder = scratch(root, "differential")?;
     let config = folder.join("envoy.json");
     write(&config, &envoy::bootstrap(draws, listeners, &callees.ports, admin).to_string())?;
     let program = run::tools(root).join("python/envoy/_bin/envoy");
@@ -227,7 +227,7 @@ fn start_bowline(
     callees: &Callees,
     api: u16,
 ) -> Result<Running, Stop> {
-    let folder = scratch(root)?;
+    let folder = scratch(root, "differential")?;
     let design = folder.join("design.yaml");
     write(&design, &istio::design(draws, gateways, &callees.ports))?;
     let mut command = run::program(root, &program.to_string_lossy());
@@ -240,8 +240,9 @@ fn start_bowline(
     )
 }
 
-fn scratch(root: &Path) -> Result<PathBuf, Stop> {
-    let folder = run::target(root).join("differential");
+/// A folder for what a comparison writes.
+pub(crate) fn scratch(root: &Path, name: &str) -> Result<PathBuf, Stop> {
+    let folder = run::target(root).join(name);
     std::fs::create_dir_all(&folder).map_err(|e| Stop::Missing(format!("{}: {e}", folder.display())))?;
     Ok(folder)
 }
@@ -251,7 +252,7 @@ fn write(file: &Path, text: &str) -> Result<(), Stop> {
 }
 
 /// Ports that nobody has at the moment.
-fn free_ports(count: usize) -> Result<Vec<u16>, Stop> {
+pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>, Stop> {
     // All are held until all are found: none is found twice.
     let bound: Result<Vec<TcpListener>, _> =
         (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect();

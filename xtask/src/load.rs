@@ -5,9 +5,11 @@
 //!
 //! - [`upstream`]: answers every request with 1 KiB
 //! - [`open`]: so many requests a second whatever comes back; latency from the intended send time
+//! - [`answering`]: a callee of its own port, for comparisons and conformance
 //! - [`closed`]: so many requests in all, a fixed number in flight; for counting instructions
 //! - [`connection`]: one keep-alive connection and its one request in flight
 
+pub(crate) mod answering;
 mod closed;
 mod connection;
 mod open;

@@ -4,7 +4,7 @@
 //! - [`test`]: the steps of `cargo xtask test`, from formatting to the instruction count
 //! - [`prove`]: the same proofs for longer
 //! - [`tidy`]: the invariants of ARCHITECTURE.md, checked
-//! - [`differential`]: Bowline beside Envoy, request by request
+//! - [`differential`]: Bowline beside Envoy, request by request; [`h2spec`]: HTTP/2's cases
 //! - [`validate`]: what the simulator must reproduce
 //! - [`bench`]: the proxy beside its peers, the policy stack, and the simulator
 //! - [`load`]: the upstream and the load generators that the benchmarks run
@@ -14,6 +14,7 @@
 mod bench;
 mod clock;
 mod differential;
+mod h2spec;
 mod load;
 mod prove;
 mod run;

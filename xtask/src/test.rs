@@ -5,8 +5,8 @@
 //! that dependencies are built once for `clippy` and `doc`, and once for all tests.
 
 use crate::steps::{self, Choice, Step};
-use crate::tools::{self, DENY, ENVOY, FUZZ, GO, JAVA, NIGHTLY, NODE, PYTHON, VALGRIND};
-use crate::{Stop, bench, differential, run, tidy};
+use crate::tools::{self, DENY, ENVOY, FUZZ, GO, H2SPEC, JAVA, NIGHTLY, NODE, PYTHON, VALGRIND};
+use crate::{Stop, bench, differential, h2spec, run, tidy};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ cargo xtask test [--only STEP,..] [--skip STEP,..] [--from STEP] [--list]
 
 Runs what must hold before a change lands, cheapest first, and stops at the first step that fails.
 Installs what it needs beyond Rust (valgrind, and Go, Node.js, Java and Python for the examples in them, from
-Debian's packages where they are missing; cargo-deny, cargo-fuzz, Envoy
+Debian's packages where they are missing; cargo-deny, cargo-fuzz, Envoy, h2spec
 and a nightly toolchain for the fuzzers), and says so before it does.";
 
 /// How long each fuzz target runs here: enough to meet a mistake that a minute can find.
@@ -42,6 +42,7 @@ const STEPS: &[Step] = &[
         about: "100 drawn designs do through Bowline what they do through Envoy",
         run: |root| differential::step(root, DIFFERENTIAL_DRAWS, 1),
     },
+    Step { name: "h2spec", about: "the cases of h2spec pass through a gateway", run: h2spec::step },
     Step { name: "doctests", about: "every example in the documentation runs", run: doctests },
     Step { name: "doc", about: "the documentation builds without a warning", run: doc },
     Step {
@@ -83,6 +84,7 @@ fn needs(step: &str) -> &'static [tools::Tool] {
         "instructions" => &[VALGRIND],
         "integration" => &[GO, NODE, JAVA, PYTHON],
         "differential" => &[ENVOY],
+        "h2spec" => &[GO, H2SPEC],
         _ => &[],
     }
 }

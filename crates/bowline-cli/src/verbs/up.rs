@@ -68,9 +68,13 @@ pub(crate) fn beside(design: &Path) -> PathBuf {
     folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).join(".bowline")
 }
 
+/// What is logged unless somebody asks for more. HTTP/2's library warns of what strangers may do to a
+/// connection at any rate they like; what matters of it is counted.
+const QUIET: &str = "warn,h2=error";
+
 /// Logs to standard error: warnings, unless `BOWLINE_LOG` asks for more (`debug`, `bowline_proxy=trace`).
 fn log(output: Output) {
-    let filter = EnvFilter::try_from_env("BOWLINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("BOWLINE_LOG").unwrap_or_else(|_| EnvFilter::new(QUIET));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match output {
         Output::Text => log.with_ansi(print::coloured() && std::io::stderr().is_terminal()).init(),
