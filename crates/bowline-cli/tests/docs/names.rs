@@ -398,6 +398,9 @@ fn limits_are_what_the_tables_say() {
             ("age", seconds(proxy.pool.age)),
             ("connections", number(proxy.pool.connections.into())),
             ("connect", seconds(proxy.pool.connect)),
+            ("streams", number(proxy.pool.streams.into())),
+            ("ping_after", seconds(proxy.pool.ping_after)),
+            ("ping_timeout", seconds(proxy.pool.ping_timeout)),
         ],
     );
 }
