@@ -3,7 +3,7 @@
 //! Why not a client library's: its connection is a task (or a future to be polled beside the request)
 //! that speaks to its user through channels and wakers, and it takes the fields of a request away to
 //! encode them. Measured, that was a third of what a proxied request cost. What a proxy needs of HTTP/1.1
-//! is little (one request at a time, never an upgrade), so it is done here, in the task that waits for
+//! is little (one request at a time), so it is done here, in the task that waits for
 //! the answer, with the parser that such libraries use. Dropping the connection closes the socket, which
 //! is how a call that nobody waits for any more is cancelled at the callee.
 
@@ -15,11 +15,12 @@ use crate::incoming::{Decoded, Incoming, Part};
 use crate::io::Io;
 use crate::replay::Replay;
 use crate::scratch;
+use crate::switched::Switched;
 use crate::upload::Upload;
 use bowline_model::Instant;
 use bowline_model::decision::TryEnd;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -39,6 +40,8 @@ pub(crate) struct Connection {
     upload: Upload,
     beginning: Beginning,
     incoming: Incoming,
+    /// Whether the present request asks for another protocol, which the answer may grant.
+    switches: bool,
     /// Whether it may be used again after the present answer.
     keeps: bool,
     /// When it became spare.
@@ -107,6 +110,7 @@ impl Connection {
             upload: Upload::default(),
             beginning: Beginning::default(),
             incoming: Incoming::default(),
+            switches: false,
             keeps: true,
             spare_since: Instant::ZERO,
             expires,
@@ -153,20 +157,30 @@ impl Connection {
         }
     }
 
+    /// Hands out what is left of a connection whose answer was 101.
+    pub(crate) fn switched(mut self) -> Option<Switched> {
+        match self.stream {
+            Stream::Whole(io) => Some(Switched::new(self.incoming.take_pending(), io, self.opened)),
+            Stream::Reading { .. } | Stream::Gone => None,
+        }
+    }
+
     /// Whether all of the answer is through.
     pub(crate) const fn is_through(&self) -> bool {
         self.incoming.is_through()
     }
 
     /// Sends a request and waits for the head of its answer, whose fields go into `headers`. `head`
-    /// writes the request's head; `to_head`: its method is HEAD.
+    /// writes the request's head; `to_head`: its method is HEAD; `switches`: it asks for another protocol.
     pub(crate) async fn ask(
         &mut self,
         head: impl FnOnce(&mut HeadWriter<'_>),
         body: &Replay,
         to_head: bool,
+        switches: bool,
         headers: HeaderMap,
     ) -> Result<Head, TryEnd> {
+        self.switches = switches;
         let write = |out: &mut Vec<u8>| {
             let mut writer = HeadWriter::new(out);
             head(&mut writer);
@@ -194,6 +208,12 @@ impl Connection {
                 (!bytes.is_empty()).then(|| beginning.read(bytes, to_head, headers))
             }));
             match read {
+                // Nobody asked to switch, so nobody may.
+                Ok(Some(Ok(Some((head, _)))))
+                    if head.status == StatusCode::SWITCHING_PROTOCOLS && !self.switches =>
+                {
+                    return Poll::Ready(Err(TryEnd::Malformed));
+                }
                 Ok(Some(Ok(Some((head, rest))))) => {
                     self.keeps = head.keeps;
                     self.incoming = Incoming::new(head.framing, rest);

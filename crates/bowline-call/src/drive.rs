@@ -49,6 +49,11 @@ pub trait Asker {
         HeaderMap::new()
     }
 
+    /// Whether the head asks for another protocol, so that 101 is an answer: then the connection is handed out.
+    fn switches(&self) -> bool {
+        false
+    }
+
     /// Whether this is a gRPC call, whose status is told by its trailers.
     fn is_grpc(&self) -> bool {
         false
@@ -223,7 +228,10 @@ impl Client {
                     Framing::Length(length) => Some(length),
                     Framing::Chunked | Framing::UntilClose => None,
                 };
-                let body = AnswerBody::new(from, length, &spares, now);
+                let body = match head.status {
+                    StatusCode::SWITCHING_PROTOCOLS => AnswerBody::switched(from),
+                    _ => AnswerBody::new(from, length, &spares, now),
+                };
                 let report = self.report(&head, &body, asker);
                 let Head { status, headers, .. } = head;
                 Sent {
@@ -284,8 +292,9 @@ impl Client {
                     made.map_err(|_| TryEnd::ConnectFailed)?
                 }
             };
-            let (to_head, map) = (asker.is_head(), asker.spare_map());
-            match connection.ask(|out| asker.write_head(this, now, out), body, to_head, map).await {
+            let (to_head, switches, map) = (asker.is_head(), asker.switches(), asker.spare_map());
+            let write = |out: &mut HeadWriter<'_>| asker.write_head(this, now, out);
+            match connection.ask(write, body, to_head, switches, map).await {
                 Ok(head) => return Ok((head, From::One(connection))),
                 Err(TryEnd::ResetBeforeRequest) if !fresh && !body.is_too_large() => (),
                 Err(end) => return Err(end),

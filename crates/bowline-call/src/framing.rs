@@ -69,8 +69,8 @@ pub(crate) fn parse(bytes: &[u8], to_head: bool, mut headers: HeaderMap) -> Resu
     }
     let code = response.code.ok_or(Malformed)?;
     match code {
-        // Nobody asked to switch, so nobody may.
-        101 => return Err(Malformed),
+        // It is the last answer of this connection, and whether it may be is known to who asked.
+        101 => (),
         100..=199 => return Ok(Parsed::Interim(length)),
         _ => (),
     }
@@ -88,7 +88,7 @@ pub(crate) fn parse(bytes: &[u8], to_head: bool, mut headers: HeaderMap) -> Resu
         headers.try_append(name, value).map_err(|_| Malformed)?;
     }
     let framing = said.framing(code, to_head)?;
-    let keeps = framing != Framing::UntilClose && said.keeps();
+    let keeps = framing != Framing::UntilClose && code != 101 && said.keeps();
     let status = StatusCode::from_u16(code).map_err(|_| Malformed)?;
     Ok(Parsed::Head(Head { status, headers, framing, keeps }, whole.slice(length..)))
 }
@@ -149,7 +149,7 @@ impl Said {
             return Err(Malformed);
         }
         Ok(match self.length {
-            _ if to_head || code == 204 || code == 304 => Framing::Nothing,
+            _ if to_head || code == 101 || code == 204 || code == 304 => Framing::Nothing,
             _ if self.chunked => Framing::Chunked,
             Some(0) => Framing::Nothing,
             Some(length) => Framing::Length(length),
@@ -223,7 +223,6 @@ mod tests {
             assert!(parse(text.as_bytes(), false, HeaderMap::new()).is_err(), "{fields}");
         }
         for text in [
-            "HTTP/1.1 101 Switching\r\nupgrade: x\r\n\r\n",
             "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
             "HTTP/2 200\r\n\r\n",
             "ICY 200 OK\r\n\r\n",

@@ -61,6 +61,11 @@ impl Incoming {
         self.pending.len()
     }
 
+    /// What was read and not passed on.
+    pub(crate) fn take_pending(&mut self) -> Bytes {
+        std::mem::take(&mut self.pending)
+    }
+
     /// More was read. What was read before has to be passed on first.
     pub(crate) fn fill(&mut self, bytes: Bytes) {
         self.pending = bytes;

@@ -12,7 +12,7 @@
 //! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `incoming`,
 //!   `connection`: HTTP/1.1; `http2`: HTTP/2
 //! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]
-//! - [`relay`]: an answer's body; [`pushback`]: `Retry-After`; [`grpc`]: what of gRPC matters here
+//! - [`relay`]: an answer's body; [`switched`]: what comes after 101; [`pushback`]: `Retry-After`; [`grpc`]: what of gRPC matters here
 
 pub mod alarm;
 pub mod ask;
@@ -35,6 +35,7 @@ pub mod pushback;
 pub mod relay;
 pub mod replay;
 mod scratch;
+pub mod switched;
 pub mod tls;
 pub mod transport;
 mod upload;
@@ -47,5 +48,6 @@ pub use drive::{Answer, Asker, Client, Ended};
 pub use endpoint::{Endpoint, Endpoints};
 pub use pool::{Pool, PoolLimits};
 pub use relay::{AnswerBody, Relay};
+pub use switched::Switched;
 pub use replay::{Allowance, Replay, RequestBody};
 pub use transport::{Http, Transport};

@@ -8,6 +8,7 @@ use crate::connection::{Broken, Connection};
 use crate::http2;
 use crate::incoming::Part;
 use crate::pool::Spares;
+use crate::switched::Switched;
 use bowline_model::Instant;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -23,6 +24,8 @@ pub enum AnswerBody {
     Whole(Bytes),
     /// It is still coming.
     Coming(Box<Relay>),
+    /// There is none: the connection speaks another protocol now.
+    Switched(Switched),
 }
 
 /// What was read of a body before it was known whether that is all.
@@ -123,6 +126,15 @@ impl AnswerBody {
 }
 
 impl AnswerBody {
+    /// What follows an answer of 101.
+    pub(crate) fn switched(from: From) -> Self {
+        let switched = match from {
+            From::One(connection) => connection.switched(),
+            From::Two(_) => None,
+        };
+        switched.map_or(Self::Whole(Bytes::new()), Self::Switched)
+    }
+
     /// Its trailers, where they are here although nobody has asked for anything.
     pub(crate) fn trailers(&self) -> Option<&HeaderMap> {
         let Self::Coming(relay) = self else { return None };

@@ -10,6 +10,7 @@ use crate::protocol::Protocol;
 use crate::request;
 use crate::snapshot::Door;
 use crate::sniff::{self, Rewound};
+use crate::tunnel::Tunnel;
 use crate::worker::Worker;
 use http::Request;
 use http::header::HeaderValue;
@@ -19,7 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -33,8 +34,21 @@ pub(crate) struct Connection {
     door: Door,
     speaks: Protocol,
     local: bool,
+    /// Where everything on it goes: what a CONNECT named.
+    destination: Option<Box<str>>,
+    /// What comes after it.
+    next: RefCell<Option<Next>>,
     /// The caller's address, as `x-forwarded-for` has it.
     caller: HeaderValue,
+}
+
+/// What comes after HTTP/1 on a connection.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// HTTP again, to this authority: the caller takes us for its proxy.
+    Proxied(Box<str>),
+    /// What was upgraded to.
+    Tunnel(Tunnel),
 }
 
 /// How a worker tells a connection to come to its end.
@@ -98,6 +112,16 @@ impl Connection {
         self.speaks
     }
 
+    /// Where everything on it goes, if that was said before.
+    pub(crate) fn destination(&self) -> Option<&str> {
+        self.destination.as_deref()
+    }
+
+    /// Says what comes once the present answer is out.
+    pub(crate) fn follow(&self, next: Next) {
+        *self.next.borrow_mut() = Some(next);
+    }
+
     pub(crate) const fn caller(&self) -> &HeaderValue {
         &self.caller
     }
@@ -118,24 +142,37 @@ where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let control = worker.register();
-    let mut io = Rewound::new(io);
-    let speaks = match speaks {
-        Some(speaks) => Some(speaks),
-        None => sniff::sniff(&mut io, &worker, &control).await,
-    };
-    if let Some(speaks) = speaks {
-        let caller = HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string());
+    let caller = HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string());
+    let caller = caller.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+    let (mut io, mut speaks, mut destination) = (Rewound::new(io), speaks, None);
+    loop {
+        let Some(speaks) = (match speaks.take() {
+            Some(speaks) => Some(speaks),
+            None => sniff::sniff(&mut io, &worker, &control).await,
+        }) else {
+            break;
+        };
         let connection = Rc::new(Connection {
             door: accepted.door,
             speaks,
             local: accepted.peer.ip().to_canonical().is_loopback(),
-            caller: caller.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+            caller: caller.clone(),
+            destination: destination.take(),
+            next: RefCell::default(),
             worker: Rc::clone(&worker),
         });
-        match speaks {
-            Protocol::Http1 => serve_http1(&connection, io, &control).await,
-            // In a box: a connection of HTTP/1 should not weigh as much.
-            Protocol::Http2 => Box::pin(http2::serve(&connection, io, &control)).await,
+        // In boxes: an ordinary connection of HTTP/1 should not weigh as much.
+        if speaks == Protocol::Http2 {
+            Box::pin(http2::serve(&connection, io, &control)).await;
+            break;
+        }
+        match serve_http1(&connection, io, &control).await {
+            Some((behind, Next::Proxied(authority))) => (io, destination) = (behind, Some(authority)),
+            Some((behind, Next::Tunnel(tunnel))) => {
+                Box::pin(tunnel.run(behind, &worker, &control, &accepted.tally)).await;
+                break;
+            }
+            None => break,
         }
     }
     worker.unregister(&control);
@@ -143,30 +180,44 @@ where
     drop(accepted.place);
 }
 
-async fn serve_http1<T>(connection: &Rc<Connection>, io: T, control: &Control)
+/// Serves HTTP/1 until it ends; what comes after it, if something does.
+async fn serve_http1<T>(
+    connection: &Rc<Connection>,
+    io: Rewound<T>,
+    control: &Control,
+) -> Option<(Rewound<T>, Next)>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let worker = connection.worker();
     let limits = &worker.shared().limits;
-    let (gated, gate) = Gated::new(io, worker.clock(), limits.gate.clone(), limits.patience.clone());
-    {
+    let mut own = limits.gate.clone();
+    // A tunnel leads to one destination: there is none inside of it.
+    own.connect |= connection.door == Door::Mesh;
+    own.connect &= connection.destination.is_none();
+    let (gated, gate) = Gated::new(io, worker.clock(), own, limits.patience.clone());
+    let answers = {
         let (connection, gate) = (Rc::clone(connection), gate.clone());
-        let answers = service_fn(move |request: Request<hyper::body::Incoming>| {
+        service_fn(move |request: Request<hyper::body::Incoming>| {
             let connection = Rc::clone(&connection);
             let answering = gate.answering();
             async move { Ok(request::answer(&connection, answering, request.map(Incoming::Http1)).await) }
-        });
-        let serving = pin!(worker.http().serve_connection(gated, answers));
-        run(serving, control).await;
-    }
+        })
+    };
+    let mut serving = worker.http().serve_connection(gated, answers);
+    let ended = run(Pin::new(&mut serving), control).await;
     if let Some(violation) = gate.violation() {
         worker.shared().metrics.violated(violation.reason);
     }
+    let next = connection.next.take().filter(|_| ended)?;
+    let parts = serving.into_parts();
+    let mut io = parts.io.into_inner();
+    io.rewind(&parts.read_buf);
+    Some((io, next))
 }
 
-/// Polls a connection and obeys its control.
-async fn run<T, S>(mut serving: Pin<&mut http1::Connection<Gated<T>, S>>, control: &Control)
+/// Polls a connection and obeys its control; whether it came to a good end by itself.
+async fn run<T, S>(mut serving: Pin<&mut http1::Connection<Gated<T>, S>>, control: &Control) -> bool
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
     S: HttpService<hyper::body::Incoming, ResBody = Body, Error = Infallible>,
@@ -179,19 +230,19 @@ where
             match ending {
                 Ending::None => (),
                 Ending::Graceful => serving.as_mut().graceful_shutdown(),
-                Ending::Now => return Poll::Ready(()),
+                Ending::Now => return Poll::Ready(false),
             }
         }
         if let Poll::Ready(ended) = serving.as_mut().poll(cx) {
-            if let Err(error) = ended {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a caller's connection ended");
+            if let Err(error) = &ended {
+                tracing::debug!(error = error as &dyn std::error::Error, "a caller's connection ended");
             }
-            return Poll::Ready(());
+            return Poll::Ready(ended.is_ok());
         }
         control.listen(cx);
         Poll::Pending
     })
-    .await;
+    .await
 }
 
 /// hyper's settings for callers' connections.

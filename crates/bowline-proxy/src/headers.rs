@@ -141,6 +141,22 @@ fn remove_named(headers: &mut HeaderMap) -> bool {
     headers.keys_len() < before
 }
 
+/// Whether a request of HTTP/1 asks this hop for a WebSocket (RFC 6455, 4.1).
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let named = headers.get_all(header::CONNECTION).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    });
+    named && is_websocket(headers)
+}
+
+/// Whether `Upgrade` says so.
+pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(header::UPGRADE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
 /// Reads what steers the proxy and takes away what must not go on. `trusted`: the caller may steer;
 /// `local`: it may ask for its trail.
 pub(crate) fn receive(headers: &mut HeaderMap, trusted: bool, local: bool) -> Steering {

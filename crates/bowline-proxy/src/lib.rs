@@ -9,9 +9,11 @@
 //! - [`limits`]: [`Limits`], every limit with its default and reason; [`listen`]: [`Sockets`]
 //! - [`snapshot`]: a design made ready; [`faults`]: what is broken on purpose
 //! - `worker`, `connection`, [`sniff`], [`gate`], [`http2`]: how a request comes in
-//! - `request`: one request, in order; `headers`, `reply`, `body`, `mirror`: the parts of that
+//! - `request`: one request, in order; `headers`, `reply`, `body`, `mirror`, `affinity`: the parts of that
+//! - `tunnel`: what follows an upgrade
 //! - [`metrics`], [`trails`], [`flags`]: what is said about it
 
+mod affinity;
 mod body;
 mod clock;
 mod connection;
@@ -38,6 +40,7 @@ mod scratch;
 pub mod snapshot;
 pub mod sniff;
 pub mod trails;
+mod tunnel;
 mod worker;
 
 pub use faults::FaultRule;

@@ -19,6 +19,9 @@ pub struct Limits {
     pub accepts_at_once: u32,
     /// An answer whose body pauses for this long is given up. 5 minutes, Envoy's stream idle timeout.
     pub answer_pause: Duration,
+    /// A tunnel (after an upgrade) on which nothing moves for this long ends. 5 minutes, Envoy's stream idle timeout, and
+    /// far beyond the half minute after which WebSocket libraries send a ping.
+    pub tunnel_idle: Duration,
     /// How much of all request bodies together is kept for repeating. 64 MiB.
     pub kept_bodies: u64,
     /// What is taken off the time a caller leaves, so that the answer reaches it within. 1 ms: a round trip inside
@@ -46,6 +49,7 @@ impl Default for Limits {
             backlog: 1_024,
             accepts_at_once: 64,
             answer_pause: Duration::from_secs(300),
+            tunnel_idle: Duration::from_secs(300),
             kept_bodies: replay::KEPT_TOTAL_MAX,
             hop_allowance: Duration::from_millis(1),
             drain_idle: Duration::from_secs(1),

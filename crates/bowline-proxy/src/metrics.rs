@@ -5,6 +5,7 @@
 
 use crate::flags::Flag;
 use crate::gate;
+use crate::protocol::Protocol;
 use bowline_model::decision::{BreakerState, FaultKind};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,6 +80,21 @@ pub struct CallTally {
 pub struct DoorTally {
     accepted: AtomicU64,
     closed: AtomicU64,
+    requests: [AtomicU64; Protocol::ALL.len()],
+    tunnels: AtomicU64,
+    tunnels_over: AtomicU64,
+    /// Bytes through tunnels, from callers and to them.
+    tunnelled: [AtomicU64; 2],
+}
+
+/// A tunnel that is open.
+#[derive(Debug)]
+pub(crate) struct TunnelOpen<'t>(&'t DoorTally);
+
+impl Drop for TunnelOpen<'_> {
+    fn drop(&mut self) {
+        add(&self.0.tunnels_over);
+    }
 }
 
 /// The kinds of faults, as labels.
@@ -238,6 +254,36 @@ impl CallTally {
 }
 
 impl DoorTally {
+    pub(crate) fn asked(&self, protocol: Protocol) {
+        add(&self.requests[protocol as usize]);
+    }
+
+    /// Counts a tunnel, which is open until what this returns is dropped.
+    pub(crate) fn tunnel(&self) -> TunnelOpen<'_> {
+        add(&self.tunnels);
+        TunnelOpen(self)
+    }
+
+    pub(crate) fn tunnelled(&self, from_caller: u64, to_caller: u64) {
+        for (counter, bytes) in self.tunnelled.iter().zip([from_caller, to_caller]) {
+            if 0 < bytes {
+                counter.fetch_add(bytes, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Requests by what their callers speak.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = (Protocol, u64)> + '_ {
+        Protocol::ALL.into_iter().zip(&self.requests).map(|(protocol, count)| (protocol, read(count)))
+    }
+
+    /// Tunnels ever opened, those that are open now, and the bytes that went through them from callers and to them.
+    pub(crate) fn tunnels(&self) -> (u64, u64, [u64; 2]) {
+        let over = read(&self.tunnels_over);
+        let opened = read(&self.tunnels);
+        (opened, opened.saturating_sub(over), [read(&self.tunnelled[0]), read(&self.tunnelled[1])])
+    }
+
     pub(crate) fn accepted(&self) {
         add(&self.accepted);
     }

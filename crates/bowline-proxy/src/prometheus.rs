@@ -4,6 +4,7 @@ use crate::metrics::{BUCKETS_MICROS, Metrics, STATES};
 use crate::snapshot::Snapshot;
 use bowline_model::Instant;
 use bowline_model::decision::GiveUp;
+use bowline_policy::balance::Host;
 use std::fmt::{Display, Write as _};
 
 /// Writes everything that `metrics` and the edges of `snapshot` have counted, as Prometheus reads it (text format 0.0.4).
@@ -12,6 +13,7 @@ pub(crate) fn render(metrics: &Metrics, snapshot: &Snapshot, now: Instant) -> St
     let mut page = Page(String::with_capacity(16 * 1024));
     requests(&mut page, metrics);
     edges(&mut page, snapshot, now);
+    hosts(&mut page, snapshot, now);
     calls(&mut page, metrics);
     doors(&mut page, metrics);
     page.0
@@ -134,6 +136,51 @@ fn edges(page: &mut Page, snapshot: &Snapshot, now: Instant) {
     }
 }
 
+fn hosts(page: &mut Page, snapshot: &Snapshot, now: Instant) {
+    page.family("bowline_host_state", "gauge", "1 for the state each host of a destination is in.");
+    each_host(snapshot, |labels, host| {
+        let is = host.state(now).as_str();
+        for state in HOST_STATES {
+            page.sample(
+                "bowline_host_state",
+                &[labels[0], labels[1], ("state", state)],
+                u64::from(state == is),
+            );
+        }
+    });
+    page.family("bowline_host_pending", "gauge", "Tries under way at each host of a destination.");
+    each_host(snapshot, |labels, host| page.sample("bowline_host_pending", &labels, host.pending()));
+    page.family("bowline_host_ejections_total", "counter", "Times a host was left out, by reason.");
+    for (key, balancer) in snapshot.balancers() {
+        for (why, count) in balancer.detector().ejected().filter(|(_, count)| *count > 0) {
+            let labels = [("destination", key), ("reason", why.as_str())];
+            page.sample("bowline_host_ejections_total", &labels, count);
+        }
+    }
+    page.family(
+        "bowline_host_spared_total",
+        "counter",
+        "Times a host deserved to be left out and stayed, by why it stayed.",
+    );
+    for (key, balancer) in snapshot.balancers() {
+        for (why, count) in balancer.detector().spared().filter(|(_, count)| *count > 0) {
+            let labels = [("destination", key), ("reason", why.as_str())];
+            page.sample("bowline_host_spared_total", &labels, count);
+        }
+    }
+}
+
+/// The words of [`HostState`](bowline_policy::balance::HostState).
+const HOST_STATES: [&str; 3] = ["well", "ejected", "ill"];
+
+fn each_host(snapshot: &Snapshot, mut tell: impl FnMut([(&str, &str); 2], &Host)) {
+    for (key, balancer) in snapshot.balancers() {
+        for host in balancer.hosts() {
+            tell([("destination", key), ("host", host.key())], host);
+        }
+    }
+}
+
 fn calls(page: &mut Page, metrics: &Metrics) {
     page.family("bowline_faults_injected_total", "counter", "Faults put into tries, by kind.");
     for (callee, tally) in metrics.calls() {
@@ -162,7 +209,41 @@ fn doors(page: &mut Page, metrics: &Metrics) {
     for (listener, door) in metrics.doors() {
         page.sample("bowline_connections_open", &[("listener", &listener)], door.read().1);
     }
-    page.family("bowline_gate_refusals_total", "counter", "Requests refused by the HTTP/1 gate, by reason.");
+    page.family(
+        "bowline_caller_requests_total",
+        "counter",
+        "Requests that came in, by listener and by what the caller speaks: h1 or h2.",
+    );
+    for (listener, door) in metrics.doors() {
+        for (protocol, count) in door.requests() {
+            let labels = [("listener", &*listener), ("protocol", protocol.as_str())];
+            page.sample("bowline_caller_requests_total", &labels, count);
+        }
+    }
+    page.family("bowline_tunnels_total", "counter", "Tunnels opened by an upgrade, by listener.");
+    for (listener, door) in metrics.doors() {
+        page.sample("bowline_tunnels_total", &[("listener", &listener)], door.tunnels().0);
+    }
+    page.family("bowline_tunnels_open", "gauge", "Tunnels open now, by listener.");
+    for (listener, door) in metrics.doors() {
+        page.sample("bowline_tunnels_open", &[("listener", &listener)], door.tunnels().1);
+    }
+    page.family(
+        "bowline_tunnel_bytes_total",
+        "counter",
+        "Bytes through tunnels, by listener and direction: in from callers, out to them.",
+    );
+    for (listener, door) in metrics.doors() {
+        for (direction, bytes) in ["in", "out"].into_iter().zip(door.tunnels().2) {
+            let labels = [("listener", &*listener), ("direction", direction)];
+            page.sample("bowline_tunnel_bytes_total", &labels, bytes);
+        }
+    }
+    page.family(
+        "bowline_gate_refusals_total",
+        "counter",
+        "What the gate refused, of HTTP/1 and HTTP/2, by reason.",
+    );
     for (reason, count) in metrics.violations() {
         page.sample("bowline_gate_refusals_total", &[("reason", reason.as_str())], count);
     }

@@ -41,6 +41,33 @@ impl Reply {
         retry_after: None,
     };
 
+    /// The caller did not wait for its tunnel.
+    pub(crate) const TOO_EARLY: Self = Self {
+        status: 400,
+        flag: Flag::DownstreamProtocol,
+        reason: "tunnel too early",
+        outcome: Outcome::Unknown,
+        retry_after: None,
+    };
+
+    /// The callee switched to something that nobody asked for.
+    pub(crate) const SWITCHED_ELSEWHERE: Self = Self {
+        status: 502,
+        flag: Flag::UpstreamProtocol,
+        reason: "malformed",
+        outcome: Outcome::Unknown,
+        retry_after: None,
+    };
+
+    /// HTTP/2 has no `Upgrade`.
+    pub(crate) const NO_UPGRADE: Self = Self {
+        status: 501,
+        flag: Flag::UpstreamProtocol,
+        reason: "no upgrade over HTTP/2",
+        outcome: Outcome::Refused,
+        retry_after: None,
+    };
+
     /// The destination has no endpoint.
     pub(crate) const NO_HOST: Self = Self {
         status: 503,

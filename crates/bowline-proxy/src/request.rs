@@ -4,8 +4,9 @@
 //! rewrite, headers -> permits and tries, which the call's machine decides and [`bowline_call`] drives ->
 //! first byte passed on: committed -> header operations of the answer, flags, trail.
 
+use crate::affinity;
 use crate::body::{Body, Coming, Finish, Settling};
-use crate::connection::Connection;
+use crate::connection::{Connection, Next};
 use crate::cross_origin;
 use crate::flags::Flag;
 use crate::gate::Answering;
@@ -17,9 +18,10 @@ use crate::mirror;
 use crate::protocol::Protocol;
 use crate::reply::Reply;
 use crate::snapshot::{PlannedEdge, Target, Way};
-use bowline_call::{Answer, AnswerBody, Asker, Ended, HeadWriter, Replay};
+use crate::tunnel::Tunnel;
+use bowline_call::{Answer, AnswerBody, Asker, Ended, HeadWriter, Http, Replay};
 use bowline_design::Design;
-use bowline_design::routing::{Action, Asked, Found, HeaderSide, Rewrite, Weighted};
+use bowline_design::routing::{Action, Asked, Found, HeaderSide, Rewrite, Table, Weighted};
 use bowline_fault::Then;
 use bowline_model::decision::{DeadlineSource, Decision, FaultKind, Observer};
 use bowline_model::{Deadline, Instant, Outcome, Random, SplitMix64};
@@ -44,6 +46,11 @@ pub(crate) async fn answer(
     let Some(entrance) = snapshot.entrance(connection.door()) else {
         return own(Reply::no_route("listener gone").response("", false), answering, true);
     };
+    entrance.tally.asked(connection.speaks());
+    if parts.method == Method::CONNECT {
+        return proxied(connection, snapshot.table(entrance), &parts.uri, answering);
+    }
+    let switches = answering.may_switch() && headers::asks_for_websocket(&parts.headers);
     let steering = headers::receive(&mut parts.headers, entrance.trusted, connection.is_local());
     let authority = parts.headers.get(header::HOST).cloned();
     let mut ledger = Ledger::open(
@@ -59,14 +66,16 @@ pub(crate) async fn answer(
     ledger.grpc = steering.grpc;
     ledger.notable = snapshot.is_faulty();
 
+    // What a CONNECT named is where its tunnel leads, whatever is said in it.
+    let aimed = connection.destination().unwrap_or_else(|| authority_of(&parts.uri, authority.as_ref()));
     let asked = Asked {
         method: &parts.method,
         path: parts.uri.path(),
         query: parts.uri.query(),
         scheme: "http",
-        authority: authority_of(&parts.uri, authority.as_ref()),
+        authority: aimed,
         headers: &parts.headers,
-        port: port_of(connection, &parts.uri, authority.as_ref()),
+        port: port_of(connection, aimed),
     };
     let table = snapshot.table(entrance);
     let found = table.find(&asked).and_then(|found| Some((found, entrance.way(&found)?)));
@@ -97,7 +106,7 @@ pub(crate) async fn answer(
         }
         Action::Forward { rewrite, .. } => {
             let design = snapshot.design();
-            let forward = Forward { design, found, way, rewrite: rewrite.as_ref(), steering };
+            let forward = Forward { design, found, way, rewrite: rewrite.as_ref(), steering, switches };
             forward.run(&mut ledger, parts, incoming, answering).await
         }
     };
@@ -118,6 +127,8 @@ struct Forward<'s> {
     way: &'s Way,
     rewrite: Option<&'s Rewrite>,
     steering: Steering,
+    /// Whether the caller asks for a WebSocket.
+    switches: bool,
 }
 
 impl<'s> Forward<'s> {
@@ -185,6 +196,9 @@ impl<'s> Forward<'s> {
                 return made(ledger, response, &weighted.headers.response, Flag::FaultInjected, answering);
             }
         }
+        if self.switches && target.endpoints.iter().any(|endpoint| endpoint.transport().http == Http::Two) {
+            return self.reply(ledger, &Reply::NO_UPGRADE, weighted, answering);
+        }
         if target.endpoints.is_empty() {
             return self.reply(ledger, &Reply::NO_HOST, weighted, answering);
         }
@@ -202,7 +216,10 @@ impl<'s> Forward<'s> {
             deadline_by: by,
             repeatable: planned.idempotent.repeatable(&parts.method, self.steering.keyed),
             hosts: target.endpoints.len().min(usize::from(u16::MAX)) as u16,
-            hash: None,
+            hash: planned
+                .hash
+                .as_ref()
+                .and_then(|by| affinity::of(by, &parts.headers, &parts.uri, connection.caller())),
             arrived_try: self.steering.arrived_try,
             seed: scratch.random.next_u64(),
         };
@@ -222,6 +239,7 @@ impl<'s> Forward<'s> {
             arrived_try: self.steering.arrived_try,
             pending: planned.pending,
             believed: target.believed,
+            switches: self.switches,
         };
         let mut listening =
             Listening { trail: &mut scratch.trail, tally: &planned.tally, notable: &mut ledger.notable };
@@ -327,6 +345,35 @@ impl<'s> Forward<'s> {
         Some(Settling { tally: Arc::clone(&planned.tally), random })
     }
 
+    /// The callee has granted what the caller asked for: from here on bytes go both ways.
+    fn switch(
+        &self,
+        ledger: &mut Ledger<'_>,
+        weighted: &Weighted,
+        mut headers: HeaderMap,
+        tunnel: Tunnel,
+        at: Instant,
+        answering: Answering,
+    ) -> Response<Body> {
+        // Something else than was asked for is no answer to it.
+        if !headers::is_websocket(&headers) {
+            return self.reply(ledger, &Reply::SWITCHED_ELSEWHERE, weighted, answering);
+        }
+        if !answering.grant_tunnel() {
+            return self.reply(ledger, &Reply::TOO_EARLY, weighted, answering);
+        }
+        headers::return_answer(&mut headers, ledger.entrance.trusted);
+        headers::apply_to_answer(&weighted.headers.response, &mut headers);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        explained(&mut headers, ledger.settle(101, Flag::None, true, at), ledger.explain);
+        ledger.connection().follow(Next::Tunnel(tunnel));
+        let mut response = Response::new(Body::whole(Bytes::new(), answering));
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = headers;
+        response
+    }
+
     fn pass_on(
         &self,
         ledger: &mut Ledger<'_>,
@@ -345,6 +392,10 @@ impl<'s> Forward<'s> {
             Some(Answer::Injected { status, grpc }) => {
                 drop(permit);
                 made(ledger, injected(status, grpc), side, Flag::FaultInjected, answering)
+            }
+            Some(Answer::Given { headers, body: AnswerBody::Switched(callee), .. }) => {
+                let tunnel = Tunnel { callee, permit };
+                self.switch(ledger, weighted, headers, tunnel, at, answering)
             }
             Some(Answer::Given { status, mut headers, body, .. }) => {
                 headers::return_answer(&mut headers, ledger.entrance.trusted);
@@ -382,6 +433,7 @@ impl<'s> Forward<'s> {
                         };
                         Body::coming(coming, answering)
                     }
+                    AnswerBody::Switched(_) => Body::whole(Bytes::new(), answering),
                 };
                 let mut response = Response::new(body);
                 *response.status_mut() = status;
@@ -390,6 +442,20 @@ impl<'s> Forward<'s> {
             }
         }
     }
+}
+
+/// Answers a CONNECT: what follows is served here, as asked of the authority it names.
+fn proxied(connection: &Connection, table: &Table, target: &Uri, answering: Answering) -> Response<Body> {
+    let authority = target.authority().map_or("", |authority| authority.as_str());
+    let reply = if table.host_of(authority).is_none() {
+        Reply::no_route("unknown host").response(authority, false)
+    } else if answering.grant_tunnel() {
+        connection.follow(Next::Proxied(authority.into()));
+        Response::new(Bytes::new())
+    } else {
+        Reply::TOO_EARLY.response("", false)
+    };
+    own(reply, answering, false)
 }
 
 /// What goes out for each try.
@@ -407,6 +473,7 @@ struct Outgoing {
     arrived_try: u32,
     pending: bool,
     believed: bool,
+    switches: bool,
 }
 
 impl Asker for Outgoing {
@@ -414,6 +481,10 @@ impl Asker for Outgoing {
         let target = self.target.path_and_query().map_or("/", |target| target.as_str());
         out.line(&self.method, target);
         out.fields(&self.headers);
+        if self.switches {
+            out.field(&header::CONNECTION, b"upgrade");
+            out.field(&header::UPGRADE, b"websocket");
+        }
         if let Some(introduction) = &self.introduction {
             introduction.write(out);
         }
@@ -437,6 +508,10 @@ impl Asker for Outgoing {
 
     fn is_grpc(&self) -> bool {
         self.grpc.is_some()
+    }
+
+    fn switches(&self) -> bool {
+        self.switches
     }
 
     fn spare_map(&mut self) -> HeaderMap {
@@ -464,10 +539,10 @@ fn authority_of<'a>(target: &'a Uri, host: Option<&'a HeaderValue>) -> &'a str {
 }
 
 /// The port that rules compare: a gateway's own; in the mesh the one that the authority names, or 80.
-fn port_of(connection: &Connection, target: &Uri, host: Option<&HeaderValue>) -> u16 {
+fn port_of(connection: &Connection, authority: &str) -> u16 {
     match connection.door() {
         crate::Door::Gateway(bind) => bind.port(),
-        crate::Door::Mesh => bowline_design::routing::host::port_of(authority_of(target, host)).unwrap_or(80),
+        crate::Door::Mesh => bowline_design::routing::host::port_of(authority).unwrap_or(80),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::reach::Reach;
 use bowline_call::tls::Source;
 use bowline_call::{Endpoint, Endpoints, Http};
 use bowline_design::Design;
-use bowline_design::resolved::{CallSettings, EdgeKeys, Idempotency, Service};
+use bowline_design::resolved::{CallSettings, EdgeKeys, HashBy, Idempotency, Service};
 use bowline_design::routing::{Action, Destination, Found, Mirror, Route, Table};
 use bowline_fault::Plan;
 use bowline_model::Instant;
@@ -97,6 +97,8 @@ pub(crate) struct PlannedEdge {
     pub(crate) stamp: Option<Duration>,
     pub(crate) idempotent: Idempotency,
     pub(crate) pending: bool,
+    /// What of the request its host is picked by.
+    pub(crate) hash: Option<HashBy>,
     pub(crate) tally: Arc<CallTally>,
     /// `service` or `service.operation`.
     pub(crate) name: Box<str>,
@@ -324,6 +326,7 @@ impl Making<'_> {
             stamp: settings.edge_deadline.as_ref().map(|span| span.value),
             idempotent: settings.idempotent.value,
             pending: settings.pending,
+            hash: settings.balance.value.hash.clone(),
             tally: self.with.metrics.call(callee),
             name: match operation {
                 Some(operation) => format!("{}.{operation}", service.name).into(),

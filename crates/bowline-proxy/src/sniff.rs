@@ -87,6 +87,12 @@ impl<T> Rewound<T> {
         Self { ahead: Bytes::new(), io }
     }
 
+    /// Puts back what was read, before what is there.
+    pub(crate) fn rewind(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.ahead = [bytes, &self.ahead].concat().into();
+        }
+    }
 }
 
 impl<T: AsyncRead + Unpin> Rewound<T> {

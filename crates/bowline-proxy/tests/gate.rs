@@ -178,8 +178,8 @@ fn strict() -> Vec<Row> {
         row("an unknown expectation", post("Expect: magic\r\n", ""), &[417], never),
         row("CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", &[501], never),
         row(
-            "an upgrade to a web socket",
-            post("Connection: Upgrade\r\nUpgrade: websocket\r\n", ""),
+            "an upgrade to a web socket, and something else",
+            post("Connection: Upgrade\r\nUpgrade: websocket, irc\r\n", ""),
             &[501],
             never,
         ),

@@ -131,6 +131,7 @@ pub(crate) async fn whole(ended: Ended) -> Given {
     let (mut bytes, mut trailers) = (BytesMut::new(), None);
     match body.passed_on() {
         AnswerBody::Whole(whole) => bytes.extend_from_slice(&whole),
+        AnswerBody::Switched(_) => panic!("nobody asked to switch"),
         AnswerBody::Coming(mut relay) => {
             while let Some(frame) = frame(&mut *relay).await {
                 match frame.unwrap().into_data() {

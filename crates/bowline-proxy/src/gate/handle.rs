@@ -25,6 +25,8 @@ pub(super) struct Shared {
     pub(super) passed: Cell<u64>,
     pub(super) answered: Cell<u64>,
     pub(super) violation: Cell<Option<Violation>>,
+    /// Whether some request has asked for a tunnel.
+    pub(super) asks: Cell<bool>,
     pub(super) tunnel: Cell<bool>,
     /// Whoever waits for the last answer, to refuse what came after it.
     pub(super) waiting: RefCell<Option<Waker>>,
@@ -66,6 +68,19 @@ impl GateHandle {
 }
 
 impl Answering {
+    /// Whether some request of the connection has asked for a tunnel; if not, this one has not either.
+    pub(crate) fn may_switch(&self) -> bool {
+        self.shared.asks.get()
+    }
+
+    /// Opens the tunnel that the request asked for, unless the caller did not wait for it.
+    #[must_use]
+    pub(crate) fn grant_tunnel(&self) -> bool {
+        let waited = self.shared.violation.get().is_none();
+        self.shared.tunnel.set(waited);
+        waited
+    }
+
     /// The status for what the caller did against the protocol, if it did.
     #[must_use]
     pub fn violation_status(&self) -> Option<u16> {

@@ -139,6 +139,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
             self.machine.set_answered(self.shared.answered.get());
             let judged = self.machine.feed(bytes);
             self.note_read(bytes.len());
+            if self.machine.phase() == Phase::Tunnel {
+                self.shared.asks.set(true);
+            }
             if let Some(violation) = judged.violation {
                 self.stop(violation);
             }
@@ -162,6 +165,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
 
     /// Waits for more to read, unless the client has kept us waiting for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.machine.set_answered(self.shared.answered.get());
         let (owed, patience) = self.owed();
         ready!(self.reading.poll(owed, patience, cx));
         match owed {

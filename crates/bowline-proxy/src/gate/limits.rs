@@ -27,8 +27,12 @@ pub struct Limits {
     /// Requests sent ahead of their answers on one connection; 429 above it. Clients that pipeline send
     /// up to some tens; each one held is memory without an answer in sight.
     pub pipelined_max: u64,
-    /// Whether CONNECT passes. Off: a gateway that tunnels for strangers is an open proxy.
+    /// Whether CONNECT passes. Off: a gateway that tunnels for strangers is an open proxy. The mesh port turns it
+    /// on and serves what follows itself.
     pub connect: bool,
+    /// Whether `Upgrade: websocket` passes; it is granted by the callee's 101 alone. On: every browser's server has it,
+    /// and no other protocol that is upgraded to is in use.
+    pub websocket: bool,
 }
 
 impl Default for Limits {
@@ -44,6 +48,7 @@ impl Default for Limits {
             trailers_max: 32,
             pipelined_max: 100,
             connect: false,
+            websocket: true,
         }
     }
 }

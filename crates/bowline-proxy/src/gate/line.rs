@@ -297,16 +297,18 @@ pub(crate) fn length(value: &[u8]) -> Result<u64, Reason> {
     Ok(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
-/// A `Connection` that names a framing field asks the next hop to take it away.
-pub(super) fn connection(value: &[u8]) -> Result<(), Reason> {
+/// Whether a `Connection` names `Upgrade`. One that names a framing field asks the next hop to take it away.
+pub(crate) fn connection(value: &[u8]) -> Result<bool, Reason> {
+    let mut upgrades = false;
     for option in value.split(|&byte| byte == b',').map(trimmed) {
+        upgrades |= option.eq_ignore_ascii_case(b"upgrade");
         if let 4 | 14 | 17 = option.len()
             && let Ok(Name::Host | Name::ContentLength | Name::TransferEncoding) = name_of(option)
         {
             return Err(Reason::ConnectionNamesFraming);
         }
     }
-    Ok(())
+    Ok(upgrades)
 }
 
 // === classes of bytes ===

@@ -39,7 +39,7 @@ pub enum Phase {
     Head,
     /// In a request's body, its chunk frames and trailers included.
     Body,
-    /// Past a CONNECT; the bytes are no longer HTTP.
+    /// Past a CONNECT or an upgrade; the bytes are no longer HTTP, or nobody has said yet.
     Tunnel,
 }
 
@@ -77,6 +77,9 @@ struct Head {
     host: bool,
     length: Option<u64>,
     chunked: bool,
+    /// What is asked for, and whether it is asked of this hop: both make a tunnel.
+    websocket: bool,
+    names_upgrade: bool,
 }
 
 /// What the chunked body has used up of its limits.
@@ -122,8 +125,9 @@ impl Machine {
                 Ok(taken) => at += taken,
                 Err(reason) => {
                     let part = match self.phase() {
-                        Phase::Between | Phase::Head => Part::Head,
-                        Phase::Body | Phase::Tunnel => Part::Body,
+                        // What does not wait for a tunnel comes behind a request, as the next one would.
+                        Phase::Between | Phase::Head | Phase::Tunnel => Part::Head,
+                        Phase::Body => Part::Body,
                     };
                     self.violation = Some(Violation { reason, part });
                 }
@@ -169,6 +173,7 @@ impl Machine {
             | State::ChunkData { .. }
             | State::ChunkEnd { .. }
             | State::Trailers => Phase::Body,
+            State::Tunnel { granted: false } if self.heads <= self.answered => Phase::Between,
             State::Tunnel { .. } => Phase::Tunnel,
         }
     }
@@ -177,10 +182,10 @@ impl Machine {
         matches!(self.state, State::Fields | State::RequestLine { after_empty: true })
     }
 
-    /// Opens the tunnel that an accepted CONNECT asked for: from here on every byte passes.
+    /// Opens the tunnel that an accepted CONNECT or upgrade asked for: from here on every byte passes.
     ///
-    /// Without it the bytes that follow a CONNECT are refused. A server that declines the CONNECT would
-    /// read them as a request that nobody has judged.
+    /// Until then, and until the request is answered with something else, the bytes that follow it are refused. A
+    /// server that declines would read them as a request that nobody has judged.
     pub fn grant_tunnel(&mut self) {
         if let State::Tunnel { granted } = &mut self.state {
             *granted = true;
@@ -216,6 +221,11 @@ impl Machine {
                 Ok(1)
             }
             State::Tunnel { granted: true } => Ok(bytes.len()),
+            // The request was answered, and not with a tunnel: what follows is the next one.
+            State::Tunnel { granted: false } if self.heads <= self.answered => {
+                self.next_request();
+                Ok(0)
+            }
             State::Tunnel { granted: false } => Err(Reason::TunnelTooEarly),
         }
     }
@@ -362,9 +372,15 @@ impl Machine {
             Name::TransferEncoding if head.length.is_some() => return Err(Reason::LengthWithCoding),
             Name::TransferEncoding if !value.eq_ignore_ascii_case(b"chunked") => return Err(Reason::Coding),
             Name::TransferEncoding => head.chunked = true,
-            Name::Connection => line::connection(value)?,
-            Name::Upgrade if !value.eq_ignore_ascii_case(b"h2c") => return Err(Reason::Upgrade),
-            Name::Upgrade => (),
+            Name::Connection => head.names_upgrade |= line::connection(value)?,
+            Name::Upgrade if head.websocket => return Err(Reason::Upgrade),
+            Name::Upgrade if value.eq_ignore_ascii_case(b"h2c") => (),
+            Name::Upgrade
+                if self.limits.websocket && !head.http10 && value.eq_ignore_ascii_case(b"websocket") =>
+            {
+                head.websocket = true;
+            }
+            Name::Upgrade => return Err(Reason::Upgrade),
             Name::Expect if !value.eq_ignore_ascii_case(b"100-continue") => return Err(Reason::Expectation),
             Name::Expect => (),
         }
@@ -379,11 +395,14 @@ impl Machine {
         if self.limits.pipelined_max <= self.heads.saturating_sub(self.answered) {
             return Err(Reason::Pipelined);
         }
+        let upgrades = head.websocket && head.names_upgrade;
         match head.length {
             // A tunnel has no body: what is announced as one would be read as the tunnel's first bytes.
             Some(1..) if head.connect => return Err(Reason::Connect),
             None if head.connect && head.chunked => return Err(Reason::Connect),
-            _ if head.connect => self.state = State::Tunnel { granted: false },
+            Some(1..) if upgrades => return Err(Reason::Upgrade),
+            None if upgrades && head.chunked => return Err(Reason::Upgrade),
+            _ if head.connect || upgrades => self.state = State::Tunnel { granted: false },
             Some(length) if self.limits.body_bytes_max < length => return Err(Reason::BodyTooLarge),
             Some(left @ 1..) => self.state = State::Sized { left },
             None if head.chunked => self.state = State::ChunkSize,
@@ -623,9 +642,33 @@ mod tests {
     }
 
     #[test]
+    fn a_websocket_is_a_tunnel_once_granted_and_a_request_once_answered_otherwise() {
+        let ask = with_fields("Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n");
+        check(&ask, 1, None);
+        check(ask.clone() + "GET", 1, Some(Reason::TunnelTooEarly));
+        check(with_fields("Upgrade: websocket\r\n") + &with_fields(""), 2, None);
+        check(with_fields("Upgrade: websocket\r\nUpgrade: h2c\r\n"), 0, Some(Reason::Upgrade));
+        let body = with_fields("Upgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 1\r\n");
+        check(body, 0, Some(Reason::Upgrade));
+
+        let mut granted = Machine::new(Limits::default());
+        assert_eq!(granted.feed(ask.as_bytes()).violation, None);
+        assert_eq!(granted.phase(), Phase::Tunnel);
+        granted.grant_tunnel();
+        assert_eq!(granted.feed(b"\0anything").now, 9);
+
+        let mut declined = Machine::new(Limits::default());
+        assert_eq!(declined.feed(ask.as_bytes()).violation, None);
+        declined.set_answered(1);
+        assert_eq!(declined.phase(), Phase::Between);
+        assert_eq!(declined.feed(ask.as_bytes()).now, ask.len());
+        assert_eq!(declined.heads(), 2);
+    }
+
+    #[test]
     fn connections_turn_into_nothing_else() {
         check(with_fields("Upgrade: foo\r\nConnection: Upgrade\r\n"), 0, Some(Reason::Upgrade));
-        check(with_fields("Upgrade: websocket\r\nConnection: Upgrade\r\n"), 0, Some(Reason::Upgrade));
+        check(with_fields("Upgrade: irc\r\nConnection: Upgrade\r\n"), 0, Some(Reason::Upgrade));
         check(with_fields("Upgrade: h2c, foo\r\n"), 0, Some(Reason::Upgrade));
         check(with_fields("Expect: magic\r\n"), 0, Some(Reason::Expectation));
         check("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, Some(Reason::VersionUnsupported));
@@ -837,7 +880,7 @@ mod tests {
             connect: bool,
         ) {
             let small = Limits { request_line_bytes_max: 24, field_bytes_max: 30, head_bytes_max: 70, fields_max: 4,
-                body_bytes_max: 8, extension_bytes_max: 3, trailer_bytes_max: 20, trailers_max: 2, pipelined_max: 3, connect };
+                body_bytes_max: 8, extension_bytes_max: 3, trailer_bytes_max: 20, trailers_max: 2, pipelined_max: 3, connect, websocket: true };
             let bytes = pieces.concat();
             for limits in [Limits { connect, ..Limits::default() }, small] {
                 let whole = judge(&bytes, &limits);

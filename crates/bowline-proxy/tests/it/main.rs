@@ -10,3 +10,4 @@ mod http2_abuse;
 mod lifecycle;
 mod retries;
 mod support;
+mod upgrade;

@@ -223,7 +223,8 @@ async fn a_callee_in_the_design_names_its_outcome() {
         Callee::start(|_| Do::AnswerWith(503, "x-bowline-outcome: refused\r\n".to_owned(), String::new()))
             .await;
     let callee = Callee::friendly().await;
-    let world = World::start(&(route(&[shedding.address, callee.address], "") + &no_wait(2)));
+    let in_turn = no_wait(2) + "\n  balance: { by: round-robin }";
+    let world = World::start(&(route(&[shedding.address, callee.address], "") + &in_turn));
     let answer = world.caller().await.ask("POST", "/charges", "", "x").await;
     assert_eq!((answer.status(), shedding.count(), callee.count()), (200, 1, 1));
 }
