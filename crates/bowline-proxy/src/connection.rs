@@ -145,13 +145,10 @@ where
     let caller = HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string());
     let caller = caller.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
     let (mut io, mut speaks, mut destination) = (Rewound::new(io), speaks, None);
-    loop {
-        let Some(speaks) = (match speaks.take() {
-            Some(speaks) => Some(speaks),
-            None => sniff::sniff(&mut io, &worker, &control).await,
-        }) else {
-            break;
-        };
+    while let Some(speaks) = match speaks.take() {
+        Some(speaks) => Some(speaks),
+        None => sniff::sniff(&mut io, &worker, &control).await,
+    } {
         let connection = Rc::new(Connection {
             door: accepted.door,
             speaks,

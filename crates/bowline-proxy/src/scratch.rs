@@ -33,15 +33,18 @@ impl Scratch {
     }
 }
 
+/// Memory that waits for a request. It changes hands by its address.
+pub(crate) type Spares = Vec<Box<Scratch>>;
+
 /// Memory on loan: it goes back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Lent<'w> {
     scratch: Option<Box<Scratch>>,
-    home: &'w RefCell<Vec<Box<Scratch>>>,
+    home: &'w RefCell<Spares>,
 }
 
 impl<'w> Lent<'w> {
-    pub(crate) const fn new(scratch: Box<Scratch>, home: &'w RefCell<Vec<Box<Scratch>>>) -> Self {
+    pub(crate) const fn new(scratch: Box<Scratch>, home: &'w RefCell<Spares>) -> Self {
         Self { scratch: Some(scratch), home }
     }
 

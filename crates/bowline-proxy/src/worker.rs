@@ -5,7 +5,7 @@
 
 use crate::connection::{self, Accepted, Control, Ending};
 use crate::proxy::Shared;
-use crate::scratch::{Lent, Scratch};
+use crate::scratch::{Lent, Scratch, Spares};
 use crate::snapshot::{Door, Snapshot};
 use arc_swap::{ArcSwap, Cache};
 use bowline_call::{Client, Clock};
@@ -54,7 +54,7 @@ pub(crate) struct Worker {
     connections: RefCell<Vec<Rc<Control>>>,
     listening: RefCell<Vec<(Door, Rc<Notify>)>>,
     mirrors: Rc<Cell<u32>>,
-    spare: RefCell<Vec<Box<Scratch>>>,
+    spare: RefCell<Spares>,
     date: RefCell<(u64, HeaderValue)>,
 }
 

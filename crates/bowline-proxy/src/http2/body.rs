@@ -10,6 +10,9 @@ use http_body::{Frame, SizeHint};
 use std::error::Error;
 use std::task::{Context, Poll, ready};
 
+/// Whatever goes wrong with a body.
+type BoxError = Box<dyn Error + Send + Sync>;
+
 /// The body of one stream's request.
 #[derive(Debug)]
 pub(crate) struct StreamBody {
@@ -48,7 +51,7 @@ impl StreamBody {
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if !self.data_ended {
             match self.stream.poll_data(cx) {
                 Poll::Ready(Some(Ok(data))) => return Poll::Ready(Some(self.passed(data))),
@@ -73,7 +76,7 @@ impl StreamBody {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 
-    fn passed(&mut self, data: Bytes) -> Result<Frame<Bytes>, Box<dyn Error + Send + Sync>> {
+    fn passed(&mut self, data: Bytes) -> Result<Frame<Bytes>, BoxError> {
         let length = data.len() as u64;
         self.waiting.progressed(data.len(), self.patience.body);
         // The window grows again by what is taken on to the callee, so that a slow callee slows its caller.
@@ -83,7 +86,7 @@ impl StreamBody {
         Ok(Frame::data(data))
     }
 
-    fn judged(&self, trailers: HeaderMap) -> Result<Frame<Bytes>, Box<dyn Error + Send + Sync>> {
+    fn judged(&self, trailers: HeaderMap) -> Result<Frame<Bytes>, BoxError> {
         let (count, bytes) = self.trailers_max;
         let size: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         if (count as usize) < trailers.len() || bytes < size {
@@ -96,10 +99,7 @@ impl StreamBody {
     }
 
     /// Waits for more, unless the caller has kept us waiting for too long.
-    fn poll_patience<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<T, Box<dyn Error + Send + Sync>>>> {
+    fn poll_patience<T>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, BoxError>>> {
         ready!(self.waiting.poll(Owed::Body, self.patience.body.every, cx));
         Poll::Ready(Some(Err(self.violated(Reason::BodyTooSlow).into())))
     }
