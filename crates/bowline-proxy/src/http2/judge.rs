@@ -195,12 +195,12 @@ mod tests {
         let mut now = Instant::ZERO;
         let count = |judge: &mut Judge, now| (0..).take_while(|_| judge.arrived(reset, now).is_ok()).count();
         assert_eq!(count(&mut judge, now), 200);
-        now = now + Duration::from_millis(500);
+        now += Duration::from_millis(500);
         assert_eq!(count(&mut judge, now), 50);
-        now = now + Duration::from_secs(3_600);
+        now += Duration::from_secs(3_600);
         assert_eq!(count(&mut judge, now), 200);
         for _ in 0..1_000 {
-            now = now + Duration::from_millis(11);
+            now += Duration::from_millis(11);
             assert!(judge.arrived(reset, now).is_ok(), "just below the rate is let through for ever");
         }
     }
