@@ -1,6 +1,6 @@
 //! W3C trace context: which trace a call belongs to.
 
-use crate::random::Random;
+use crate::random::{Random, SplitMix64};
 use std::fmt;
 
 /// The `traceparent` of W3C Trace Context level 1: version 00, a 16-byte trace id, an 8-byte parent
@@ -26,6 +26,22 @@ impl TraceContext {
     #[must_use]
     pub fn child(self, random: &mut impl Random) -> Self {
         Self { parent: random.next_u64() | 1, ..self }
+    }
+
+    /// The same trace, with the span of this span's try `number` as the parent of what comes next.
+    ///
+    /// A function of the span and the number, so that whoever writes the try and whoever records it agree
+    /// without a word: nothing has to be kept for each try.
+    #[must_use]
+    pub fn of_try(self, number: u32) -> Self {
+        let span = SplitMix64::new(self.parent ^ u64::from(number)).next_u64();
+        Self { parent: span.max(1), ..self }
+    }
+
+    /// Whether whoever handed it on records it.
+    #[must_use]
+    pub const fn is_sampled(self) -> bool {
+        self.flags & 1 == 1
     }
 
     /// Reads a `traceparent` header value. Anything malformed is `None`, as the recommendation
@@ -78,6 +94,19 @@ mod tests {
     fn what_is_written_is_read_back() {
         let context = TraceContext::start(&mut SplitMix64::new(1));
         assert_eq!(TraceContext::parse(&context.to_string()), Some(context));
+    }
+
+    #[test]
+    fn every_try_has_a_span_of_its_own_and_always_the_same() {
+        let context = TraceContext::start(&mut SplitMix64::new(1));
+        let spans: Vec<u64> = (1..=10).map(|number| context.of_try(number).parent).collect();
+        let mut different = spans.clone();
+        different.push(context.parent);
+        different.sort_unstable();
+        different.dedup();
+        assert_eq!(different.len(), 11);
+        assert_eq!(context.of_try(1), context.of_try(1));
+        assert_eq!(context.of_try(1).trace, context.trace);
     }
 
     #[test]

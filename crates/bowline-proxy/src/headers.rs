@@ -8,6 +8,7 @@
 //! cost a hash for each name.
 
 use crate::grpc::{PREVIOUS, TIMEOUT};
+use crate::traced::TRACEPARENT;
 use bowline_call::{HeadWriter, grpc};
 use bowline_design::routing::HeaderSide;
 use bowline_model::TraceContext;
@@ -33,7 +34,6 @@ pub(crate) static REASON: HeaderName = HeaderName::from_static("x-bowline-reason
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -54,7 +54,9 @@ pub(crate) struct Steering {
     /// Whether an `Idempotency-Key` is there.
     pub(crate) keyed: bool,
     /// Whether a `traceparent` is there.
-    traced: bool,
+    pub(crate) traced: bool,
+    /// Whether a `tracestate` is there.
+    pub(crate) stated: bool,
     /// Whether it wants JSON.
     pub(crate) json: bool,
     /// Whether it is a gRPC call.
@@ -192,6 +194,7 @@ fn read(headers: &HeaderMap, trusted: bool, local: bool) -> Steering {
         match name.as_bytes()[0] {
             b'x' => steering.note(name, value, trusted, local),
             b't' if name == "traceparent" => steering.traced = true,
+            b't' if name == "tracestate" => steering.stated = true,
             b'c' if name == "content-type" => steering.grpc = grpc::is_kind(value.as_bytes()),
             b'c' | b'k' | b'p' | b'u' | b't' | b'h' | b'e' => {
                 steering.hop.note(name, value);
@@ -255,8 +258,7 @@ impl Steering {
 /// them.
 #[derive(Debug)]
 pub(crate) struct Introduction {
-    pub(crate) trace: TraceContext,
-    traceparent: [u8; 55],
+    trace: TraceContext,
     request_id: Option<[u8; 36]>,
     /// `None`: the fields say it already.
     forwarded_for: Option<HeaderValue>,
@@ -270,6 +272,7 @@ impl Introduction {
         headers: &mut HeaderMap,
         steering: &Steering,
         caller: &HeaderValue,
+        trace: TraceContext,
         random: &mut impl Random,
     ) -> Self {
         if steering.forwarded {
@@ -281,46 +284,49 @@ impl Introduction {
             all.extend_from_slice(caller.as_bytes());
             headers.insert(&FORWARDED_FOR, HeaderValue::from_bytes(&all).unwrap_or_else(|_| caller.clone()));
         }
-        let given = if steering.traced { headers.remove(&TRACEPARENT) } else { None };
-        let given = given.and_then(|value| TraceContext::parse(value.to_str().ok()?));
-        let trace = match given {
-            Some(given) => given.child(random),
-            None => TraceContext::start(random),
-        };
         Self {
             trace,
-            traceparent: traceparent(trace),
             request_id: (!steering.numbered).then(|| request_id(random)),
             forwarded_for: (!steering.forwarded).then(|| caller.clone()),
             proto: !steering.forwarded_proto,
         }
     }
 
-    /// Writes it behind the other fields.
-    pub(crate) fn write(&self, out: &mut HeadWriter<'_>) {
-        self.each(|name, value| out.field(name, value));
+    /// Writes it behind the other fields, for the try of this number.
+    pub(crate) fn write(&self, number: u32, out: &mut HeadWriter<'_>) {
+        self.each(number, |name, value| out.field(name, value));
     }
 
-    /// Makes fields of it. It is not to be written then.
+    /// Makes fields of it, for the first try. It is not to be written then; later tries
+    /// [`retrace`] those fields.
     pub(crate) fn insert(&self, headers: &mut HeaderMap) {
-        self.each(|name, value| {
+        self.each(1, |name, value| {
             if let Ok(value) = HeaderValue::from_bytes(value) {
                 headers.insert(name, value);
             }
         });
     }
 
-    fn each(&self, mut tell: impl FnMut(&HeaderName, &[u8])) {
+    fn each(&self, number: u32, mut tell: impl FnMut(&HeaderName, &[u8])) {
         if let Some(caller) = &self.forwarded_for {
             tell(&FORWARDED_FOR, caller.as_bytes());
         }
         if self.proto {
             tell(&FORWARDED_PROTO, b"http");
         }
-        tell(&TRACEPARENT, &self.traceparent);
+        tell(&TRACEPARENT, &traceparent(self.trace.of_try(number)));
         if let Some(id) = &self.request_id {
             tell(&REQUEST_ID, id);
         }
+    }
+}
+
+/// Makes the try of this number the parent of what comes next, unless a rule has put something else there.
+pub(crate) fn retrace(headers: &mut HeaderMap, trace: TraceContext, number: u32) {
+    let Some(value) = headers.get_mut(&TRACEPARENT) else { return };
+    let ours = value.as_bytes().starts_with(&traceparent(trace)[..36]);
+    if let (true, Ok(next)) = (ours, HeaderValue::from_bytes(&traceparent(trace.of_try(number)))) {
+        *value = next;
     }
 }
 
@@ -485,7 +491,9 @@ mod tests {
             let mut headers = map(fields);
             let steering = receive(&mut headers, false, false);
             let caller = HeaderValue::from_static("192.0.2.7");
-            Introduction::new(&mut headers, &steering, &caller, &mut SplitMix64::new(1)).insert(&mut headers);
+            let random = &mut SplitMix64::new(1);
+            let trace = TraceContext::start(random);
+            Introduction::new(&mut headers, &steering, &caller, trace, random).insert(&mut headers);
             headers
         };
         assert_eq!(introduce(&[])["x-forwarded-for"], "192.0.2.7");
@@ -497,16 +505,19 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_goes_on_under_a_span_of_our_own() {
-        let mut headers = map(&[("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]);
-        let steering = receive(&mut headers, false, false);
+    fn every_try_is_the_parent_of_what_it_causes() {
+        let random = &mut SplitMix64::new(1);
+        let trace = TraceContext::start(random);
+        let mut headers = HeaderMap::new();
         let caller = HeaderValue::from_static("192.0.2.7");
-        let introduction = Introduction::new(&mut headers, &steering, &caller, &mut SplitMix64::new(1));
-        introduction.insert(&mut headers);
-        let trace = introduction.trace;
-        assert_eq!(trace.trace, 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736);
-        assert_ne!(trace.parent, 0x00f0_67aa_0ba9_02b7);
-        assert_eq!(headers["traceparent"].to_str().unwrap(), trace.to_string());
+        Introduction::new(&mut headers, &Steering::default(), &caller, trace, random).insert(&mut headers);
+        assert_eq!(headers["traceparent"].to_str().unwrap(), trace.of_try(1).to_string());
+        retrace(&mut headers, trace, 2);
+        assert_eq!(headers["traceparent"].to_str().unwrap(), trace.of_try(2).to_string());
+
+        headers.insert("traceparent", HeaderValue::from_static("a rule's own"));
+        retrace(&mut headers, trace, 3);
+        assert_eq!(headers["traceparent"], "a rule's own");
     }
 
     #[test]

@@ -7,12 +7,13 @@ use crate::flags::Flag;
 use crate::metrics::{CallTally, Tally};
 use crate::scratch::Scratch;
 use crate::snapshot::{Entrance, PlannedEdge, Target};
+use crate::traced::Traced;
 use crate::trails::{Record, RouteTaken};
 use bowline_design::routing::Route;
 use bowline_model::decision::{Decision, GiveUp, Observer};
 use bowline_model::{Instant, Trail};
-use http::header::HeaderValue;
-use http::{Method, Uri};
+use http::header::{self, HeaderValue};
+use http::{Method, Uri, request};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub(crate) struct Ledger<'r> {
     pub(crate) method: Method,
     target: Uri,
     authority: Option<HeaderValue>,
-    pub(crate) trace: u128,
+    pub(crate) traced: Traced,
     /// Whether the caller wants its trail's number.
     pub(crate) explain: bool,
     /// Whether it is a gRPC call, which wants answers of ours in its own form.
@@ -54,9 +55,8 @@ impl<'r> Ledger<'r> {
         scratch: &'r mut Scratch,
         entrance: &'r Entrance,
         began: Instant,
-        method: Method,
-        target: Uri,
-        authority: Option<HeaderValue>,
+        head: &request::Parts,
+        traced: Traced,
     ) -> Self {
         scratch.trail.clear();
         Self {
@@ -64,10 +64,10 @@ impl<'r> Ledger<'r> {
             entrance,
             scratch,
             began,
-            method,
-            target,
-            authority,
-            trace: 0,
+            method: head.method.clone(),
+            target: head.uri.clone(),
+            authority: head.headers.get(header::HOST).cloned(),
+            traced,
             explain: false,
             grpc: false,
             notable: false,
@@ -88,22 +88,37 @@ impl<'r> Ledger<'r> {
     pub(crate) fn settle(&mut self, status: u16, flag: Flag, count: bool, now: Instant) -> Option<u64> {
         self.settled = true;
         let worth_keeping = status >= 400 || self.notable || self.explain;
-        if !count && !worth_keeping {
+        if !count && !worth_keeping && !self.traced.recorded {
             return None;
         }
         let took = now.since(self.began);
         if count {
             self.tally.count(if status == CLIENT_GONE { 0 } else { status }, flag, took);
         }
-        worth_keeping.then(|| self.keep(status, flag, took))
+        if !worth_keeping && !self.traced.recorded {
+            return None;
+        }
+        self.tell(self.record(status, flag, took), worth_keeping)
+    }
+
+    /// Tells whoever wants to know; the number under which `explain` finds it.
+    #[cold]
+    fn tell(&self, record: Record, worth_keeping: bool) -> Option<u64> {
+        let shared = self.connection.worker().shared();
+        let record = if worth_keeping { shared.trails.keep(record) } else { Arc::new(record) };
+        let id = record.id;
+        if let (Some(recorder), true) = (&shared.recorder, self.traced.recorded) {
+            recorder.finished(record);
+        }
+        worth_keeping.then_some(id)
     }
 
     #[cold]
-    fn keep(&mut self, status: u16, flag: Flag, took: Duration) -> u64 {
+    fn record(&self, status: u16, flag: Flag, took: Duration) -> Record {
         let shared = self.connection.worker().shared();
         let wall = shared.clock.wall().as_unix_nanos().saturating_sub(bowline_model::time::nanos(took));
         let authority = self.authority.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        shared.trails.keep(Record {
+        Record {
             id: 0,
             at: bowline_model::WallTime::from_unix_nanos(wall),
             began: self.began,
@@ -121,9 +136,12 @@ impl<'r> Ledger<'r> {
             hosts: self
                 .to
                 .map_or_else(|| Arc::new([]) as Arc<[_]>, |(target, _)| Arc::clone(&target.addresses)),
-            trace: self.trace,
+            grpc: self.grpc,
+            trace: self.traced.context.trace,
+            span: self.traced.context.parent,
+            parent: self.traced.parent,
             trail: self.scratch.trail.clone(),
-        })
+        }
     }
 }
 

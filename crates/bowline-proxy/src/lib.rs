@@ -11,7 +11,7 @@
 //! - `worker`, `connection`, [`sniff`], [`gate`], [`http2`]: how a request comes in
 //! - `request`: one request, in order; `headers`, `reply`, `body`, `mirror`, `affinity`: the parts of that
 //! - `tunnel`: what follows an upgrade
-//! - [`metrics`], [`trails`], [`flags`]: what is said about it
+//! - [`metrics`], [`trails`], [`flags`]: what is said about it; `traced`, [`recorder`]: its trace
 
 mod affinity;
 mod body;
@@ -34,12 +34,14 @@ mod prometheus;
 pub mod protocol;
 pub mod proxy;
 mod reach;
+pub mod recorder;
 mod reply;
 mod request;
 mod scratch;
 pub mod snapshot;
 pub mod sniff;
 pub mod trails;
+mod traced;
 mod tunnel;
 mod worker;
 
@@ -49,5 +51,6 @@ pub use limits::Limits;
 pub use listen::Sockets;
 pub use protocol::Protocol;
 pub use proxy::{Config, Drained, Proxy};
+pub use recorder::Recorder;
 pub use snapshot::Door;
 pub use trails::{Filter, Record, Trails};

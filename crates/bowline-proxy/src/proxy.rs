@@ -6,6 +6,7 @@ use crate::limits::Limits;
 use crate::listen::Sockets;
 use crate::metrics::Metrics;
 use crate::prometheus;
+use crate::recorder::Recorder;
 use crate::snapshot::{Compiler, Door, Snapshot};
 use crate::trails::Trails;
 use crate::worker::{self, Command};
@@ -37,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where the certificates and keys are read that the design names.
     pub files: Arc<dyn Source + Send + Sync>,
+    /// Who is told of the requests of a trace; `None`: nobody.
+    pub recorder: Option<Arc<dyn Recorder>>,
     /// What all random decisions are drawn from; `None`: the operating system's entropy.
     pub seed: Option<u64>,
 }
@@ -52,6 +55,7 @@ impl Config {
             workers,
             limits: Limits::default(),
             files: Arc::new(Files),
+            recorder: None,
             seed: None,
         }
     }
@@ -74,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) trails: Trails,
     pub(crate) allowance: Arc<Allowance>,
     pub(crate) endpoints: Endpoints,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(crate) files: Arc<dyn Source + Send + Sync>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     /// One try and nothing else, for copies of requests.
@@ -134,6 +139,7 @@ impl Proxy {
             metrics,
             endpoints,
             files: config.files,
+            recorder: config.recorder,
         });
         let mut seeds = SplitMix64::new(config.seed.unwrap_or_else(clock::seed));
         let mut workers = Vec::new();

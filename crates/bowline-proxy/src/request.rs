@@ -18,13 +18,14 @@ use crate::mirror;
 use crate::protocol::Protocol;
 use crate::reply::Reply;
 use crate::snapshot::{PlannedEdge, Target, Way};
+use crate::traced::Traced;
 use crate::tunnel::Tunnel;
 use bowline_call::{Answer, AnswerBody, Asker, Ended, HeadWriter, Http, Replay};
 use bowline_design::Design;
 use bowline_design::routing::{Action, Asked, Found, HeaderSide, Rewrite, Table, Weighted};
 use bowline_fault::Then;
 use bowline_model::decision::{DeadlineSource, Decision, FaultKind, Observer};
-use bowline_model::{Deadline, Instant, Outcome, Random, SplitMix64};
+use bowline_model::{Deadline, Instant, Outcome, Random, SplitMix64, TraceContext};
 use bowline_policy::{Ask, Try};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -52,22 +53,16 @@ pub(crate) async fn answer(
     }
     let switches = answering.may_switch() && headers::asks_for_websocket(&parts.headers);
     let steering = headers::receive(&mut parts.headers, entrance.trusted, connection.is_local());
-    let authority = parts.headers.get(header::HOST).cloned();
-    let mut ledger = Ledger::open(
-        connection,
-        lent.get(),
-        entrance,
-        began,
-        parts.method.clone(),
-        parts.uri.clone(),
-        authority.clone(),
-    );
+    let scratch = lent.get();
+    let recorder = worker.shared().recorder.as_deref();
+    let traced = Traced::begin(&mut parts.headers, &steering, recorder, &mut scratch.random);
+    let mut ledger = Ledger::open(connection, scratch, entrance, began, &parts, traced);
     ledger.explain = steering.explain;
     ledger.grpc = steering.grpc;
     ledger.notable = snapshot.is_faulty();
 
     // What a CONNECT named is where its tunnel leads, whatever is said in it.
-    let aimed = connection.destination().unwrap_or_else(|| authority_of(&parts.uri, authority.as_ref()));
+    let aimed = connection.destination().unwrap_or_else(|| authority_of(&parts.uri, parts.headers.get(header::HOST)));
     let asked = Asked {
         method: &parts.method,
         path: parts.uri.path(),
@@ -156,13 +151,14 @@ impl<'s> Forward<'s> {
             return self.reply(ledger, &Reply::DOOMED, weighted, answering);
         };
 
+        let trace = ledger.traced.context;
         let introduction = Introduction::new(
             &mut parts.headers,
             &self.steering,
             ledger.connection().caller(),
+            trace,
             &mut ledger.scratch.random,
         );
-        ledger.trace = introduction.trace.trace;
         let ops = &weighted.headers.request;
         let introduction = if ops.is_empty() && self.way.mirrors.is_empty() {
             Some(introduction)
@@ -230,6 +226,7 @@ impl<'s> Forward<'s> {
             target: parts.uri,
             headers: parts.headers,
             introduction,
+            trace,
             grpc: self.steering.grpc.then(|| grpc::PerTry {
                 until: self.steering.grpc_timeout.map_or(Instant::FAR, |span| ledger.began + span),
                 previous: self.steering.grpc_previous,
@@ -465,6 +462,7 @@ struct Outgoing {
     headers: HeaderMap,
     /// `None` where it is among the headers.
     introduction: Option<Introduction>,
+    trace: TraceContext,
     /// Of a gRPC call.
     grpc: Option<grpc::PerTry>,
     /// For the answer's headers.
@@ -479,6 +477,9 @@ struct Outgoing {
 impl Asker for Outgoing {
     fn write_head(&mut self, this: &Try, now: Instant, out: &mut HeadWriter<'_>) {
         let target = self.target.path_and_query().map_or("/", |target| target.as_str());
+        if self.introduction.is_none() && 1 < this.number {
+            headers::retrace(&mut self.headers, self.trace, this.number);
+        }
         out.line(&self.method, target);
         out.fields(&self.headers);
         if self.switches {
@@ -486,7 +487,7 @@ impl Asker for Outgoing {
             out.field(&header::UPGRADE, b"websocket");
         }
         if let Some(introduction) = &self.introduction {
-            introduction.write(out);
+            introduction.write(this.number, out);
         }
         if let Some(grpc) = self.grpc {
             grpc.write(this, now, out);

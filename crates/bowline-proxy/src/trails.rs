@@ -12,7 +12,7 @@ use std::time::Duration;
 /// One request and everything that was decided about it.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Its number, from one, of this process.
+    /// Its number, from one, of this process; zero where it is not kept.
     pub id: u64,
     /// When it began.
     pub at: WallTime,
@@ -38,8 +38,14 @@ pub struct Record {
     pub destination: Option<Box<str>>,
     /// The endpoints, in the order of the indexes that the decisions name.
     pub hosts: Arc<[Arc<str>]>,
+    /// Whether it is a gRPC call.
+    pub grpc: bool,
     /// Its trace.
     pub trace: u128,
+    /// Its span in that trace; those of its tries follow from it ([`bowline_model::TraceContext::of_try`]).
+    pub span: u64,
+    /// Its caller's span, where the caller named one.
+    pub parent: Option<u64>,
     /// What was decided, in order.
     pub trail: Trail,
 }
@@ -120,18 +126,18 @@ impl Trails {
         self.kept.load(Ordering::Relaxed)
     }
 
-    /// Keeps `record` under a new number, which is returned.
-    pub(crate) fn keep(&self, mut record: Record) -> u64 {
+    /// Keeps `record` under a new number.
+    pub(crate) fn keep(&self, mut record: Record) -> Arc<Record> {
         let id = self.kept.fetch_add(1, Ordering::Relaxed) + 1;
         record.id = id;
         let record = Arc::new(record);
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = if records.len() == self.max { records.pop_front() } else { None };
-        records.push_back(record);
+        records.push_back(Arc::clone(&record));
         drop(records);
         // Freed outside of the lock.
         drop(oldest);
-        id
+        record
     }
 }
 
@@ -154,7 +160,10 @@ mod tests {
             route: None,
             destination: Some(destination.into()),
             hosts: Arc::new([]),
+            grpc: false,
             trace: 1,
+            span: 1,
+            parent: None,
             trail: Trail::default(),
         }
     }
