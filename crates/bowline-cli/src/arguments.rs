@@ -167,6 +167,16 @@ pub(crate) struct Up {
     /// Start although `check` finds errors.
     #[arg(long)]
     pub(crate) despite_errors: bool,
+
+    /// Send traces to this collector: OTLP over HTTP, or gRPC at port 4317. Default: `OTEL_EXPORTER_OTLP_ENDPOINT`, or nowhere.
+    #[cfg(feature = "trace")]
+    #[arg(long, value_name = "URL")]
+    pub(crate) trace: Option<String>,
+
+    /// Record this share of the traces that begin here, from 0 to 1. Callers' decisions are followed.
+    #[cfg(feature = "trace")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) trace_ratio: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -397,6 +407,15 @@ pub(crate) struct Child {
     pub(crate) parent: u32,
     #[arg(last = true, required = true)]
     pub(crate) command: Vec<OsString>,
+}
+
+/// A share from 0 to 1.
+#[cfg(feature = "trace")]
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "a share from 0 to 1, like 0.1".to_owned())
 }
 
 fn moved_port(text: &str) -> Result<(u16, u16), String> {

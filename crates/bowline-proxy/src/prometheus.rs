@@ -9,13 +9,16 @@ use std::fmt::{Display, Write as _};
 
 /// Writes everything that `metrics` and the edges of `snapshot` have counted, as Prometheus reads it (text format 0.0.4).
 #[must_use]
-pub(crate) fn render(metrics: &Metrics, snapshot: &Snapshot, now: Instant) -> String {
+pub(crate) fn render(metrics: &Metrics, snapshot: &Snapshot, spans_lost: u64, now: Instant) -> String {
     let mut page = Page(String::with_capacity(16 * 1024));
     requests(&mut page, metrics);
     edges(&mut page, snapshot, now);
     hosts(&mut page, snapshot, now);
     calls(&mut page, metrics);
     doors(&mut page, metrics);
+    let help = "Requests whose spans were lost: the queue was full or the collector refused them.";
+    page.family("bowline_traces_dropped_total", "counter", help);
+    page.sample("bowline_traces_dropped_total", &[], spans_lost);
     page.0
 }
 

@@ -253,7 +253,8 @@ impl Proxy {
     /// Everything counted, as Prometheus reads it.
     #[must_use]
     pub fn metrics(&self) -> String {
-        prometheus::render(&self.shared.metrics, &self.shared.snapshot.load(), self.shared.clock.now())
+        let lost = self.shared.recorder.as_ref().map_or(0, |recorder| recorder.dropped());
+        prometheus::render(&self.shared.metrics, &self.shared.snapshot.load(), lost, self.shared.clock.now())
     }
 
     /// The clock of its decisions.

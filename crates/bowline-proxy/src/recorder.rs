@@ -8,8 +8,8 @@ use bowline_model::TraceContext;
 use std::fmt;
 use std::sync::Arc;
 
-/// Takes the records of sampled requests. Both methods are called by workers, between two requests: they must
-/// neither block nor take long.
+/// Takes the records of sampled requests. The first two methods are called by workers while others wait:
+/// they must neither block nor take long.
 pub trait Recorder: fmt::Debug + Send + Sync {
     /// Whether the request is recorded, decided once, before anything is known of how it ends. `given`: what
     /// its caller handed on; `trace`: the trace it belongs to, whoever began that.
@@ -17,4 +17,7 @@ pub trait Recorder: fmt::Debug + Send + Sync {
 
     /// A sampled request has its answer.
     fn finished(&self, request: Arc<Record>);
+
+    /// Requests that were to be recorded and are lost.
+    fn dropped(&self) -> u64;
 }

@@ -141,6 +141,10 @@ mod tests {
         }
 
         fn finished(&self, _: std::sync::Arc<crate::Record>) {}
+
+        fn dropped(&self) -> u64 {
+            0
+        }
     }
 
     fn begin(fields: &[(&'static str, &str)], recorder: Option<&dyn Recorder>) -> (Traced, HeaderMap) {

@@ -9,7 +9,7 @@
 //! - [`services`]: the design's programs, started and watched; [`child`]: why they die with us;
 //!   `last_words`: what a dead one said; [`cargo`]: how they are built; [`ports`]: who has a port
 //! - [`up`]: all of it in order; [`handover`]: how a successor takes over
-//! - [`api`]: the local API; [`faults`], [`links`], [`story`]: what it serves
+//! - [`api`]: the local API; [`faults`], [`links`], [`story`]: what it serves; [`traces`]: spans, if asked for
 
 pub mod api;
 pub mod cargo;
@@ -25,6 +25,7 @@ pub mod roles;
 pub mod services;
 pub mod source;
 pub mod story;
+pub mod traces;
 pub mod up;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -23,6 +23,7 @@ use crate::handover::{self, Offer};
 use crate::roles::{Role, Roles};
 use crate::services::Status;
 use crate::source::{self, Fingerprint};
+use crate::traces::{Settings, Traces};
 use bowline_design::{Design, Mistake, Text};
 use bowline_proxy::{Config, Door, Proxy};
 use console::Console;
@@ -76,6 +77,8 @@ pub struct Options {
     pub replace: bool,
     /// How long requests in flight may take when stopping.
     pub drain: Duration,
+    /// Where spans go; `None`: nowhere.
+    pub trace: Option<Settings>,
 }
 
 /// What happens while a design runs, for whoever shows it.
@@ -149,6 +152,8 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
 
     let mut config = Config::new(Arc::clone(&design));
     config.workers = workers;
+    let traces = Traces::start(options.trace.as_ref()).map_err(UpError::System)?;
+    config.recorder = traces.recorder();
     let proxy = Proxy::start(config).map_err(UpError::System)?;
     let running = Arc::new(Running::new(proxy));
     for fault in &taken.offer.faults {
@@ -201,7 +206,7 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
         tell(Event::Hindered(&error.to_string()));
     }
 
-    let mut running_design = RunningDesign { options, running, doors, programs, console, workers };
+    let mut running_design = RunningDesign { options, running, doors, programs, console, traces, workers };
     let ending = running_design.serve(&mut signals, &successor, tell).await;
     drop(successor);
     running_design.end(ending, data, &mut signals, tell).await;
@@ -249,6 +254,7 @@ struct RunningDesign<'a> {
     doors: Doors,
     programs: Programs,
     console: Option<Console>,
+    traces: Traces,
     workers: usize,
 }
 
@@ -386,7 +392,7 @@ impl RunningDesign<'_> {
         signals: &mut Signals,
         tell: &mut dyn FnMut(Event<'_>),
     ) {
-        let Self { options, running, programs, console, .. } = self;
+        let Self { options, running, programs, console, traces, .. } = self;
         let mut parting = None;
         let leash = match ending {
             Ending::Asked => {
@@ -410,6 +416,7 @@ impl RunningDesign<'_> {
             (drained, ()) = async { tokio::join!(running.proxy.drain(options.drain), parted) } => drained.cut,
             _ = signals.stop.interrupt.recv() => 0,
         };
+        traces.end();
         match leash {
             // The successor holds the leashes of those before us, too: each steward ends with whoever is last.
             Some(leash) if programs.children() > 0 => steward::keep(programs, leash).await,

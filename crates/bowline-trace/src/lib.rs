@@ -17,7 +17,6 @@
 //!
 //! let settings = Settings::new("http://127.0.0.1:4318").unwrap();
 //! let tracer = Tracer::start(settings).unwrap();
-//! assert_eq!(tracer.dropped(), 0);
 //! tracer.stop(Duration::from_secs(1));
 //! ```
 

@@ -74,7 +74,7 @@ impl Settings {
     /// goes before theirs. `read` looks a variable up.
     ///
     /// # Errors
-    /// A variable says something that is not known.
+    /// A variable says something that is not known; a share is asked for and nobody to send it to.
     pub fn of_environment(
         asked: Option<&str>,
         ratio: Option<f64>,
@@ -88,7 +88,8 @@ impl Settings {
         let whole = if asked.is_none() { read("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") } else { None };
         let general = read("OTEL_EXPORTER_OTLP_ENDPOINT");
         let Some(endpoint) = asked.map(str::to_owned).or_else(|| whole.clone()).or(general) else {
-            return Ok(None);
+            let unheard = "a share of the traces is asked for, and no collector is named: --trace URL";
+            return ratio.map_or(Ok(None), |_| Err(SettingsError(unheard.to_owned())));
         };
         if asked.is_none()
             && read("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
@@ -171,6 +172,7 @@ mod tests {
         assert_eq!(of(None, &[("OTEL_SERVICE_NAME", "shop")]), Ok(None));
         let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"), ("OTEL_SDK_DISABLED", "true")];
         assert_eq!(of(None, &variables), Ok(None));
+        assert!(Settings::of_environment(None, Some(0.1), &|_| None).is_err(), "a share of nothing");
     }
 
     #[test]

@@ -38,12 +38,6 @@ impl Tracer {
         Ok(tracer)
     }
 
-    /// Records that were not sent: the queue was full, or the collector did not accept them.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.queue.dropped()
-    }
-
     /// Sends what waits and ends; returns when that is done, or `within` is over.
     pub fn stop(&self, within: Duration) {
         self.queue.close();
@@ -58,6 +52,11 @@ impl Recorder for Tracer {
 
     fn finished(&self, request: Arc<Record>) {
         self.queue.put(request);
+    }
+
+    /// The queue was full, or the collector did not accept them.
+    fn dropped(&self) -> u64 {
+        self.queue.dropped()
     }
 }
 

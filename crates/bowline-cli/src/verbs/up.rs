@@ -51,6 +51,7 @@ pub(crate) fn run(up: &Up, output: Output) -> Done {
         ports: up.ports.clone(),
         replace: up.replace,
         drain: up.drain,
+        trace: trace(up)?,
     };
     if loaded.design.listeners.is_empty() && options.roles.has(Role::Gateway) && output == Output::Text {
         print::out("  note: no Gateway in this design, so nothing listens for callers from outside\n");
@@ -60,6 +61,19 @@ pub(crate) fn run(up: &Up, output: Output) -> Done {
         Err(error @ UpError::Service(_)) => Err(Failure::findings(error)),
         Err(error) => Err(Failure::unreachable(error)),
     }
+}
+
+/// Where spans go, by the command line or OpenTelemetry's own variables.
+#[cfg(feature = "trace")]
+fn trace(up: &Up) -> Result<Option<bowline_runtime::traces::Settings>, Failure> {
+    let read = |name: &str| std::env::var(name).ok();
+    bowline_runtime::traces::Settings::of_environment(up.trace.as_deref(), up.trace_ratio, &read)
+        .map_err(Failure::wrong_use)
+}
+
+#[cfg(not(feature = "trace"))]
+fn trace(_: &Up) -> Result<Option<bowline_runtime::traces::Settings>, Failure> {
+    Ok(None)
 }
 
 /// `.bowline` in the design's folder, or beside its file.
