@@ -250,7 +250,7 @@ impl Drive {
         Try {
             number: send.number,
             until: send.until,
-            trace: self.trace.child(&mut self.rng),
+            trace: self.trace.of_try(send.number),
             retried_here: 1 < self.live.settings.policy.retry.tries,
             key: self.key.clone(),
         }

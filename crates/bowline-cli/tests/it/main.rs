@@ -7,6 +7,7 @@
 //! - `faults`, `deadlines`, `breaker`, `effects`: what the design says about failures is what happens
 //! - `reload`, `replace`, `drain`: changes without a lost request
 //! - `middleware`: services in four languages hand deadline and trace on
+//! - `traces`: spans as a collector sees them
 //! - `checking`: exceptions, SARIF, what an edit would do
 //! - `watching`, `guards`, `local_api`, `manners`: what is said about it, and how
 
@@ -29,5 +30,6 @@ mod middleware;
 mod reload;
 mod replace;
 mod stopping;
+mod traces;
 mod watching;
 mod world;

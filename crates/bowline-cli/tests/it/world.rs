@@ -148,14 +148,30 @@ impl Up {
     /// Starts the design in `folder` and waits until it is ready.
     #[track_caller]
     pub(crate) fn ready(folder: &Folder, ports: Ports, more: &[&str]) -> Self {
-        let up = Self::start(folder, ports, &[&["--output", "json"], more].concat());
+        Self::ready_with(folder, ports, more, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    #[track_caller]
+    pub(crate) fn ready_with(
+        folder: &Folder,
+        ports: Ports,
+        more: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let up = Self::start_with(folder, ports, &[&["--output", "json"], more].concat(), environment);
         up.event("ready", |event| event["event"] == "ready");
         up
     }
 
     /// Starts the design in `folder`.
     pub(crate) fn start(folder: &Folder, ports: Ports, more: &[&str]) -> Self {
+        Self::start_with(folder, ports, more, &[])
+    }
+
+    fn start_with(folder: &Folder, ports: Ports, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(PROGRAM);
+        command.envs(environment.iter().copied());
         command.arg("up").arg(folder.path()).arg("--data").arg(folder.data());
         command.args(["--api", &format!("127.0.0.1:{}", ports.api)]);
         command.args(["--mesh", &format!("127.0.0.1:{}", ports.mesh)]);
