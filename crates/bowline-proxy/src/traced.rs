@@ -69,8 +69,7 @@ fn take(headers: &mut HeaderMap) -> Option<TraceContext> {
 
 /// Keeps of `tracestate` what may go on. `traced`: whether the trace it belongs to does.
 fn limit_state(headers: &mut HeaderMap, traced: bool) {
-    let values = headers.get_all(&TRACESTATE);
-    let kept = if traced { limited(values) } else { Kept::Nothing };
+    let kept = if traced { limited(&headers.get_all(&TRACESTATE)) } else { Kept::Nothing };
     match kept {
         Kept::All => (),
         Kept::Some(value) => _ = headers.insert(&TRACESTATE, value),
@@ -85,9 +84,9 @@ enum Kept {
     Nothing,
 }
 
-fn limited(values: header::GetAll<'_, HeaderValue>) -> Kept {
+fn limited(values: &header::GetAll<'_, HeaderValue>) -> Kept {
     let mut members = Vec::new();
-    for value in &values {
+    for value in values {
         // Empty members are allowed and mean nothing.
         let listed = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         members.extend(listed.filter(|member| !member.is_empty()));

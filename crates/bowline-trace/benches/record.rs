@@ -3,10 +3,10 @@
 //! Making the spans is measured, too, because it takes time from somebody: the thread of this crate.
 
 use bowline_model::decision::{BreakerState, Decision, Observer, PickWhy, TryEnd};
-use bowline_model::{Instant, Outcome, Random, SplitMix64, Trail, WallTime};
+use bowline_model::{Instant, Outcome, Random, SplitMix64, TraceContext, Trail, WallTime};
 use bowline_proxy::{Record, Recorder};
 use bowline_trace::{Sampler, Settings, Tracer, spans};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,24 +55,45 @@ fn record() -> Record {
     }
 }
 
+/// Fits into the default queue.
+const HANDED_OVER: u64 = 4_000;
+
+/// Nobody listens there: what is measured is the hand-over, with a thread that empties the queue meanwhile.
+fn tracer(sampler: Sampler) -> Tracer {
+    let mut settings = Settings::new("http://127.0.0.1:9").expect("an address");
+    settings.sampler = sampler;
+    Tracer::start(settings).expect("a thread")
+}
+
 fn recording(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("trace");
-    let sampler = Sampler::ratio(0.0);
     let mut random = SplitMix64::new(1);
-    group.bench_function("not recorded", |bencher| {
-        bencher.iter(|| sampler.samples(None, black_box(u128::from(random.next_u64()))));
+    let start = TraceContext::start(&mut random);
+    let recorder: Arc<dyn Recorder> = Arc::new(tracer(Sampler::ratio(0.0)));
+    group.bench_function("a try, not recorded", |bencher| {
+        // The decision, and the span that the try is sent with all the same.
+        bencher.iter(|| {
+            let context = TraceContext { parent: random.next_u64(), ..start };
+            (recorder.samples(None, context.trace), black_box(context).of_try(1))
+        });
     });
-    // Nobody listens there: what is measured is the hand-over, with a thread that empties the queue meanwhile.
-    let mut settings = Settings::new("http://127.0.0.1:9").expect("an address");
-    settings.queue_max = 1 << 20;
-    let tracer = Tracer::start(settings).expect("a thread");
     let template = record();
-    group.bench_function("recorded, one try", |bencher| {
-        // The copy allocates what a worker allocates for its record.
-        bencher.iter(|| tracer.finished(Arc::new(black_box(&template).clone())));
+    group.bench_function("spans made, one try", |bencher| {
+        bencher.iter(|| spans::spans(black_box(&template)));
     });
-    group
-        .bench_function("spans made, one try", |bencher| bencher.iter(|| spans::spans(black_box(&template))));
+    group.throughput(Throughput::Elements(HANDED_OVER));
+    group.bench_function("4,000 requests of one try, recorded", |bencher| {
+        // The copy allocates what a worker allocates for its record. An empty queue each time: a drop is cheap.
+        bencher.iter_batched_ref(
+            || tracer(Sampler::ratio(1.0)),
+            |tracer| {
+                for _ in 0..HANDED_OVER {
+                    tracer.finished(Arc::new(black_box(&template).clone()));
+                }
+            },
+            BatchSize::PerIteration,
+        );
+    });
     group.finish();
 }
 

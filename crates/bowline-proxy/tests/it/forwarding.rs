@@ -73,6 +73,61 @@ async fn headers_of_one_hop_end_here_and_the_callee_learns_who_asks() {
 }
 
 #[tokio::test]
+async fn a_trace_goes_on_by_w3cs_rules() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let callee = Callee::friendly().await;
+    let world = World::start(&route(&[callee.address], ""));
+    let mut caller = world.caller().await;
+    let good = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n");
+    let members = |count| (0..count).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
+    // What comes; whether the trace goes on; its state.
+    let cases = [
+        (good.clone(), true, None),
+        (format!("{good}tracestate: a=1\r\ntracestate: b=2\r\n"), true, Some("a=1,b=2".to_owned())),
+        (format!("{good}tracestate: {}\r\n", members(32)), true, Some(members(32))),
+        (format!("{good}tracestate: {}\r\n", members(33)), true, None),
+        (format!("{good}tracestate: A=1\r\n"), true, None),
+        (good.replace(": 00", ": cc").replace("-01", "-01-later"), true, None),
+        (good.replace(": 00", ": ff"), false, None),
+        (good.replace(TRACE, &TRACE.to_uppercase()), false, None),
+        (good.replace(TRACE, &"0".repeat(32)), false, None),
+        (format!("{good}{good}tracestate: a=1\r\n"), false, None),
+        ("traceparent: \r\ntracestate: a=1\r\n".to_owned(), false, None),
+        ("tracestate: a=1\r\n".to_owned(), false, None),
+    ];
+    for (headers, goes_on, state) in cases {
+        caller.ask("GET", "/stock", &format!("{headers}baggage: user=7;p, b=%20\r\n"), "").await;
+        let seen = callee.hits().pop().unwrap().message;
+        let sent = seen.header("traceparent").unwrap();
+        assert_eq!((sent.len(), &sent[..3], &sent[53..]), (55, "00-", "01"), "{headers}");
+        assert_eq!(sent.contains(TRACE), goes_on, "{headers}");
+        assert!(!sent.contains("00f067aa0ba902b7"), "{headers}");
+        assert_eq!(seen.header("tracestate"), state.as_deref(), "{headers}");
+        assert_eq!(seen.header("baggage"), Some("user=7;p, b=%20"));
+    }
+}
+
+#[tokio::test]
+async fn each_try_is_a_span_of_its_own() {
+    let callee =
+        Callee::start(|hit| if hit.number % 2 == 0 { Do::Close } else { Do::Answer(200, String::new()) })
+            .await;
+    // Where a rule touches the headers they are written in another way.
+    for rule in ["", "    headers: { request: { set: { x-rule: here } } }"] {
+        let before = callee.count();
+        let retry = policy("  retry: { tries: 3, backoff: { base: 1ms, max: 2ms } }");
+        let world = World::start(&(route(&[callee.address], rule) + &retry));
+        world.get("/stock").await;
+        let hits = callee.hits();
+        let sent: Vec<_> =
+            hits[before..].iter().map(|hit| hit.message.header("traceparent").unwrap()).collect();
+        let different: std::collections::BTreeSet<_> = sent.iter().collect();
+        assert_eq!((sent.len(), different.len()), (2, 2), "{sent:?}");
+        assert!(sent.iter().all(|one| one[..36] == sent[0][..36]), "one trace: {sent:?}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_go_through_in_both_directions() {
     let callee = Callee::start(|hit| Do::Answer(200, "y".repeat(300_000 + hit.message.body.len()))).await;
     let world = World::start(&route(&[callee.address], ""));
