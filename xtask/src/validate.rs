@@ -9,7 +9,7 @@ const HELP: &str = "\
 cargo xtask validate [--only ROW,..] [--seed N] [--write] [--output json]
 
 Runs the rows of `bowline_sim::validate`: closed forms of queueing theory and results that others have
-published, each with a tolerance that stood in the code before the run. About two minutes.
+published, each with a tolerance that stood in the code before the run. About four minutes of two cores; rows run beside one another.
 
 --only    these rows (`V15` means all that begin so)
 --seed    other random numbers; 7 where nobody says

@@ -29,9 +29,9 @@ mod topic;
 mod world;
 
 use crate::model::Model;
-use crate::run::{Ending, Progress, Run, RunSpec};
+use crate::run::{Ending, Progress, Run, RunSpec, Watched};
+use bowline_model::Instant;
 use bowline_model::time::nanos;
-use bowline_model::{Instant, Trail};
 use call::{CallUnderWay, Instances, Roused};
 use event::{Event, Future, What};
 use job::{Job, Station};
@@ -50,13 +50,12 @@ pub(crate) fn run(spec: &RunSpec, progress: &mut dyn FnMut(Progress) -> ControlF
     engine.over()
 }
 
-/// The same run, and every decision of the calls that a request makes by an edge.
-pub(crate) fn run_watched(spec: &RunSpec, edge: u32, request: u64) -> (Run, Trail) {
+/// The same run, for the calls that a request makes by an edge.
+pub(crate) fn run_watched(spec: &RunSpec, edge: u32, request: u64) -> Watched {
     let mut engine = Engine::new(spec);
-    engine.record.watched = Some((edge, request, Trail::default()));
+    engine.record.watched = Some((edge, request, Watched::default()));
     engine.go(&mut |_| ControlFlow::Continue(()));
-    let trail = engine.record.watched.take().map(|(_, _, trail)| trail).unwrap_or_default();
-    (engine.over(), trail)
+    engine.record.watched.take().map(|(_, _, watched)| watched).unwrap_or_default()
 }
 
 struct Engine<'s> {

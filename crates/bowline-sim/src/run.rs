@@ -5,7 +5,8 @@ use crate::histogram::Histogram;
 use crate::model::{EdgeId, Model};
 use crate::series::Series;
 use bowline_model::decision::GiveUp;
-use bowline_model::{Instant, Trail};
+use bowline_model::{Instant, SplitMix64, Trail};
+use bowline_policy::Ask;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
@@ -20,6 +21,7 @@ pub struct RunSpec {
     pub(crate) warm_up: Duration,
     pub(crate) length: Duration,
     pub(crate) drain: Duration,
+    pub(crate) timers: Duration,
     pub(crate) faults: Arc<[FaultEvent]>,
     pub(crate) limits: Limits,
 }
@@ -78,8 +80,8 @@ impl RunSpec {
         if Self::LENGTH_MAX < whole {
             return Err(SpecError::TooLong(whole));
         }
-        let (drain, limits) = (Self::DRAIN, Limits::default());
-        Ok(Self { model, seed, warm_up, length, drain, faults: Arc::new([]), limits })
+        let (drain, timers, limits) = (Self::DRAIN, Duration::ZERO, Limits::default());
+        Ok(Self { model, seed, warm_up, length, drain, timers, faults: Arc::new([]), limits })
     }
 
     /// The same run with these faults.
@@ -105,6 +107,16 @@ impl RunSpec {
     #[must_use]
     pub fn with_drain(mut self, drain: Duration) -> Self {
         self.drain = drain.min(Self::LENGTH_MAX);
+        self
+    }
+
+    /// The same run with timers that ring on a grid: a wait of a caller ends at the first multiple of
+    /// `resolution` that is not before its end. Zero where nobody says.
+    ///
+    /// tokio's is a millisecond. Whoever compares a run with one of the production driver wants the same.
+    #[must_use]
+    pub const fn with_timers(mut self, resolution: Duration) -> Self {
+        self.timers = resolution;
         self
     }
 
@@ -159,7 +171,23 @@ pub fn run(spec: &RunSpec, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>
 /// by `edge`: the trail that production would have kept.
 #[must_use]
 pub fn trail(spec: &RunSpec, edge: EdgeId, number: u64) -> Trail {
-    crate::engine::run_watched(spec, edge.0, number).1
+    watch(spec, edge, number).trail
+}
+
+/// The same, and what the first of those calls began with: whoever drives a call with these must come to these
+/// decisions.
+#[must_use]
+pub fn watch(spec: &RunSpec, edge: EdgeId, number: u64) -> Watched {
+    crate::engine::run_watched(spec, edge.0, number)
+}
+
+/// The calls of one request by one edge.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// What the first of them asked, and the random numbers it drew from; `None` if there was none.
+    pub began: Option<(Ask, SplitMix64)>,
+    /// Every decision, in order.
+    pub trail: Trail,
 }
 
 /// What came of a run.

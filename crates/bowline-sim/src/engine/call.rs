@@ -2,8 +2,8 @@
 //!
 //! What decides is [`Call`], the machine that production runs. Here its steps are obeyed: a try becomes a
 //! message on a wire, a pause becomes an event, a place in a bulkhead's queue becomes a waker that plans one.
-//! The same is done in production by `bowline-proxy` and by the library; a test holds the three to the same
-//! decisions.
+//! The same is done in production by `bowline-call`'s client and by the library's guard; a test of the library,
+//! `same_code`, holds the client and this to the same decisions.
 
 use super::Engine;
 use super::event::What;
@@ -120,6 +120,7 @@ impl Engine<'_> {
                 arrived_try,
                 seed,
             };
+            self.record.call_begins(id.index(), draw.request, ask, &rng);
             let seen = &mut self.record.seen(id.index(), draw.request);
             let (call, step) = Call::begin(&instance.edge, ask, &mut rng, seen);
             (Some(call), Some(step))
@@ -170,15 +171,24 @@ impl Engine<'_> {
             }
             Step::Sleep { until } => {
                 call.doing = Doing::Sleeping;
-                self.future.plan(until.as_nanos(), What::Wakes { call: handle, stamp });
+                self.future.plan(self.rings(until), What::Wakes { call: handle, stamp });
             }
             Step::Wait { until } => {
                 call.doing = Doing::Waiting;
-                self.future.plan(until.as_nanos(), What::Wakes { call: handle, stamp });
+                self.future.plan(self.rings(until), What::Wakes { call: handle, stamp });
                 // The first look leaves the waker there.
                 self.granted(handle);
             }
             Step::End(end) => self.call_over(handle, &end),
+        }
+    }
+
+    /// When a timer rings that is set for `until`.
+    #[inline]
+    fn rings(&self, until: Instant) -> u64 {
+        match nanos(self.spec.timers) {
+            0 => until.as_nanos(),
+            grid => until.as_nanos().checked_next_multiple_of(grid).unwrap_or(u64::MAX),
         }
     }
 
@@ -334,10 +344,10 @@ impl Engine<'_> {
         self.record.edges[id.index()].tries += 1;
         self.record.second.tries += 1;
         if what.until < Instant::FAR {
-            self.future.plan(what.until.as_nanos(), What::TryOver { call: handle, stamp });
+            self.future.plan(self.rings(what.until), What::TryOver { call: handle, stamp });
         }
         let injection = self.injection(what, edge.caller, operation.service, seed);
-        let held_back = injection.delay.map_or(0, nanos);
+        let held_back = injection.delay.map_or(0, |delay| self.rings(self.instant() + delay) - self.now);
         let failure = match injection.then {
             Then::Send => None,
             Then::Abort { status } => Some(TryEnd::Answered { status }),
@@ -351,7 +361,8 @@ impl Engine<'_> {
             self.future.after(held_back, What::Fails { call: handle, stamp });
             return;
         }
-        if self.world.vanishes(edge.caller, operation.service) {
+        // Held back until its time is over, it is never sent.
+        if 0 < held_back && what.until.as_nanos() <= self.now.saturating_add(held_back) {
             return;
         }
         let took = self.wire(id, Purpose::There, draw);

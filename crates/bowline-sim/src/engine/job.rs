@@ -174,6 +174,12 @@ impl Engine<'_> {
         let Some(job) = self.jobs.get_mut(handle) else { return };
         job.spent.add(Cause::Network, self.now - job.mark);
         (job.mark, job.arrived) = (self.now, self.now);
+        // Looked at here and not when the try began: what was held back is sent later, and arrives later.
+        let (by, to) = (job.asked_by, self.stations[job.station as usize].service);
+        if self.world.vanishes(by, to) {
+            return self.forget_and_release(handle);
+        }
+        let Some(job) = self.jobs.get_mut(handle) else { return };
         let station = &mut self.stations[job.station as usize];
         let index = station.service.index();
         let service = &self.model.services[index];

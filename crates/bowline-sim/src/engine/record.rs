@@ -2,11 +2,14 @@
 
 use super::request::{Answer, Request};
 use super::spent::Breakdown;
-use crate::run::{Clocks, EdgeRun, Ending, Fates, Run, RunSpec, ServiceRun, SubscriptionRun, TopicRun};
+use crate::run::{
+    Clocks, EdgeRun, Ending, Fates, Run, RunSpec, ServiceRun, SubscriptionRun, TopicRun, Watched,
+};
 use crate::series::{Point, Series};
 use bowline_model::decision::{BreakerState, GiveUp, Observer};
 use bowline_model::time::nanos;
-use bowline_model::{Decision, Instant, Trail};
+use bowline_model::{Decision, Instant, SplitMix64, Trail};
+use bowline_policy::Ask;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub(super) struct Recorder {
     pub(super) topics: Vec<TopicRun>,
     pub(super) subscriptions: Vec<SubscriptionRun>,
     /// Whose decisions are kept: of which edge and request.
-    pub(super) watched: Option<(u32, u64, Trail)>,
+    pub(super) watched: Option<(u32, u64, Watched)>,
 }
 
 impl Recorder {
@@ -168,7 +171,9 @@ impl Recorder {
     #[inline]
     pub(super) fn seen(&mut self, edge: usize, request: u64) -> Seen<'_> {
         let trail = match &mut self.watched {
-            Some((watched, number, trail)) if *watched as usize == edge && *number == request => Some(trail),
+            Some((whose, number, watched)) if *whose as usize == edge && *number == request => {
+                Some(&mut watched.trail)
+            }
             _ => None,
         };
         Seen {
@@ -176,6 +181,15 @@ impl Recorder {
             open: &mut self.breakers_open,
             open_max: &mut self.second.breakers_open,
             trail,
+        }
+    }
+
+    /// A call begins; kept if it is watched and the first.
+    #[inline]
+    pub(super) fn call_begins(&mut self, edge: usize, request: u64, ask: Ask, rng: &SplitMix64) {
+        let Some((whose, number, watched)) = &mut self.watched else { return };
+        if *whose as usize == edge && *number == request && watched.began.is_none() {
+            watched.began = Some((ask, rng.clone()));
         }
     }
 
