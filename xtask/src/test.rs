@@ -6,8 +6,8 @@
 
 use crate::steps::{self, Choice, Step};
 use crate::tools::{
-    self, DENY, ENVOY, FUZZ, GO, GRPCIO, H2SPEC, JAVA, NIGHTLY, NODE, OTLP, PROTOBUF, PYTHON, TYPING,
-    VALGRIND,
+    self, DENY, ENVOY, FUZZ, GO, GRPC_JS, GRPCIO, H2SPEC, JAVA, NIGHTLY, NODE, NPM, OTLP, PROTOBUF, PYTHON,
+    TYPING, VALGRIND,
 };
 use crate::{Stop, bench, differential, h2spec, run, tidy};
 use serde_json::Value;
@@ -20,8 +20,8 @@ cargo xtask test [--only STEP,..] [--skip STEP,..] [--from STEP] [--list]
 Runs what must hold before a change lands, cheapest first, and stops at the first step that fails.
 Installs what it needs beyond Rust (valgrind, and Go, Node.js, Java and Python for the examples in them, from
 Debian's packages where they are missing; grpcio, protobuf and opentelemetry-proto of Python's for the
-collector that traces are sent to; cargo-deny, cargo-fuzz, Envoy, h2spec
-and a nightly toolchain for the fuzzers), and says so before it does.";
+collector that traces are sent to; cargo-deny, cargo-fuzz, Envoy, h2spec,
+grpcio and grpc-js for a test of gRPC, and a nightly toolchain for the fuzzers), and says so before it does.";
 
 /// How long each fuzz target runs here: enough to meet a mistake that a minute can find.
 /// `cargo xtask prove` takes ten times as long.
@@ -86,7 +86,7 @@ fn needs(step: &str) -> &'static [tools::Tool] {
         "deny" => &[DENY],
         "fuzz" => &[FUZZ, NIGHTLY],
         "instructions" => &[VALGRIND],
-        "integration" => &[GO, NODE, JAVA, PYTHON, GRPCIO, TYPING, PROTOBUF, OTLP],
+        "integration" => &[GO, NODE, NPM, JAVA, PYTHON, GRPCIO, TYPING, PROTOBUF, OTLP, GRPC_JS],
         "differential" => &[ENVOY],
         "h2spec" => &[GO, H2SPEC],
         _ => &[],

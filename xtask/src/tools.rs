@@ -17,6 +17,8 @@ pub(crate) enum Tool {
     Cargo { name: &'static str, version: &'static str },
     /// A package of Python's, without what it names as its needs, unpacked into `target/tools/python`.
     Python { package: &'static str, version: &'static str, file: &'static str },
+    /// A package of Node's, with what it depends on, unpacked into `target/tools/node`.
+    Node { package: &'static str, version: &'static str },
     /// A program of Go's, built into `target/tools`.
     Go { module: &'static str, version: &'static str, program: &'static str },
     /// A second Rust toolchain, beside the pinned one.
@@ -39,7 +41,7 @@ pub(crate) const NODE: Tool = Tool::Debian { package: "nodejs", program: "node" 
 pub(crate) const JAVA: Tool = Tool::Debian { package: "default-jdk-headless", program: "javac" };
 /// Runs an example of the middleware, and carries other tools.
 pub(crate) const PYTHON: Tool = Tool::Debian { package: "python3", program: "python3" };
-/// gRPC of the collector that the tests of traces send to.
+/// gRPC as Python speaks it: of a test's peer, and of the collector that traces are sent to.
 pub(crate) const GRPCIO: Tool =
     Tool::Python { package: "grpcio", version: "1.85.3", file: "grpc/__init__.py" };
 /// What `grpcio` needs.
@@ -60,6 +62,10 @@ pub(crate) const H2SPEC: Tool = Tool::Go {
     version: "v2.2.1+incompatible",
     program: "h2spec",
 };
+/// gRPC as Node.js speaks it.
+pub(crate) const GRPC_JS: Tool = Tool::Node { package: "@grpc/grpc-js", version: "1.14.7" };
+/// Brings packages of Node's; Debian keeps it apart from Node itself.
+pub(crate) const NPM: Tool = Tool::Debian { package: "npm", program: "npm" };
 /// Closed-loop load.
 pub(crate) const WRK: Tool = Tool::Debian { package: "wrk", program: "wrk" };
 /// A peer of the proxy benchmark.
@@ -80,6 +86,7 @@ impl Tool {
                 said.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(version))
             }
             Self::Python { file, .. } => run::tools(root).join("python").join(file).is_file(),
+            Self::Node { package, .. } => node(root).join("node_modules").join(package).is_dir(),
             Self::Go { program, .. } => run::tools(root).join("bin").join(program).is_file(),
             Self::Toolchain(name) => {
                 let list = run::read(run::program(root, "rustup").args(["toolchain", "list"]));
@@ -96,6 +103,9 @@ impl Tool {
             }
             Self::Python { package, version, .. } => {
                 format!("{package} {version} (Python package, unpacked into target/tools)")
+            }
+            Self::Node { package, version } => {
+                format!("{package} {version} (Node.js package, unpacked into target/tools)")
             }
             Self::Go { program, version, .. } => {
                 format!("{program} {version} (Go program, built into target/tools)")
@@ -124,6 +134,11 @@ pub(crate) fn ensure(root: &Path, tools: &[Tool]) -> Result<(), Stop> {
         }
     }
     Ok(())
+}
+
+/// Where packages of Node's are kept.
+fn node(root: &Path) -> std::path::PathBuf {
+    run::tools(root).join("node")
 }
 
 fn install_debian(root: &Path, missing: &[Tool]) -> Result<(), Stop> {
@@ -182,6 +197,11 @@ fn install(root: &Path, tool: &Tool) -> Result<(), Stop> {
             // Root is who runs in a container; pip would warn of it.
             command.env("PIP_ROOT_USER_ACTION", "ignore");
             run::run(command.arg("--target").arg(tools.join("python")).arg(format!("{package}=={version}")))
+        }
+        Tool::Node { package, version } => {
+            let mut command = run::program(root, "npm");
+            command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
+            run::run(command.arg(node(root)).arg(format!("{package}@{version}")))
         }
         Tool::Go { module, version, .. } => {
             let mut command = run::program(root, "go");

@@ -48,6 +48,6 @@ pub use drive::{Answer, Asker, Client, Ended};
 pub use endpoint::{Endpoint, Endpoints};
 pub use pool::{Pool, PoolLimits};
 pub use relay::{AnswerBody, Relay};
-pub use switched::Switched;
 pub use replay::{Allowance, Replay, RequestBody};
+pub use switched::Switched;
 pub use transport::{Http, Transport};

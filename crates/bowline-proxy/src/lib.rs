@@ -40,8 +40,8 @@ mod request;
 mod scratch;
 pub mod snapshot;
 pub mod sniff;
-pub mod trails;
 mod traced;
+pub mod trails;
 mod tunnel;
 mod worker;
 

@@ -62,7 +62,8 @@ pub(crate) async fn answer(
     ledger.notable = snapshot.is_faulty();
 
     // What a CONNECT named is where its tunnel leads, whatever is said in it.
-    let aimed = connection.destination().unwrap_or_else(|| authority_of(&parts.uri, parts.headers.get(header::HOST)));
+    let aimed =
+        connection.destination().unwrap_or_else(|| authority_of(&parts.uri, parts.headers.get(header::HOST)));
     let asked = Asked {
         method: &parts.method,
         path: parts.uri.path(),

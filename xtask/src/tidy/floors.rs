@@ -16,7 +16,6 @@ const FLOORS: &[(&str, u8)] = &[
     ("bowline-proxy", 3),
     ("bowline-check", 3),
     ("bowline-sim", 3),
-    ("bowline-import", 3),
     ("bowline-trace", 4),
     ("bowline", 4),
     ("bowline-runtime", 5),

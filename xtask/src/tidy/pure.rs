@@ -34,8 +34,6 @@ const PURE: &[(&str, &[&str])] = &[
     ),
     // maud: the report's page, written where its values are; it formats text and nothing else.
     ("bowline-sim", &["bowline-design", "bowline-fault", "bowline-model", "bowline-policy", "maud"]),
-    // serde, serde_json: traces as OTLP/JSON, read as they come; what is too large for a tree fits a visitor.
-    ("bowline-import", &["bowline-design", "serde", "serde_json"]),
 ];
 
 /// What tests of pure crates may use besides.

@@ -79,7 +79,7 @@ fn refusal(named: &Conditions, grpc: bool) -> Option<&'static str> {
     let unavailable =
         || (grpc && named.contains(RetryOn::Unavailable)).then_some(RetryOn::Unavailable.as_str());
     let code = || named.codes().contains(&503).then_some("503");
-    known.map(|on| on.as_str()).or_else(code).or_else(unavailable)
+    known.map(RetryOn::as_str).or_else(code).or_else(unavailable)
 }
 
 /// The way from the callee to the nearest call with a breaker, and how long that stays open.

@@ -1,4 +1,4 @@
-//! R03 and R05: retries that come back at once, and retries that may repeat an effect.
+//! R03, R05 and R06: retries that come back at once, that may repeat an effect, and that cannot help.
 
 use crate::support::check;
 
@@ -82,7 +82,9 @@ fn r05_idempotent_operations_and_refusals_are_no_finding() {
     check(&payment("http: { method: PUT, path: /payments }", &on("5xx")), &[]);
     check(
         &payment(POST, &on("connect-failure,refused-stream,reset-before-request,retriable-4xx,409,429")),
-        &[],
+        &[
+            "R06 warning spec.http[0].retries.retryOn: payment is asked again after `409`, which seldom passes",
+        ],
     );
     check(&payment(POST, "retries: { attempts: 2 }"), &[]);
 }
@@ -173,4 +175,32 @@ fn r03_jitter_a_millisecond_and_a_single_try_are_no_finding() {
         check(&retried(&format!("    {{ tries: 3, backoff: {backoff} }}\n")), &[]);
     }
     check(&retried("    { tries: 1, backoff: { base: 1us } }\n"), &[]);
+}
+
+const GET: &str = "http: { method: GET, path: /payments }";
+
+#[test]
+fn r06_a_forbidden_request_stays_forbidden() {
+    let yaml = payment(GET, "retries: { attempts: 2, retryOn: \"connect-failure,403,503\" }");
+    let expected =
+        "R06 error spec.http[0].retries.retryOn: payment is asked again after `403`, which is its answer";
+    let found = check(&yaml, &[expected]);
+    assert_eq!(found[0].formula, "1 + 2 = 3 tries for one answer `403`");
+    let mended = found[0].mended(&[crate::support::design(&yaml)]).unwrap();
+    assert!(mended[0].text.contains("retryOn: \"connect-failure,503\""), "{}", mended[0].text);
+}
+
+#[test]
+fn r06_a_conflict_may_pass() {
+    check(
+        &payment(GET, "retries: { attempts: 2, retryOn: retriable-4xx }"),
+        &[
+            "R06 warning spec.http[0].retries.retryOn: payment is asked again after `retriable-4xx`, which seldom passes",
+        ],
+    );
+}
+
+#[test]
+fn r06_a_request_that_came_too_early_or_too_often_may_be_sent_again() {
+    check(&payment(GET, "retries: { attempts: 2, retryOn: \"408,425,429,503\" }"), &[]);
 }

@@ -6,7 +6,7 @@
 //! - `first_command`, `stopping`: the first five minutes, and that nothing is left of them
 //! - `faults`, `deadlines`, `breaker`, `effects`: what the design says about failures is what happens
 //! - `reload`, `replace`, `drain`: changes without a lost request
-//! - `middleware`: services in four languages hand deadline and trace on
+//! - `grpc`: three libraries, each with each; `middleware`: services in four languages hand deadline and trace on
 //! - `traces`: spans as a collector sees them
 //! - `checking`: exceptions, SARIF, what an edit would do
 //! - `watching`, `guards`, `local_api`, `manners`: what is said about it, and how
@@ -21,6 +21,7 @@ mod drain;
 mod effects;
 mod faults;
 mod first_command;
+mod grpc;
 mod guards;
 mod http;
 mod load;
