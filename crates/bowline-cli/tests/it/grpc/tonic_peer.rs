@@ -242,10 +242,12 @@ struct Client {
 }
 
 /// What is not as it should be.
+#[expect(clippy::needless_pass_by_value, reason = "what is compared is made for it")]
 fn expect<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Case {
     if found == expected { Ok(()) } else { Err(format!("{found:?} instead of {expected:?}")) }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
 fn told(status: Status) -> String {
     format!("{status:?}")
 }
