@@ -150,7 +150,8 @@ fn nobody_behind_the_one_whose_time_is_up_works_for_a_caller_who_has_left() {
     let deadline = format!("x-envoy-expected-rq-timeout-ms: {}", SLOW.as_millis() * 5 / 2);
     std::thread::scope(|scope| {
         for _ in 0..ASKED {
-            scope.spawn(|| assert_eq!(chain.ask(&[&deadline]).status(), 504));
+            // The mesh's word at the deadline, or the first service's that the second one gave up.
+            scope.spawn(|| assert!(matches!(chain.ask(&[&deadline]).status(), 502 | 504)));
         }
     });
     let worked = [0, 1, 2, 3].map(|at| (chain.sent_to(CHAIN[at]) - before[at]).round() as usize);
