@@ -44,6 +44,10 @@ pub fn hear<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, to_head: bool) -> Op
             break found;
         }
     };
+    if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+        // As a connection takes it whose request asked for no switch.
+        return None;
+    }
     let mut heard = Heard {
         status: head.status.as_u16(),
         fields: all(&head.headers),
