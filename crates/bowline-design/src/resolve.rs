@@ -39,7 +39,7 @@ pub use overlays::resolve_arm;
 
 use crate::kinds::Documents;
 use crate::kinds::overlay::Applied;
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, Place};
 use crate::resolved::Design;
 use crate::route_test::RouteTest;
 use crate::{Reading, Text};
@@ -74,7 +74,11 @@ fn settle(reading: &Reading, applied: Option<&Applied>) -> Result<Design, Vec<Mi
     }
     // A document that could not be read leaves names that seem to lead nowhere; then only those
     // mistakes are said that hold whatever that document was meant to say.
-    let holds = |mistake: &Mistake| reading.mistakes.is_empty() || !mistake.code.starts_with("unknown-");
+    // Nor is a place told of twice: what could not be read there cannot be resolved either.
+    let is_told = |place: &Place| reading.mistakes.iter().any(|told| told.place == *place);
+    let holds = |mistake: &Mistake| {
+        reading.mistakes.is_empty() || !(mistake.code.starts_with("unknown-") || is_told(&mistake.place))
+    };
     Err(reading.mistakes.iter().cloned().chain(findings.mistakes.into_iter().filter(holds)).collect())
 }
 

@@ -207,11 +207,13 @@ async fn supervise(spec: Spec, publish: watch::Sender<Status>, mut stop: watch::
                 });
                 tokio::select! {
                     exit = child.wait() => {
+                        // Who was killed did not say why.
+                        let words = match &exit {
+                            Ok(exit) if exit.code().is_some() => last_words::of(&spec.log, said_before),
+                            _ => None,
+                        };
                         let exit = exit.map_or_else(|error| error.to_string(), |exit| exit.to_string());
-                        match last_words::of(&spec.log, said_before) {
-                            Some(words) => format!("{exit}: {words}"),
-                            None => exit,
-                        }
+                        words.map_or(exit.clone(), |words| format!("{exit}; it said last: {words}"))
                     }
                     () = watch_health(&spec, &publish, started) => unreachable!("health is watched for ever"),
                     _ = stop.wait_for(|stop| *stop) => {

@@ -844,3 +844,24 @@ fn a_way_that_goes_by_a_hash_needs_one() {
     assert_eq!(code("{ by: random, hash: { header: x } }"), "conflict");
     assert_eq!(code("{ hash: { sourceIp: false } }"), "bad-value");
 }
+
+#[test]
+fn a_value_that_is_out_of_range_is_told_of_once() {
+    let policy = |spec: &str| {
+        format!(
+            "apiVersion: bowline.dev/v1alpha1\nkind: Service\nmetadata: {{ name: a }}\n\
+             spec: {{ endpoints: [ {{ address: \"127.0.0.1:1\" }} ] }}\n---\n\
+             apiVersion: bowline.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: p }}\n\
+             spec: {{ targets: [ {{ service: a }} ], {spec} }}\n"
+        )
+    };
+    for spec in [
+        "outlier: { maxEjected: 7 }",
+        "balance: { panicBelow: 7 }",
+        "retry: { tries: 2, budget: { ratio: 7 } }",
+        "faults: [ { abort: 503, percent: 110 } ]",
+    ] {
+        let said: Vec<_> = mistakes(&policy(spec)).into_iter().map(|mistake| mistake.found).collect();
+        assert_eq!(said.len(), 1, "{spec}: {said:?}");
+    }
+}
