@@ -6,6 +6,7 @@
 //! - `first_command`, `stopping`: the first five minutes, and that nothing is left of them
 //! - `faults`, `deadlines`, `breaker`, `effects`: what the design says about failures is what happens
 //! - `reload`, `replace`, `drain`: changes without a lost request
+//! - `simulating`: the verbs of virtual time
 //! - `grpc`: three libraries, each with each; `middleware`: services in four languages hand deadline and trace on
 //! - `traces`: spans as a collector sees them
 //! - `checking`: exceptions, SARIF, what an edit would do
@@ -30,6 +31,7 @@ mod manners;
 mod middleware;
 mod reload;
 mod replace;
+mod simulating;
 mod stopping;
 mod traces;
 mod watching;
