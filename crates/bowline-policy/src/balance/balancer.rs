@@ -331,7 +331,7 @@ fn learn(settings: &PeakEwma, host: &Host, now: Instant, report: &Report, took: 
             }
         }
         // How fast it failed says nothing about how long it takes to do it.
-        Health::Bad if !report.callers_turn => host.failed(now, settings.penalty),
+        Health::Bad if !report.callers_turn => host.failed(now, took, settings.penalty),
         Health::Neutral if classify::is_elsewhere_only(report.end, report.outcome) => {
             let span = match report.pushback {
                 Some(Pushback::After(span)) => span.min(Pushback::WAIT_MAX),

@@ -19,6 +19,8 @@ pub struct Host {
     penalty_until: AtomicU64,
     /// Penalties in a row.
     failures: AtomicU32,
+    /// When a try failed last.
+    failed_at: AtomicU64,
     /// Whether active checks have found it ill.
     ill: AtomicBool,
     /// When it came, or was found well again; zero: it was always there.
@@ -66,6 +68,7 @@ impl Host {
             estimate: Estimate::none(),
             penalty_until: AtomicU64::new(0),
             failures: AtomicU32::new(0),
+            failed_at: AtomicU64::new(0),
             ill: AtomicBool::new(false),
             came: AtomicU64::new(came.as_nanos()),
             record: Record::default(),
@@ -144,14 +147,22 @@ impl Host {
         }
     }
 
-    /// It failed: it counts as slow for `penalty`, longer each time it fails again once that is over. What
-    /// fails meanwhile was on its way already: a hundred tries that one reset ends are one failure.
-    pub(super) fn failed(&self, now: Instant, penalty: Duration) {
+    /// A try that took `took` failed: the host counts as slow for `penalty` from now on, one step longer for
+    /// each penalty that did not help. One that is asked meanwhile and fails again is a step further from being
+    /// asked than one that fails now and then. What was on its way already when the last one failed adds no
+    /// step: a hundred tries that one reset ends are one failure.
+    pub(super) fn failed(&self, now: Instant, took: Duration, penalty: Duration) {
         let is_over = self.penalty_until.load(Ordering::Relaxed) <= now.as_nanos();
-        if is_over || self.failures.load(Ordering::Relaxed) == 0 {
-            let times = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-            self.busy_for(now, penalty * times.min(PENALTIES_MAX));
-        }
+        let known = self.failures.load(Ordering::Relaxed);
+        let last = Instant::from_nanos(self.failed_at.swap(now.as_nanos(), Ordering::Relaxed));
+        let steps = if is_over || known == 0 {
+            self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+        } else if now.since(last) < took {
+            known
+        } else {
+            known.saturating_add(1)
+        };
+        self.busy_for(now, penalty * steps.min(PENALTIES_MAX));
     }
 
     /// It said that it is busy for so long.

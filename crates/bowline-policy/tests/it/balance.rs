@@ -234,6 +234,23 @@ fn failing_fast_is_not_being_fast() {
 }
 
 #[test]
+fn of_two_hosts_that_fail_the_one_that_sometimes_answers_is_asked() {
+    let balancer = balancer(BalanceSettings::OURS, &[1; 2]);
+    let failure = of(TryEnd::Answered { status: 503 });
+    let mut rng = SplitMix64::new(SEED);
+    let mut asked = [0_u32; 2];
+    // A call each 10 ms for a minute: the first host is dead, the second one fails one of four.
+    for call in 0..6_000_u32 {
+        let now = NOW + MS * 10 * call;
+        let host = balancer.pick(now, &mut Tried::default(), None, &mut rng).expect("there is a host").host;
+        asked[usize::from(host)] += 1;
+        let report = if host == 0 || call % 4 == 0 { &failure } else { &good() };
+        balancer.settle(host, now, report, MS, |_, _| ());
+    }
+    assert!(asked[0] < 60, "seed {SEED}: the dead one is asked {} of 6,000 times", asked[0]);
+}
+
+#[test]
 fn a_busy_host_is_left_alone_for_as_long_as_it_asks() {
     let balancer = balancer(BalanceSettings::OURS, &[1; 3]);
     for host in 0..3 {
