@@ -11,6 +11,7 @@
 //! - [`report`]: [`Report`], what a driver tells of a finished try
 //! - [`backoff`], [`conditions`], [`retry`]: whether and when a try follows another
 //! - [`budget`], [`breaker`], [`bulkhead`], [`rate`]: the four machines that remember
+//! - [`quantile`]: how long things take, as of late
 //! - [`balance`], [`outlier`]: which host a try goes to, and which are left out for a while
 //! - [`shared`]: the same four, shared by all workers of a process
 //! - [`counters`], [`edge`]: what one destination's calls have in common
@@ -61,6 +62,7 @@ pub mod counters;
 pub mod deadline;
 pub mod edge;
 pub mod outlier;
+pub mod quantile;
 pub mod rate;
 pub mod ratio;
 pub mod report;
@@ -80,6 +82,7 @@ pub use conditions::Conditions;
 pub use counters::Counters;
 pub use edge::{Edge, Parts};
 pub use outlier::OutlierSettings;
+pub use quantile::{LiveQuantile, QuantileSettings};
 pub use rate::{RateLimit, RateSettings};
 pub use ratio::Ratio;
 pub use report::{Pushback, Report};

@@ -10,8 +10,8 @@ use bowline_policy::breaker::{Admission, Lease};
 use bowline_policy::classify::Health;
 use bowline_policy::shared::Arrived;
 use bowline_policy::{
-    BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget, Ratio, SharedBreaker, SharedBudget,
-    SharedBulkhead,
+    BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget, LiveQuantile, QuantileSettings,
+    Ratio, SharedBreaker, SharedBudget, SharedBulkhead,
 };
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -300,5 +300,45 @@ fn never_more_retries_are_out_than_the_moment_allows() {
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(budget.retrying(), 0);
+    });
+}
+
+// === quantile ===
+
+fn quantile() -> Arc<LiveQuantile> {
+    let settings = QuantileSettings { quantile: Ratio::percent(50), half_life: SECOND, min_samples: 1 };
+    let quantile = LiveQuantile::new(settings);
+    // The half-lives begin here, and two samples are there.
+    let _ = quantile.read(START);
+    (0..2).for_each(|_| quantile.record(START, Duration::ZERO));
+    Arc::new(quantile)
+}
+
+#[test]
+fn no_sample_is_lost_however_workers_record_and_read() {
+    model(|| {
+        let quantile = quantile();
+        let other = Arc::clone(&quantile);
+        let worker = thread::spawn(move || {
+            other.record(START + SECOND / 2, Duration::ZERO);
+            other.read(START + SECOND / 2)
+        });
+        quantile.record(START + SECOND / 2, Duration::ZERO);
+        worker.join().unwrap();
+        assert_eq!(quantile.samples(START + SECOND / 2), 4);
+    });
+}
+
+#[test]
+fn a_half_life_halves_once_however_many_workers_find_it_over() {
+    model(|| {
+        let quantile = quantile();
+        let other = Arc::clone(&quantile);
+        let worker = thread::spawn(move || other.record(START + SECOND, Duration::ZERO));
+        quantile.record(START + SECOND, Duration::ZERO);
+        worker.join().unwrap();
+        // The two new ones may be halved with the old ones, by a worker that was at it when they came.
+        let samples = quantile.samples(START + SECOND);
+        assert!((2..=3).contains(&samples), "{samples}");
     });
 }
