@@ -1,20 +1,22 @@
 //! A design under one or two parameters turned over a grid: where it is stable, and where it tips.
 //!
 //! Each cell of the grid is the same plan with the knobs turned, run over its seeds and judged by
-//! [`definitions`]. The design's own point is always on the grid.
+//! [`definitions`]. The design's own point is always on the grid: by its value, or, where calls have several
+//! values or none, as a point at which nothing is turned.
 
 mod knob;
 
 pub use knob::Knob;
 
 use crate::definitions::{self, Class, Recovery, Trigger};
+use crate::experiment::planned::too_much;
 use crate::experiment::{ArmPlan, Plan, Progress, Unit};
 use crate::fault::FaultEvent;
 use crate::hero::{self, Json, number};
 use crate::model::{Model, ServiceId};
 use crate::objectives::recovered;
 use crate::parallel::run_all;
-use crate::run::{Ending, Run, RunSpec, SpecError};
+use crate::run::{Ending, Limits, Run, RunSpec, SpecError};
 use crate::stats::{Estimate, Value};
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -43,10 +45,39 @@ pub struct Scale {
     pub knob: Knob,
     /// The service it was about; `None`: all.
     pub at: Option<String>,
-    /// The values, rising.
-    pub values: Vec<f64>,
-    /// Which of them is the design's own; `None` where it has several, or none.
-    pub own: Option<usize>,
+    /// Where it stood, rising; the design as it is, if that is no one value, first.
+    pub values: Vec<Setting>,
+    /// Which of them is the design's own.
+    pub own: usize,
+}
+
+/// Where a knob stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Setting {
+    /// Where the design has it: at several values (some calls have two tries, others three), or at none (a
+    /// queue without an end). It is not turned.
+    AsItIs,
+    /// At this value.
+    At(f64),
+}
+
+impl Setting {
+    /// The value; `None` where it is not turned.
+    #[must_use]
+    pub const fn value(self) -> Option<f64> {
+        match self {
+            Self::AsItIs => None,
+            Self::At(value) => Some(value),
+        }
+    }
+
+    /// What is not turned first, then by value.
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        match (self.value(), other.value()) {
+            (Some(one), Some(other)) => one.total_cmp(&other),
+            (one, other) => one.is_some().cmp(&other.is_some()),
+        }
+    }
 }
 
 /// What became of a design on a grid.
@@ -69,10 +100,10 @@ pub struct Map {
 /// What became of one point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
-    /// The value across.
-    pub x: f64,
-    /// The value down.
-    pub y: Option<f64>,
+    /// Where it stands across.
+    pub x: Setting,
+    /// Where it stands down; `None`: there is one row.
+    pub y: Option<Setting>,
     /// What its seeds say together.
     pub class: Class,
     /// Each seed's recovery.
@@ -105,8 +136,12 @@ pub enum SweepError {
     NoService(String),
     /// Arrivals that come at fixed times, which no factor changes.
     FixedArrivals,
+    /// A load that begins with nothing, of which no factor makes more.
+    NoRate,
     /// There is no fault whose length could be turned.
     NoFault,
+    /// A point would take about so many events, more than a run may.
+    TooMuch(f64),
     /// It cannot be run.
     Spec(SpecError),
     /// Whoever watched broke it off.
@@ -121,8 +156,8 @@ const BATCH: usize = 8;
 
 /// One point of the grid, before it is run.
 struct Point {
-    x: f64,
-    y: Option<f64>,
+    x: Setting,
+    y: Option<Setting>,
     faults: Vec<FaultEvent>,
 }
 
@@ -149,6 +184,10 @@ pub fn sweep(
     let down = y.map(|y| scale(own, y)).transpose()?;
     let (down, y_at) = down.map_or((None, None), |(down, at)| (Some(down), at));
     let grid = grid(own, (&across, x_at), down.as_ref().map(|down| (down, y_at)))?;
+    let whole = plan.warm_up.saturating_add(plan.length);
+    if let Some(events) = grid.iter().find_map(|(model, _)| too_much(model, whole)) {
+        return Err(SweepError::TooMuch(events));
+    }
 
     let seeds = plan.seeds.len();
     let of = grid
@@ -177,8 +216,8 @@ pub fn sweep(
     }
     // Points of one model were run together; the map goes row by row.
     cells.sort_by(|a: &Cell, b: &Cell| {
-        let by = |cell: &Cell| (cell.y.unwrap_or(0.0), cell.x);
-        by(a).partial_cmp(&by(b)).unwrap_or(std::cmp::Ordering::Equal)
+        let row = |cell: &Cell| cell.y.unwrap_or(Setting::AsItIs);
+        row(a).order(&row(b)).then_with(|| a.x.order(&b.x))
     });
     Ok(Map {
         scenario: plan.name.clone(),
@@ -190,7 +229,7 @@ pub fn sweep(
     })
 }
 
-/// An axis with the design's own value on it.
+/// An axis with the design's own point on it.
 fn scale(arm: &ArmPlan, axis: &Axis) -> Result<(Scale, Option<ServiceId>), SweepError> {
     let knob = axis.knob;
     if axis.values.is_empty() || VALUES_MAX < axis.values.len() {
@@ -206,10 +245,11 @@ fn scale(arm: &ArmPlan, axis: &Axis) -> Result<(Scale, Option<ServiceId>), Sweep
         |name: &String| arm.model.service_named(name).ok_or_else(|| SweepError::NoService(name.clone()));
     let at = axis.at.as_ref().map(named).transpose()?;
     let own = knob.now(&arm.model, &arm.faults, at).filter(|own| knob.takes(*own));
-    let mut values: Vec<f64> = axis.values.iter().copied().chain(own).collect();
-    values.sort_by(f64::total_cmp);
+    let own = own.map_or(Setting::AsItIs, Setting::At);
+    let mut values: Vec<Setting> = axis.values.iter().copied().map(Setting::At).chain([own]).collect();
+    values.sort_by(Setting::order);
     values.dedup();
-    let own = own.and_then(|own| values.iter().position(|value| value.total_cmp(&own).is_eq()));
+    let own = values.iter().position(|value| value.order(&own).is_eq()).unwrap_or_default();
     Ok((Scale { knob, at: axis.at.clone(), values, own }, at))
 }
 
@@ -304,7 +344,8 @@ impl Scale {
 
     /// A value with its unit.
     #[must_use]
-    pub fn value(&self, value: f64) -> String {
+    pub fn value(&self, setting: Setting) -> String {
+        let Setting::At(value) = setting else { return "as it is".to_owned() };
         match self.knob {
             Knob::Load => format!("{value}/s"),
             Knob::Outage | Knob::Timeout => {
@@ -323,8 +364,10 @@ impl Map {
         self.cells.get(y * self.x.values.len() + x)
     }
 
-    fn is_own(&self, x: usize, y: usize) -> bool {
-        self.x.own == Some(x) && self.y.as_ref().is_none_or(|scale| scale.own == Some(y))
+    /// Whether the cell at these indexes is the design as it is.
+    #[must_use]
+    pub fn is_own(&self, x: usize, y: usize) -> bool {
+        self.x.own == x && self.y.as_ref().is_none_or(|scale| scale.own == y)
     }
 
     /// The map as text: how long recovery took, and a letter where it did not.
@@ -336,7 +379,8 @@ impl Map {
         if let Some(y) = &self.y {
             head.push_str(&format!(" and {} (down)", y.name()));
         }
-        head.push_str(&format!(", {} seeds a cell\n\n", self.seeds.len()));
+        let seeds = self.seeds.len();
+        head.push_str(&format!(", {seeds} seed{} a cell\n\n", if seeds == 1 { "" } else { "s" }));
         let mut rows = vec![vec![self.y.as_ref().map_or(String::new(), Scale::name)]];
         rows[0].extend(self.x.values.iter().map(|value| format!(" {}", self.x.value(*value))));
         let downs = self.y.as_ref().map_or(1, |scale| scale.values.len());
@@ -353,28 +397,25 @@ impl Map {
             text.push_str(&format!("  {line}\n"));
         }
         text.push_str("\n  M metastable   v vulnerable   ? censored: the load ended too soon to tell   x fails by itself");
-        if self.x.own.is_some() || self.y.as_ref().is_some_and(|scale| scale.own.is_some()) {
-            text.push_str("   [] the design as it is");
-        }
-        text.push('\n');
+        text.push_str("   [] the design as it is\n");
         text
     }
 
-    /// The map as JSON.
+    /// The map as JSON. A knob that is not turned stands at `null`.
     #[must_use]
     pub fn json(&self) -> String {
         let scale = |scale: &Scale| {
             Json::Object(vec![
                 ("knob", Json::text(scale.knob.as_str())),
                 ("at", scale.at.as_ref().map_or(Json::Null, Json::text)),
-                ("values", Json::list(scale.values.iter().copied().map(Json::Number))),
-                ("own", scale.own.map_or(Json::Null, |own| Json::Number(scale.values[own]))),
+                ("values", Json::list(scale.values.iter().map(|setting| Json::maybe(setting.value())))),
+                ("own", Json::maybe(scale.values[scale.own].value())),
             ])
         };
         let cell = |cell: &Cell| {
             Json::Object(vec![
-                ("x", Json::Number(cell.x)),
-                ("y", Json::maybe(cell.y)),
+                ("x", Json::maybe(cell.x.value())),
+                ("y", Json::maybe(cell.y.and_then(Setting::value))),
                 ("class", Json::text(cell.class.as_str())),
                 ("recoverySeconds", Json::Object(Json::estimate(&cell.recovery))),
                 ("failedShare", Json::Object(Json::estimate(&cell.failed))),
@@ -382,7 +423,7 @@ impl Map {
             ])
         };
         Json::Object(vec![
-            ("version", Json::Count(1)),
+            ("version", Json::Count(2)),
             ("scenario", Json::text(&self.scenario)),
             ("arm", Json::text(&self.arm)),
             ("seeds", Json::list(self.seeds.iter().map(|seed| Json::Count(*seed)))),
@@ -428,7 +469,15 @@ impl fmt::Display for SweepError {
             Self::FixedArrivals => {
                 f.write_str("the load comes at fixed times or in batches, which cannot be turned")
             }
+            Self::NoRate => {
+                f.write_str("the load begins at a rate of nothing, of which no factor makes more")
+            }
             Self::NoFault => f.write_str("the scenario has no fault whose length could be turned"),
+            Self::TooMuch(events) => write!(
+                f,
+                "a point would take about {events:.0} events a run, more than {}: shorten it or lower its rate",
+                Limits::default().events_max
+            ),
             Self::Spec(_) => f.write_str("it cannot be run"),
             Self::BrokenOff => f.write_str("it was broken off"),
         }

@@ -8,12 +8,14 @@
 //! - [`budgets`]: what retry budgets allow
 //! - [`asynchronous`]: what a consumer's death does to who published
 //! - [`collapse`]: what does not recover, and the jitter that would have helped
+//! - [`networks`]: branching, feedback, fork and join, by means that share nothing with the engine
 //! - [`outage`]: one outage under seven designs
 
 pub mod asynchronous;
 pub mod budgets;
 pub mod closed_forms;
 pub mod collapse;
+pub mod networks;
 pub mod outage;
 
 use crate::model::{Do, EdgeId, EdgeSpec, EntrySpec, EntryTo, OperationId, ServiceSpec};
@@ -102,7 +104,15 @@ impl Measured {
 /// All rows, in the order of the table.
 #[must_use]
 pub fn rows() -> Vec<Row> {
-    [closed_forms::rows(), budgets::rows(), collapse::rows(), asynchronous::rows(), outage::rows()].concat()
+    [
+        closed_forms::rows(),
+        networks::rows(),
+        budgets::rows(),
+        collapse::rows(),
+        asynchronous::rows(),
+        outage::rows(),
+    ]
+    .concat()
 }
 
 /// Rows of the published list that do not run, and why.

@@ -425,7 +425,11 @@ pub(super) fn to_be_safe(design: &Design, edge: &Edge, way: Way, outage: Duratio
                 "{name} `idempotent: by-key`: a record is delivered at least once, so perhaps twice"
             ));
         }
-        if busy < 1.0 {
+        if busy < 1.0 && outage.is_zero() {
+            safe.push(
+                "a retention above the longest outage it has to bear: no scenario here has one".to_owned(),
+            );
+        } else if busy < 1.0 {
             let drain = outage.as_secs_f64() * busy / (1.0 - busy);
             safe.push(format!(
                 "a retention above {:.0} s: an outage of {:.0} s and {drain:.0} s of draining at {:.0} % utilisation",

@@ -31,7 +31,7 @@ pub(super) struct Delivery {
     published: u64,
     /// Tells apart the records of one request.
     draw: Draw,
-    /// Deliveries that reached somebody.
+    /// Deliveries in vain that count towards setting it aside.
     attempts: u32,
     /// Times it was handed to a consumer.
     handed: u32,
@@ -272,8 +272,9 @@ impl Engine<'_> {
         if matches!(end.outcome, Outcome::Succeeded | Outcome::Pending) {
             self.processed(handle);
         } else {
-            // Who reached nobody has learned nothing about the record.
-            record.attempts += u32::from(0 < end.tries);
+            // Where surely nobody acted on it (never sent, shed, nobody there), nothing was learned about the
+            // record: it waits for a better time and is not set aside for the bad one.
+            record.attempts += u32::from(end.outcome != Outcome::Refused);
             let hopeless = end.outcome == Outcome::Failed;
             if hopeless || subscription.spec.dead_letter_after <= record.attempts {
                 self.record.subscriptions[index].dead += 1;

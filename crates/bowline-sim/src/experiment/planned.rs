@@ -111,7 +111,9 @@ pub(crate) fn arm_plan(
     let name = arm.name.to_string();
     let model =
         Model::of(design, own).map_err(|error| ExperimentError::Model { arm: name.clone(), error })?;
-    refuse_too_much(&model, own.warm_up.value.saturating_add(own.load.length.value))?;
+    if let Some(events) = too_much(&model, own.warm_up.value.saturating_add(own.load.length.value)) {
+        return Err(ExperimentError::TooMuch { events, events_max: Limits::default().events_max });
+    }
     let mut faults = Vec::new();
     for fault in &own.faults {
         let alone = Scenario { faults: vec![fault.clone()], ..own.clone() };
@@ -131,8 +133,9 @@ pub(crate) fn arm_plan(
     })
 }
 
-/// A run is refused beforehand if it would end at the limit of events even with nothing going wrong.
-fn refuse_too_much(model: &Model, whole: Duration) -> Result<(), ExperimentError> {
+/// How many events a run would take even with nothing going wrong, if that is more than its limit: then it is
+/// refused beforehand.
+pub(crate) fn too_much(model: &Model, whole: Duration) -> Option<f64> {
     const SAMPLES: u32 = 1_000;
     let rate_at = |sample: u32| {
         let at = at(whole / SAMPLES * sample);
@@ -140,11 +143,7 @@ fn refuse_too_much(model: &Model, whole: Duration) -> Result<(), ExperimentError
     };
     let arrive = (0..SAMPLES).map(rate_at).sum::<f64>() / f64::from(SAMPLES) * seconds(whole);
     let events = arrive * least_work(model).max(1.0) * EVENTS_EACH;
-    let events_max = Limits::default().events_max;
-    if (events_max as f64) < events {
-        return Err(ExperimentError::TooMuch { events, events_max });
-    }
-    Ok(())
+    ((Limits::default().events_max as f64) < events).then_some(events)
 }
 
 /// The faults of all arms in words, each once, in order of time.

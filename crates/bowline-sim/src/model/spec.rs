@@ -203,8 +203,9 @@ pub struct SubscriptionSpec {
     pub order: Order,
     /// The pause before a record that was not processed is delivered again.
     pub backoff: Backoff,
-    /// After this many deliveries in vain a record is set aside. A delivery that reached nobody (open
-    /// breaker, full bulkhead) does not count: it says nothing about the record.
+    /// After this many deliveries in vain a record is set aside. A delivery that surely nobody acted on
+    /// (open breaker, full bulkhead, nobody there, shed by a full queue) does not count: it says nothing
+    /// about the record.
     pub dead_letter_after: u32,
     /// Whether a request counts as completed only once this group is done with its records. Where not, it
     /// still counts for when the request is visible everywhere.

@@ -95,7 +95,16 @@ pub(super) fn table(page: &Page) -> Markup {
                 li { span.missed { "✗" } ": misses its objective" }
                 li { "±: half of the 95 % interval over the seeds" }
             }
-            @for conclusion in &page.conclusions { p.conclusion { (conclusion) } }
+            @for conclusion in &page.conclusions { p.conclusion { (marked_up(conclusion)) } }
+        }
+    }
+}
+
+/// What stands between backticks is code.
+fn marked_up(sentence: &str) -> Markup {
+    html! {
+        @for (index, part) in sentence.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::page::Reproduce;
 use super::whole::{again, page_of};
 use super::words;
 use crate::definitions::{Class, Recovery, WORDS};
-use crate::sweep::{Cell, Map, Scale};
+use crate::sweep::{Cell, Map, Scale, Setting};
 use maud::{Markup, html};
 use std::time::Duration;
 
@@ -49,17 +49,13 @@ fn legend(map: &Map) -> Markup {
             @for (class, name) in all.into_iter().filter(|(class, _)| there(*class)) {
                 li { span.swatch.cell.(style(class)) aria-hidden="true" { (letter(class)) } (name) }
             }
-            @if has_own(map) { li { span.swatch.cell.own aria-hidden="true" {} "the design as it is" } }
+            li { span.swatch.cell.own aria-hidden="true" {} "the design as it is" }
         }
     }
 }
 
-fn has_own(map: &Map) -> bool {
-    map.x.own.is_some() && map.y.as_ref().is_none_or(|y| y.own.is_some())
-}
-
 fn table(map: &Map) -> Markup {
-    let rows: Vec<(usize, Option<(&Scale, f64)>)> = match &map.y {
+    let rows: Vec<(usize, Option<(&Scale, Setting)>)> = match &map.y {
         Some(y) => y.values.iter().enumerate().map(|(index, value)| (index, Some((y, *value)))).collect(),
         None => vec![(0, None)],
     };
@@ -76,7 +72,7 @@ fn table(map: &Map) -> Markup {
                     tr {
                         th scope="row" { (down.map(|(scale, value)| scale.value(value)).unwrap_or_default()) }
                         @for x in 0..map.x.values.len() {
-                            @let own = map.x.own == Some(x) && map.y.as_ref().is_none_or(|scale| scale.own == Some(y));
+                            @let own = map.is_own(x, y);
                             @match map.cell(x, y) {
                                 Some(cell) => td.cell.(style(cell.class)).own[own] {
                                     (said(cell))

@@ -214,7 +214,10 @@ fn ticks(axes: &Axes) -> Markup {
         @for (share, name) in all {
             @let x = scale::percent(share);
             line.grid x1=(x) x2=(x) y1=(scale::place(HEAD)) y2=(scale::place(foot + 4.0)) {}
-            text.tick x=(x) y=(scale::place(foot + 17.0)) text-anchor=(if 0.96 < share { "end" } else { "middle" }) { (name) }
+            // The last name ends at the edge and needs the room of the one before it, unless that is far away.
+            @if !(0.77..0.96).contains(&share) {
+                text.tick x=(x) y=(scale::place(foot + 17.0)) text-anchor=(if 0.96 < share { "end" } else { "middle" }) { (name) }
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn section(page: &Page) -> Markup {
             p {
                 "The run with the first seed, all arms on one scale."
                 @if !page.faults.is_empty() { " Shaded: " (faults(page)) "." }
-                @if !page.warm_up.is_zero() { " Hatched: the warm-up, which is not counted." }
+                (hatched(page, &axis))
             }
             (legend(&lanes, breakers))
             @for (index, arm) in page.arms.iter().enumerate() {
@@ -122,18 +122,43 @@ fn faults(page: &Page) -> String {
     page.faults.iter().map(each).collect::<Vec<_>>().join("; ")
 }
 
+/// What the hatching is.
+fn hatched(page: &Page, axis: &Axis) -> &'static str {
+    match (page.warm_up.is_zero(), axis.load_ends < axis.to) {
+        (true, false) => "",
+        (false, false) => " Hatched: the warm-up, which is not counted.",
+        (true, true) => " Hatched: after the load, when nobody comes any more.",
+        (false, true) => {
+            " Hatched: the warm-up, which is not counted, and after the load, when nobody comes any more."
+        }
+    }
+}
+
 /// Time, in seconds after the warm-up.
 struct Axis {
     from: f64,
     to: f64,
+    load_ends: f64,
 }
+
+/// The least share of the axis that what happens after the load must take to be shown. The last answers, a moment
+/// after the last requests, would look like a load that breaks down.
+const AFTERWARDS_MIN: f64 = 0.02;
 
 impl Axis {
     fn of(page: &Page) -> Self {
         let ends = page.arms.iter().map(|arm| arm.series.points.len() as f64 * f64::from(arm.series.seconds));
-        let warm_up = page.warm_up.as_secs_f64();
-        let last = ends.fold(warm_up + page.length.as_secs_f64(), f64::max);
-        Self { from: -warm_up, to: (last - warm_up).max(1.0 - warm_up) }
+        let from = -page.warm_up.as_secs_f64();
+        let load_ends = page.length.as_secs_f64().max(from + 1.0);
+        let last = ends.fold(load_ends, |last, end| last.max(from + end));
+        let is_worth_showing = AFTERWARDS_MIN * (last - from) < last - load_ends;
+        Self { from, to: if is_worth_showing { last } else { load_ends }, load_ends }
+    }
+
+    /// The points of an arm that begin within the axis.
+    fn points<'a>(&self, arm: &'a Arm) -> &'a [Point] {
+        let count = ((self.to - self.from) / f64::from(arm.series.seconds.max(1))).ceil() as usize;
+        &arm.series.points[..count.min(arm.series.points.len())]
     }
 
     fn share(&self, seconds: f64) -> f64 {
@@ -142,9 +167,10 @@ impl Axis {
 }
 
 /// Points put together so that there are not more than a line needs.
-fn steps(arm: &Arm) -> impl Iterator<Item = (usize, &[Point])> {
-    let together = arm.series.points.len().div_ceil(POINTS_MAX).max(1);
-    arm.series.points.chunks(together).enumerate().map(move |(index, points)| (index * together, points))
+fn steps<'a>(arm: &'a Arm, axis: &Axis) -> impl Iterator<Item = (usize, &'a [Point])> {
+    let points = axis.points(arm);
+    let together = points.len().div_ceil(POINTS_MAX).max(1);
+    points.chunks(together).enumerate().map(move |(index, points)| (index * together, points))
 }
 
 /// The values of a line, each with its moment: means of rates, the highest of heights.
@@ -159,7 +185,7 @@ fn values(line: &Line, unit: Unit, arm: &Arm, axis: &Axis) -> Vec<(f64, f64)> {
         };
         (middle, value)
     };
-    steps(arm).map(each).collect()
+    steps(arm, axis).map(each).collect()
 }
 
 fn highest(lane: &Lane, page: &Page) -> f64 {
@@ -226,6 +252,10 @@ fn chart(
             desc #{ "d" (index) } { (described(arm, axis)) }
             @if !page.warm_up.is_zero() {
                 rect.warm-up x="0" y="0" width=(scale::percent(axis.share(0.0))) height=(scale::place(foot)) {}
+            }
+            @if axis.load_ends < axis.to {
+                @let over = axis.share(axis.load_ends);
+                rect.warm-up x=(scale::percent(over)) y="0" width=(scale::percent(1.0 - over)) height=(scale::place(foot)) {}
             }
             @for fault in &page.faults { (shade(fault, axis, foot)) }
             @for (moment, name) in scale::moments(axis.from, axis.to) { (tick(moment, &name, axis, foot)) }

@@ -1,6 +1,6 @@
 //! What is turned in a sweep.
 
-use super::SweepError;
+use super::{Setting, SweepError};
 use crate::Arrivals;
 use crate::fault::FaultEvent;
 use crate::model::{Edge, Model, ServiceId};
@@ -74,17 +74,21 @@ impl Knob {
         }
     }
 
-    /// Turns it to `value`, which it [takes](Self::takes).
+    /// Turns it to a value, which it [takes](Self::takes), or leaves it.
     pub(super) fn turn(
         self,
-        value: f64,
+        to: Setting,
         at: Option<ServiceId>,
         model: &mut Model,
         faults: &mut [FaultEvent],
     ) -> Result<(), SweepError> {
+        let Setting::At(value) = to else { return Ok(()) };
         match self {
             Self::Load => {
                 let now: f64 = model.entries.iter().map(|entry| entry.arrivals.rate_at(Instant::ZERO)).sum();
+                if now <= 0.0 {
+                    return Err(SweepError::NoRate);
+                }
                 for entry in &mut model.entries {
                     entry.arrivals = scaled(&entry.arrivals, value / now)?;
                     let refused = |_| SweepError::Value { knob: self, value };

@@ -13,9 +13,12 @@ use crate::{Arrivals, Dist, Model, Run};
 use bowline_policy::{Backoff, BreakerSettings, BudgetSettings, CallPolicy, Ratio, RetrySettings};
 use std::time::Duration;
 
-const PATIENCE: Duration = ms(50);
-const FAULT: (u64, u64) = (60, 10);
-const LENGTH: u64 = 600;
+/// Who waits longer is gone.
+pub const PATIENCE: Duration = ms(50);
+/// How long requests come.
+pub const LENGTH: Duration = Duration::from_secs(600);
+/// When the server stops, and for how long.
+pub const FAULT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(10));
 
 /// Two published seeds stand 0.3 and 0.9 points apart; so may ours.
 const SHARE: Tolerance = Tolerance::Within(0.01);
@@ -26,7 +29,7 @@ const BACKLOG: Tolerance = Tolerance::Within(360.0);
 const SOURCE: &str = "measured with another simulator (seeds 7 and 11), and closed forms";
 
 pub(super) fn rows() -> Vec<Row> {
-    let never = (LENGTH - FAULT.0 - FAULT.1) as f64;
+    let never = (LENGTH - FAULT.0 - FAULT.1).as_secs_f64();
     vec![
         Row {
             id: "outage 1",
@@ -40,7 +43,7 @@ pub(super) fn rows() -> Vec<Row> {
                 // lambda T / (mu - lambda)
                 number("recovered after", "s", 40.0, DRAIN),
             ],
-            measure: |seed| sync(&Sync { tries: 1, ..Sync::default() }, seed),
+            measure: |seed| called(sync(&NO_RETRY), seed),
         },
         Row {
             id: "outage 2",
@@ -54,7 +57,7 @@ pub(super) fn rows() -> Vec<Row> {
                 // Four tries of 800 are 3200 a second, more than 1000.
                 number("recovered after (never)", "s", never, Tolerance::Within(0.0)),
             ],
-            measure: |seed| sync(&Sync::default(), seed),
+            measure: |seed| called(sync(&THREE), seed),
         },
         Row {
             id: "outage 3",
@@ -68,7 +71,7 @@ pub(super) fn rows() -> Vec<Row> {
                 // 8800 / (1000 - 880)
                 number("recovered after", "s", 73.3, Tolerance::Within(12.0)),
             ],
-            measure: |seed| sync(&Sync { budget: true, ..Sync::default() }, seed),
+            measure: |seed| called(sync(&BUDGET), seed),
         },
         Row {
             id: "outage 4",
@@ -81,7 +84,7 @@ pub(super) fn rows() -> Vec<Row> {
                 number("work per request", "", 0.98, Tolerance::Within(0.02)),
                 number("recovered after", "s", 1.0, Tolerance::AtMost),
             ],
-            measure: |seed| sync(&Sync { budget: true, queue: Some(40), ..Sync::default() }, seed),
+            measure: |seed| called(sync(&BUDGET_AND_CAP), seed),
         },
         Row {
             id: "outage 5",
@@ -95,7 +98,7 @@ pub(super) fn rows() -> Vec<Row> {
                 // Nobody asks while it is open: at worst all of 5 s later than the server.
                 number("recovered after", "s", 6.0, Tolerance::AtMost),
             ],
-            measure: |seed| sync(&Sync { breaker: true, ..Sync::default() }, seed),
+            measure: |seed| called(sync(&BREAKER), seed),
         },
         Row {
             id: "outage 6",
@@ -150,6 +153,27 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
+/// The seven designs, each with a name of a few words, in the order of the rows.
+#[must_use]
+pub fn designs() -> Vec<(&'static str, Model)> {
+    vec![
+        ("no retry", sync(&NO_RETRY)),
+        ("3 retries", sync(&THREE)),
+        ("budget", sync(&BUDGET)),
+        ("budget, cap", sync(&BUDGET_AND_CAP)),
+        ("breaker", sync(&BREAKER)),
+        ("async", asynchronous()),
+        ("hybrid", hybrid()),
+    ]
+}
+
+/// What happens to each of them.
+#[must_use]
+pub fn fault() -> FaultEvent {
+    let kind = FaultKind::Pause { service: ServiceId(0), replica: None };
+    FaultEvent { at: at(FAULT.0), length: Some(FAULT.1), kind }
+}
+
 /// A design that waits for the answer.
 struct Sync {
     tries: u32,
@@ -158,13 +182,13 @@ struct Sync {
     queue: Option<u32>,
 }
 
-impl Default for Sync {
-    fn default() -> Self {
-        Self { tries: 4, budget: false, breaker: false, queue: None }
-    }
-}
+const THREE: Sync = Sync { tries: 4, budget: false, breaker: false, queue: None };
+const NO_RETRY: Sync = Sync { tries: 1, ..THREE };
+const BUDGET: Sync = Sync { budget: true, ..THREE };
+const BUDGET_AND_CAP: Sync = Sync { queue: Some(40), ..BUDGET };
+const BREAKER: Sync = Sync { breaker: true, ..THREE };
 
-fn sync(design: &Sync, seed: u64) -> Vec<f64> {
+fn sync(design: &Sync) -> Model {
     let budget = BudgetSettings {
         ratio: Ratio::percent(10),
         min_per_second: 0,
@@ -197,7 +221,12 @@ fn sync(design: &Sync, seed: u64) -> Vec<f64> {
     let (mut model, serve) = server(design.queue);
     let edge = model.edge(EdgeSpec { policy, ..EdgeSpec::new("in", serve) });
     enter(&mut model, EntryTo::Call(edge), arrivals(), 1);
-    let run = run(built(model), seed);
+    built(model)
+}
+
+/// What is told of a design that waits for the answer.
+fn called(model: Model, seed: u64) -> Vec<f64> {
+    let run = run(model, seed);
     let within = ratio(run.clocks.answered.count_within(PATIENCE), run.fates.arrived);
     vec![within, work(&run), recovered(&run)]
 }
@@ -226,7 +255,6 @@ fn hybrid() -> Model {
         order: Order::Topic,
         // Asks again soon: what it waits for is a place in the queue.
         backoff: Backoff::Full { base: ms(10), max: ms(10) },
-        dead_letter_after: u32::MAX,
         ..SubscriptionSpec::new("orders", topic, deliver)
     });
     let ask = model.edge(EdgeSpec { deadline: Some(PATIENCE), ..EdgeSpec::new("in", serve) });
@@ -248,9 +276,7 @@ const fn arrivals() -> Arrivals {
 }
 
 fn run(model: Model, seed: u64) -> Run {
-    let kind = FaultKind::Pause { service: ServiceId(0), replica: None };
-    let (from, length) = (Duration::from_secs(FAULT.0), Duration::from_secs(FAULT.1));
-    simulate(model, seed, 0, LENGTH, vec![FaultEvent { at: at(from), length: Some(length), kind }])
+    simulate(model, seed, 0, LENGTH.as_secs(), vec![fault()])
 }
 
 fn work(run: &Run) -> f64 {
@@ -259,7 +285,7 @@ fn work(run: &Run) -> f64 {
 
 /// Seconds from the end of the fault to the first from which on nine of ten are always answered.
 fn recovered(run: &Run) -> f64 {
-    let (over, end) = ((FAULT.0 + FAULT.1) as usize, LENGTH as usize);
+    let (over, end) = ((FAULT.0 + FAULT.1).as_secs() as usize, LENGTH.as_secs() as usize);
     let well = |point: &crate::series::Point| point.offered * 9 <= point.answered * 10;
     let last_bad = run.series.points[over..end].iter().rposition(|point| !well(point));
     last_bad.map_or(0.0, |second| (second + 1) as f64)

@@ -3,7 +3,7 @@
 use crate::experiment::{Way, plan};
 use bowline_sim::definitions::Class;
 use bowline_sim::experiment::Plan;
-use bowline_sim::sweep::{Axis, Knob, Map, SweepError, sweep};
+use bowline_sim::sweep::{Axis, Knob, Map, Setting, SweepError, sweep};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
@@ -27,12 +27,12 @@ fn the_map_tells_what_recovers_from_what_does_not() {
     let plan = Plan { seeds: vec![7], ..retrying(240) };
     let map = map(&plan, &axis(Knob::Load, &[20.0, 40.0, 240.0]), None, 2).unwrap();
     let classes: Vec<Class> = map.cells.iter().map(|cell| cell.class).collect();
-    assert_eq!(map.x.values, [20.0, 40.0, 160.0, 240.0]);
+    assert_eq!(map.x.values, [20.0, 40.0, 160.0, 240.0].map(Setting::At));
     let expected = [Class::Stable, Class::Vulnerable, Class::Metastable, Class::FailsByItself];
     assert_eq!(classes, expected, "{}", map.text());
     let time = |cell: usize| map.cells[cell].recovery.mean.unwrap();
     assert!((4.0..=10.0).contains(&time(0)) && (32.0..=48.0).contains(&time(1)), "{}", map.text());
-    assert_eq!(map.x.own, Some(2));
+    assert_eq!(map.x.own, 2);
     let text = map.text();
     assert!(text.contains("[M]") && text.contains(" x"), "{text}");
 }
@@ -59,6 +59,48 @@ fn a_map_is_the_same_on_any_number_of_threads_and_whichever_axis_is_across() {
 }
 
 #[test]
+fn the_design_is_marked_whichever_knob_is_turned() {
+    for knob in Knob::ALL {
+        // An endless queue, tries and timeouts that differ from call to call, faults of two lengths.
+        let mut plan = plan(&[("two calls", Way { tries: 2, ..Way::default() })], &[7], 2);
+        plan.warm_up = std::time::Duration::from_secs(1);
+        let arm = &mut plan.arms[0];
+        let mut first = arm.faults[0].clone();
+        first.length = Some(std::time::Duration::from_secs(1));
+        arm.faults.push(first);
+        arm.model = std::sync::Arc::new(two_calls());
+        let map = map(&plan, &axis(knob, &[1.0, 3.0]), None, 1).unwrap();
+        let own = map.x.values[map.x.own];
+        assert_eq!(own == Setting::AsItIs, knob != Knob::Load, "{knob:?}");
+        let text = map.text();
+        assert_eq!(text.matches('[').count(), 2, "{knob:?}: one cell and the legend\n{text}");
+        assert_eq!(text.contains("  as it is "), knob != Knob::Load, "{knob:?}\n{text}");
+        assert_eq!(map.cells[map.x.own].x, own);
+        let page = bowline_sim::report::map(&map, "design", &Default::default());
+        assert!(page.contains("(the design as it is)"), "{knob:?}");
+    }
+}
+
+/// A server asked in two ways, under policies of their own.
+fn two_calls() -> bowline_sim::Model {
+    use bowline_policy::{CallPolicy, RetrySettings};
+    use bowline_sim::model::{Do, EdgeSpec, EntrySpec, EntryTo, ServiceSpec};
+    let mut model = bowline_sim::Model::builder();
+    let server = model.service(ServiceSpec::new("server"));
+    let work = vec![Do::Work(bowline_sim::Dist::Constant(std::time::Duration::from_millis(5)))];
+    let serve = model.serve(server, "serve", work);
+    for (name, tries) in [("one", 1), ("two", 2)] {
+        let per_try = Some(std::time::Duration::from_millis(100 * u64::from(tries)));
+        let retry = RetrySettings { per_try, ..RetrySettings::tries(tries) };
+        let policy = CallPolicy { retry, ..CallPolicy::default() };
+        let edge = model.edge(EdgeSpec { policy, ..EdgeSpec::new(name, serve) });
+        let arrivals = bowline_sim::Arrivals::Constant { rate: 10.0 };
+        model.entry(EntrySpec { name: name.into(), to: EntryTo::Call(edge), arrivals, clients: 1 });
+    }
+    model.build().unwrap()
+}
+
+#[test]
 fn a_grid_that_cannot_be_is_refused() {
     let plan = retrying(60);
     let refused = |x: &Axis, y: Option<&Axis>| map(&plan, x, y, 1).unwrap_err().to_string();
@@ -75,6 +117,8 @@ fn a_grid_that_cannot_be_is_refused() {
         assert_eq!(refused(&axis, None), message);
     }
     assert_eq!(refused(&load, Some(&load)), "load is turned on both axes");
+    let endless = refused(&axis(Knob::Load, &[9e8]), None);
+    assert!(endless.ends_with("more than 1000000000: shorten it or lower its rate"), "{endless}");
     let mut calm = plan.clone();
     calm.arms[0].faults.clear();
     let none = map(&calm, &axis(Knob::Outage, &[1.0]), None, 1).unwrap_err().to_string();
