@@ -99,6 +99,12 @@ pub(crate) enum Verb {
         bowline advise examples/shop black-friday broker-down --seeds 3 --for 2m")]
     Advise(Advise),
 
+    /// Write a design out of what others have: a service graph of isotope's, recorded traces.
+    #[command(after_help = "Example:\n  bowline import isotope graph.yaml --to design.yaml\n  \
+        bowline import otlp traces.json > design.yaml\n\n\
+        Ends with 1 if the file is refused. What was assumed or left out is told beside the design.")]
+    Import(Import),
+
     /// Print the JSON Schema of Bowline's own kinds, for editors.
     #[command(after_help = "Example:\n  bowline schema > bowline.schema.json\n  \
         # then, at the top of a YAML file: # yaml-language-server: $schema=bowline.schema.json")]
@@ -336,6 +342,33 @@ pub(crate) struct Experiment {
     /// Simulate only so long instead of what the scenario says; faults that begin later are left out.
     #[arg(long = "for", value_name = "SPAN", value_parser = span)]
     pub(crate) length: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[command(subcommand)]
+    pub(crate) what: ImportVerb,
+
+    /// Write the design to this file, which must not exist yet. Default: standard output.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportVerb {
+    /// From a service graph of Istio's isotope: services, scripts, sleeps, probabilities.
+    #[command(after_help = "Example:\n  bowline import isotope graph.yaml --to design.yaml")]
+    Isotope {
+        /// The graph, or `-` for standard input.
+        file: PathBuf,
+    },
+    /// From traces, OTLP in JSON: graph, own times, how often, how many a second.
+    #[command(after_help = "Example:\n  bowline import otlp traces.json --to design.yaml\n  \
+        zcat traces.json.gz | bowline import otlp -")]
+    Otlp {
+        /// The traces, or `-` for standard input.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Verb::Simulate(simulate) => verbs::simulate::run(&simulate, output),
         Verb::Sweep(sweep) => verbs::sweep::run(&sweep, output),
         Verb::Advise(advise) => verbs::advise::run(&advise, output),
+        Verb::Import(import) => verbs::import::run(&import, output),
         Verb::Schema => verbs::schema::run(),
         Verb::Fault(fault) => verbs::fault::run(&fault, output),
         Verb::Top(top) => verbs::top::run(&top, output),

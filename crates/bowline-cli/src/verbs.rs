@@ -6,6 +6,7 @@ pub(crate) mod design;
 pub(crate) mod experiment;
 pub(crate) mod explain;
 pub(crate) mod fault;
+pub(crate) mod import;
 pub(crate) mod mended;
 pub(crate) mod schema;
 pub(crate) mod simulate;

@@ -12,6 +12,7 @@
 //! - [`graph`]: who calls whom
 //! - [`explain`], [`route_test`]: what would happen to a request, and whether that is what was wanted
 //! - [`schema()`]: our kinds for editors
+//! - [`yaml`]: the tree below all of it, for importers of other formats
 //! - [`format`](mod@format): how values are written
 //!
 //! ```
@@ -46,6 +47,7 @@ pub mod resolved;
 pub mod route_test;
 pub mod routing;
 pub mod schema;
+pub mod yaml;
 
 pub use mistake::{Mistake, Note, Place, Spot, Text};
 pub use read::read;

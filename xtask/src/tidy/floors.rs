@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bowline-design", 2),
     ("bowline-proxy", 3),
     ("bowline-check", 3),
+    ("bowline-import", 3),
     ("bowline-sim", 3),
     ("bowline-trace", 4),
     ("bowline", 4),

@@ -32,6 +32,8 @@ const PURE: &[(&str, &[&str])] = &[
         "bowline-check",
         &["bowline-design", "bowline-fault", "bowline-model", "bowline-policy", "http", "serde_json"],
     ),
+    // serde and serde_json: a trace is read as it comes, never as a whole.
+    ("bowline-import", &["bowline-design", "serde", "serde_json"]),
     // maud: the report's page, written where its values are; it formats text and nothing else.
     ("bowline-sim", &["bowline-design", "bowline-fault", "bowline-model", "bowline-policy", "maud"]),
 ];

@@ -6,7 +6,7 @@
 //! - `first_command`, `stopping`: the first five minutes, and that nothing is left of them
 //! - `faults`, `deadlines`, `breaker`, `effects`: what the design says about failures is what happens
 //! - `reload`, `replace`, `drain`: changes without a lost request
-//! - `simulating`: the verbs of virtual time
+//! - `simulating`: the verbs of virtual time; `importing`: designs out of what others have
 //! - `grpc`: three libraries, each with each; `middleware`: services in four languages hand deadline and trace on
 //! - `traces`: spans as a collector sees them
 //! - `checking`: exceptions, SARIF, what an edit would do
@@ -25,6 +25,7 @@ mod first_command;
 mod grpc;
 mod guards;
 mod http;
+mod importing;
 mod load;
 mod local_api;
 mod manners;

@@ -30,11 +30,14 @@ spec:
 
 #[test]
 fn every_verb_has_an_example_in_its_help() {
-    let verbs: [&[&str]; 12] = [
+    let verbs: [&[&str]; 15] = [
         &["up"],
         &["check"],
         &["explain"],
         &["test"],
+        &["import"],
+        &["import", "isotope"],
+        &["import", "otlp"],
         &["schema"],
         &["fault"],
         &["fault", "add"],
