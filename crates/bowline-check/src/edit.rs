@@ -147,14 +147,14 @@ fn is_key(text: &str, place: &Place) -> bool {
     text.trim().trim_matches(['"', '\'']) == own
 }
 
-/// `timeout: 9s` as `"timeout": "9s"`; numbers stay bare, and so does the one field of a mapping in braces.
+/// `timeout: 9s` as `"timeout": "9s"`; numbers, `true` and `false` stay bare, and so does the one field of a mapping in braces.
 fn in_json(field: &str) -> Option<String> {
     let (key, value) = field.split_once(": ")?;
     if let Some(inner) = value.strip_prefix("{ ").and_then(|value| value.strip_suffix(" }")) {
         return Some(format!("\"{key}\": {{ {} }}", in_json(inner)?));
     }
-    let number = value.bytes().all(|byte| byte.is_ascii_digit());
-    Some(if number { format!("\"{key}\": {value}") } else { format!("\"{key}\": \"{value}\"") })
+    let bare = matches!(value, "true" | "false") || value.bytes().all(|byte| byte.is_ascii_digit());
+    Some(if bare { format!("\"{key}\": {value}") } else { format!("\"{key}\": \"{value}\"") })
 }
 
 /// The byte at which a line and column (from one, in characters) begin.
@@ -218,6 +218,7 @@ mod tests {
     #[test]
     fn in_json_a_mapping_of_one_field_has_quotes_inside() {
         assert_eq!(in_json("deadLetter: { after: 16 }").unwrap(), "\"deadLetter\": { \"after\": 16 }");
+        assert_eq!(in_json("forwards: true").unwrap(), "\"forwards\": true");
     }
 
     #[test]

@@ -3,12 +3,14 @@
 mod least;
 mod left;
 mod load;
+mod most;
 mod order;
 
 pub(crate) use bowline_design::graph::Node;
 pub(crate) use least::Least;
 pub(crate) use left::{Left, patience};
 pub(crate) use load::{Loads, Start};
+pub(crate) use most::longest;
 
 use bowline_design::Place;
 use bowline_design::resolved::{CallSettings, Design, Operation};
@@ -49,6 +51,7 @@ pub(crate) struct Graph<'d> {
     made: BTreeMap<Node, Vec<usize>>,
     order: Order,
     leasts: Leasts,
+    most: BTreeMap<Node, Duration>,
 }
 
 impl<'d> Graph<'d> {
@@ -63,6 +66,7 @@ impl<'d> Graph<'d> {
         }
         let order = Order::of(ways_in.chain(design.nodes()), &next);
         let leasts = Leasts::of(design, &edges, &order);
+        let most = most::all(design, &edges, &order);
 
         let mut calls = Vec::new();
         for entry in &entries {
@@ -95,7 +99,7 @@ impl<'d> Graph<'d> {
                 });
             }
         }
-        Self { design, calls, made, order, leasts }
+        Self { design, calls, made, order, leasts, most }
     }
 
     /// The calls that `node` makes, with their indexes.
@@ -131,6 +135,11 @@ impl<'d> Graph<'d> {
     /// The least time in which `node` can answer.
     pub(crate) fn least(&self, node: Node) -> Least {
         self.leasts.of_node(node)
+    }
+
+    /// The longest that `node` waits by its own limits; `None` where it makes no calls, or one without a limit.
+    pub(crate) fn most(&self, node: Node) -> Option<Duration> {
+        self.most.get(&node).copied()
     }
 
     /// The stations of consecutive calls, for people.

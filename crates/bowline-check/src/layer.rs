@@ -4,10 +4,11 @@
 //! only those is no layer.
 
 use crate::edit::Edit;
+use crate::graph::patience;
 use bowline_design::Place;
 use bowline_design::resolved::{CallSettings, Operation, TryPlan};
 use bowline_model::decision::RetryOn;
-use bowline_policy::{Conditions, RetryRule};
+use bowline_policy::{BudgetSettings, ConcurrentBudget, Conditions, RetryRule};
 use http::Method;
 
 /// A `retryOn` after which surely nothing was done.
@@ -47,8 +48,35 @@ pub(crate) fn tries(settings: &CallSettings, operation: &Operation) -> u32 {
 /// The same with the retry budget, which bounds what all calls together add: at most `1 + ratio`, above
 /// the rate at which its floor matters.
 pub(crate) fn load(settings: &CallSettings, tries: u32) -> f64 {
-    let budget = settings.budget.as_ref().map_or(f64::INFINITY, |budget| 1.0 + budget.value.ratio.as_f64());
+    let budget = settings.budget.as_ref().map_or(f64::INFINITY, |budget| 1.0 + ratio(&budget.value));
     f64::from(tries).min(budget)
+}
+
+/// The most retries for each call that a budget allows, above its floor.
+fn ratio(budget: &BudgetSettings) -> f64 {
+    budget.ratio.as_f64().min(budget.concurrent.map_or(f64::INFINITY, at_once))
+}
+
+/// The same of a budget for each moment. A share `c` of the calls that are not over may be retrying. Where every try takes
+/// as long as any other, `r` retries for each call keep `r` of its `1 + r` spans: `r / (1 + r) <= c`, and so
+/// `r <= c / (1 - c)`.
+fn at_once(budget: ConcurrentBudget) -> f64 {
+    let share = budget.ratio.as_f64();
+    if share < 1.0 { share / (1.0 - share) } else { f64::INFINITY }
+}
+
+/// The most retries a second that a call's budget allows at this many calls a second; without end where there is none.
+/// The window allows a share and its floor together; each moment allows a share or its floor, whichever is more: so
+/// many tries one after the other. Where a try has no end that is known, the floor of a moment counts without end.
+pub(crate) fn retries_max(settings: &CallSettings, rate: f64) -> f64 {
+    let Some(budget) = settings.budget.as_ref().map(|budget| budget.value) else { return f64::INFINITY };
+    let over_time = rate * budget.ratio.as_f64() + f64::from(budget.min_per_second);
+    let moment = budget.concurrent.map_or(f64::INFINITY, |concurrent| {
+        let floor =
+            patience(settings).map_or(f64::INFINITY, |span| f64::from(concurrent.min) / span.as_secs_f64());
+        floor.max(rate * at_once(concurrent))
+    });
+    over_time.min(moment)
 }
 
 /// A call made to try less often.
@@ -96,6 +124,18 @@ pub(crate) fn is_istios(tries: &Place) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bowline_policy::Ratio;
+
+    #[test]
+    fn a_fifth_of_what_is_under_way_is_a_quarter_of_the_calls() {
+        let moment = |percent| ConcurrentBudget { ratio: Ratio::percent(percent), min: 3 };
+        assert_eq!([20, 50, 100].map(|percent| at_once(moment(percent))), [0.25, 1.0, f64::INFINITY]);
+        let ours = BudgetSettings::default();
+        assert_eq!(ratio(&ours), 0.2);
+        // Istio's budget says nothing about time.
+        let istios = BudgetSettings { ratio: Ratio::ONE, concurrent: Some(moment(20)), ..ours };
+        assert_eq!(ratio(&istios), 0.25);
+    }
 
     #[test]
     fn refusals_and_4xx_are_no_work_done_and_grpc_words_count_for_grpc_alone() {

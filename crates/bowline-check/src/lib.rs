@@ -13,7 +13,8 @@
 //! - `met`: the calls that need no graph; `assumed`: gateways that are only named; `arms`:
 //!   what loads do to the variants of the design
 //! - `tries`: the longest that a call's tries may take; `timeouts`: whether one follows a timeout; `layer`: tries that may follow work done; `mend`:
-//!   how tries are made to fit; `traffic`: what the design's scenarios ask of each operation
+//!   how tries are made to fit; `traffic`: what the design's scenarios ask of each operation; `storm`: whether retries
+//!   keep themselves going
 //! - `waited`: the operations whose end somebody waits for
 //! - [`sarif`]: a review in the format that code hosts take
 //! - [`rules`]: one file each; `words`: how numbers are written
@@ -48,6 +49,7 @@ mod mend;
 mod met;
 pub mod rules;
 pub mod sarif;
+mod storm;
 mod timeouts;
 mod traffic;
 mod tries;
@@ -119,6 +121,8 @@ pub(crate) struct Asked<'d> {
     graph: Graph<'d>,
     /// What each operation's callers leave it.
     left: BTreeMap<Node, Left>,
+    /// What each operation is told of that.
+    told: BTreeMap<Node, Left>,
     met: Vec<Met<'d>>,
     /// What the scenarios ask.
     traffic: Vec<Traffic<'d>>,
@@ -128,9 +132,9 @@ pub(crate) struct Asked<'d> {
 impl<'d> Asked<'d> {
     fn about(design: &'d Design, documents: &'d Documents, overlay: Option<&'d str>) -> Self {
         let graph = Graph::new(design);
-        let (left, traffic) = (graph.left(), traffic::all(design, &graph, overlay));
+        let (left, told, traffic) = (graph.left(), graph.told(), traffic::all(design, &graph, overlay));
         let (exceptions, _) = exceptions::read(documents);
-        Self { design, documents, left, graph, met: met::all(design), traffic, exceptions }
+        Self { design, documents, left, told, graph, met: met::all(design), traffic, exceptions }
     }
 
     /// Which exception excuses what a rule finds at a place: a rule that tells several places in one finding does

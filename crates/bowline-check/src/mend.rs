@@ -37,7 +37,8 @@ pub(crate) fn to_fit(
         .unwrap_or_else(|| longer_deadline(plan, fit, deadline))
 }
 
-fn is_one_text(per_try: &Sourced<Duration>, deadline: Option<&Sourced<Duration>>) -> bool {
+/// Whether a try's time and a deadline are written once, by an alias.
+pub(crate) fn is_one_text(per_try: &Sourced<Duration>, deadline: Option<&Sourced<Duration>>) -> bool {
     let at = |span: &Sourced<Duration>| {
         span.from.place().map(|place| (place.file.clone(), place.line, place.column))
     };
@@ -99,11 +100,12 @@ fn longer_deadline(plan: &TryPlan, fit: u32, deadline: Option<&Sourced<Duration>
     }
 }
 
-/// The least per-try time that a place may be given: what the slowest operation among all calls that take
-/// their per-try time from it is known to need.
-fn needed(asked: &Asked<'_>, place: &Place) -> Duration {
+/// The least time that a place may be given: what the slowest operation among all calls that take their per-try time or
+/// their deadline from it is known to need.
+pub(crate) fn needed(asked: &Asked<'_>, place: &Place) -> Duration {
     let theirs = |settings: &CallSettings| {
-        settings.retry.per_try.as_ref().is_some_and(|per_try| per_try.from.place() == Some(place))
+        let whole = settings.deadlines.iter().map(|(_, deadline)| deadline);
+        whole.chain(&settings.retry.per_try).any(|limit| limit.from.place() == Some(place))
     };
     let met = asked.met.iter().filter(|met| theirs(met.settings)).filter_map(Met::node);
     let called = asked.graph.calls.iter().filter(|call| theirs(call.settings)).map(|call| call.to);

@@ -12,11 +12,17 @@ mod q04_retention;
 mod r01_amplification;
 mod r02_two_layers_retry;
 mod r03_no_backoff;
+mod r04_retries_without_a_budget;
 mod r05_repeats_an_effect;
 mod r06_repeats_a_refused_request;
+mod r07_sleeps_in_the_bulkhead;
 mod t01_deadline_cannot_be_met;
 mod t02_no_deadline;
 mod t03_try_as_long_as_call;
+mod t04_timeout_below_p99;
+mod t05_timeout_far_above;
+mod t06_deadline_not_handed_on;
+mod t07_gateway_gives_up_first;
 mod t08_tries_do_not_fit;
 mod x01_cycle;
 mod x02_depth;
@@ -52,7 +58,7 @@ impl std::fmt::Debug for Rule {
 ///
 /// ```
 /// let names: Vec<_> = bowline_check::all().iter().map(|rule| rule.id).collect();
-/// assert_eq!(names, ["B01", "B02", "B03", "B04", "B05", "Q01", "Q02", "Q03", "Q04", "R01", "R02", "R03", "R05", "R06", "T01", "T02", "T03", "T08", "X01", "X02", "X03", "X04"]);
+/// assert_eq!(names, ["B01", "B02", "B03", "B04", "B05", "Q01", "Q02", "Q03", "Q04", "R01", "R02", "R03", "R04", "R05", "R06", "R07", "T01", "T02", "T03", "T04", "T05", "T06", "T07", "T08", "X01", "X02", "X03", "X04"]);
 /// ```
 #[must_use]
 pub fn all() -> &'static [Rule] {
@@ -69,11 +75,17 @@ pub fn all() -> &'static [Rule] {
         r01_amplification::RULE,
         r02_two_layers_retry::RULE,
         r03_no_backoff::RULE,
+        r04_retries_without_a_budget::RULE,
         r05_repeats_an_effect::RULE,
         r06_repeats_a_refused_request::RULE,
+        r07_sleeps_in_the_bulkhead::RULE,
         t01_deadline_cannot_be_met::RULE,
         t02_no_deadline::RULE,
         t03_try_as_long_as_call::RULE,
+        t04_timeout_below_p99::RULE,
+        t05_timeout_far_above::RULE,
+        t06_deadline_not_handed_on::RULE,
+        t07_gateway_gives_up_first::RULE,
         t08_tries_do_not_fit::RULE,
         x01_cycle::RULE,
         x02_depth::RULE,

@@ -8,12 +8,9 @@ use crate::graph::{Call, Graph, Node, Start};
 use bowline_design::Design;
 use bowline_design::resolved::intake::Start as Begins;
 use bowline_design::resolved::scenario::{Arrivals, Entry, Load};
-use bowline_design::resolved::{CallSettings, Operation, Scenario, Takes, TopicId, Work};
+use bowline_design::resolved::{CallSettings, Operation, Scenario, TopicId, Work};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// The standard normal distribution's 99th percentile.
-const Z99: f64 = 2.326_347_874;
 
 /// A trace brings what it brings in its busiest minute: a shorter spike is what a queue is for.
 const BUSIEST: Duration = Duration::from_secs(60);
@@ -223,15 +220,11 @@ pub(crate) struct Busy {
 pub(crate) fn busy(operation: &Operation) -> Busy {
     let works = works(&operation.does);
     match &operation.takes {
-        Some(takes) if works <= 0.0 => taken(&takes.value),
+        Some(takes) if works <= 0.0 => {
+            Busy { surely: takes.value.p50.as_secs_f64() / 2.0, mean: takes.value.mean() }
+        }
         _ => Busy { surely: works, mean: works },
     }
-}
-
-fn taken(takes: &Takes) -> Busy {
-    let (p50, p99) = (takes.p50.as_secs_f64(), takes.p99.as_secs_f64());
-    let sigma = if p50 > 0.0 && p99 > p50 { (p99 / p50).ln() / Z99 } else { 0.0 };
-    Busy { surely: p50 / 2.0, mean: p50 * (sigma * sigma / 2.0).exp() }
 }
 
 fn works(works: &[Work]) -> f64 {

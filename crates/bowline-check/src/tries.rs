@@ -49,14 +49,19 @@ pub(crate) fn beginning(plan: &TryPlan, per_try: Duration, limit: Duration) -> u
 /// `None` where the back-off alone takes too long.
 pub(crate) fn per_try_that_fits(plan: &TryPlan, limit: Duration) -> Option<Duration> {
     let rest = limit.checked_sub(waits(plan))?;
-    let each = u64::try_from((rest / plan.tries.value.max(1)).as_millis()).ok()?;
+    Some(rounded_down(rest / plan.tries.value.max(1))).filter(|each| !each.is_zero())
+}
+
+/// A span rounded down to what a person would write.
+pub(crate) fn rounded_down(span: Duration) -> Duration {
+    let each = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let step = match each {
         0..20 => 1,
         20..200 => 5,
         200..2_000 => 10,
         _ => 100,
     };
-    (each > 0).then(|| Duration::from_millis(each / step * step))
+    Duration::from_millis(each / step * step)
 }
 
 /// A span rounded up to what a person would write as a deadline: tenths of a second above one.

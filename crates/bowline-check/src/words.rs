@@ -29,6 +29,14 @@ pub(crate) fn factor(number: f64) -> String {
     format!("{number:.1}").trim_end_matches(".0").to_owned()
 }
 
+/// A share of all: `4.4 %`, `50 %`, `0.3 %`; two figures are enough to judge one.
+pub(crate) fn percent(share: f64) -> String {
+    let hundredths = share * 100.0;
+    let text = if hundredths < 1.0 { format!("{hundredths:.2}") } else { format!("{hundredths:.1}") };
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text} %")
+}
+
 /// At most three decimals, and none that says nothing.
 fn trimmed(number: f64) -> String {
     format!("{number:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -46,6 +54,14 @@ mod tests {
             assert_eq!(span(Duration::from_millis(millis)), text);
         }
         assert_eq!(span(Duration::from_micros(1_500)), "1.5 ms");
+    }
+
+    #[test]
+    fn shares_are_written_in_hundredths() {
+        assert_eq!(
+            [0.5, 0.0437, 0.011, 0.0031, 1.0].map(percent),
+            ["50 %", "4.4 %", "1.1 %", "0.31 %", "100 %"]
+        );
     }
 
     #[test]

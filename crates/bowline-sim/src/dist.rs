@@ -1,5 +1,6 @@
 //! How long something takes: a distribution, sampled from a stream.
 
+use bowline_design::resolved::Takes;
 use bowline_model::Random;
 use bowline_model::time::nanos;
 use std::fmt;
@@ -56,9 +57,6 @@ pub struct Empirical {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistError(&'static str);
 
-/// The 99th percentile of the standard normal distribution.
-const Z99: f64 = 2.326_347_874_040_841;
-
 impl Dist {
     /// The longest that one sample may be: an hour. Log-normal and gamma have no upper end, and one sample
     /// of a year would make a run of a year.
@@ -94,7 +92,7 @@ impl Dist {
         if p50.is_zero() {
             return Err(DistError("a median of zero with a larger 99th percentile has no log-normal fit"));
         }
-        let sigma = (p99.as_secs_f64() / p50.as_secs_f64()).ln() / Z99;
+        let sigma = Takes { p50, p99, samples: None }.sigma();
         Ok(Self::LogNormal { median: p50, sigma })
     }
 

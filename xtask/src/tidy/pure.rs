@@ -12,7 +12,8 @@ const PURE: &[(&str, &[&str])] = &[
     ("bowline-fault", &["bowline-model"]),
     // loom: behind a feature, for the model check of the shared edge alone.
     ("bowline-policy", &["bowline-fault", "bowline-model", "loom"]),
-    // http: names of methods and headers. regex: Istio's matchers. bytes: bodies of direct responses.
+    // http: names of methods and headers. regex: Istio's matchers. bytes: bodies of direct responses. libm: the tail of
+    // the normal distribution, the same on every machine.
     (
         "bowline-design",
         &[
@@ -21,6 +22,7 @@ const PURE: &[(&str, &[&str])] = &[
             "bowline-policy",
             "bytes",
             "http",
+            "libm",
             "regex",
             "serde",
             "serde-saphyr",

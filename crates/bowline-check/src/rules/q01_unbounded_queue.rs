@@ -6,7 +6,7 @@ use crate::Asked;
 use crate::edit::Edit;
 use crate::finding::{Finding, Severity};
 use crate::graph::{Call, patience};
-use crate::layer;
+use crate::storm::{Asks, storm};
 use crate::traffic::{Traffic, busy};
 use crate::words::{counted, factor, span};
 use bowline_design::Place;
@@ -30,7 +30,8 @@ pub(super) const RULE: Rule = Rule {
         of its p50, because half of all requests take that long.\n\
         Warning: the load is above it with `takes` read as a log-normal distribution; or the load fits, but tries\n\
         that time out in the queue keep so many retries coming that the queue stays as long as it is (the share of\n\
-        an M/M/1 queue's answers later than the per-try time, at the load with all retries that the budget allows).\n\
+        an M/M/1 queue's answers later than the per-try time, at the load with all retries that the budget allows; where\n\
+        there is no budget, R04 says it).\n\
         A queue in front of which every caller has a bulkhead is bounded by those; nothing is said where what they let\n\
         through is done in the time that a caller waits. A bulkhead's own queue has no bound where it is a connection\n\
         pool's without `http1MaxPendingRequests`; and what waits in a topic has none without `retention`, where a\n\
@@ -151,27 +152,11 @@ fn worst(asked: &Asked<'_>, id: ServiceId, service: &Service) -> Option<Finding>
     })
 }
 
-/// What a scenario asks of one service: seconds of work a second, and requests a second.
-struct Asks {
-    rate: f64,
-    surely: f64,
-    mean: f64,
-}
-
 fn finding(asked: &Asked<'_>, traffic: &Traffic<'_>, id: ServiceId, service: &Service) -> Option<Finding> {
     let concurrency = service.concurrency.as_ref()?;
     let places = f64::from(concurrency.value) * f64::from(service.replicas.value);
-    let mut asks = Asks { rate: 0.0, surely: 0.0, mean: 0.0 };
-    for node in asked.graph.in_order().filter(|node| node.service == id) {
-        let (rate, busy) = (traffic.of(node), busy(asked.graph.operation(node)));
-        asks.rate += rate;
-        asks.surely += rate * busy.surely;
-        asks.mean += rate * busy.mean;
-    }
-    if asks.rate <= 0.0 || asks.mean <= 0.0 {
-        return None;
-    }
-    let capacity = asks.rate * places / asks.mean;
+    let asks = Asks::of(asked, traffic, id)?;
+    let capacity = asks.capacity(places);
     if bounded_by_callers(asked, traffic, id, &asks, capacity) {
         return None;
     }
@@ -197,8 +182,18 @@ fn finding(asked: &Asked<'_>, traffic: &Traffic<'_>, id: ServiceId, service: &Se
             ),
         )
     } else {
-        let storm = storm(asked, traffic, id, &asks, capacity)?;
-        (Severity::Warning, format!("{} under {}", storm.what(service), traffic.name()), storm.formula)
+        // Retries that have no budget are R04's: that is the first thing to mend.
+        let storm = storm(asked, traffic, id, &asks, capacity).filter(|storm| storm.has_budget)?;
+        let keep = counted(storm.tries, "try", "tries");
+        (
+            Severity::Warning,
+            format!(
+                "the queue of {} has no bound, and once it is long, {keep} keep it long under {}",
+                service.name,
+                traffic.name()
+            ),
+            storm.formula,
+        )
     };
     let document = asked.documents.services.iter().find(|known| known.meta.place == service.place);
     let waiting = queue(asked, id, capacity / f64::from(service.replicas.value));
@@ -241,70 +236,6 @@ fn bounded_by_callers(
     let all: Option<f64> = calls().map(through).sum();
     let patience = calls().filter_map(|call| patience(call.settings)).min().unwrap_or(WAIT);
     all.is_some_and(|all| all <= patience.as_secs_f64() * capacity)
-}
-
-/// Retries that keep themselves going.
-struct Storm {
-    tries: u32,
-    formula: String,
-}
-
-impl Storm {
-    fn what(&self, service: &Service) -> String {
-        format!(
-            "the queue of {} has no bound, and once it is long, {} keep it long",
-            service.name,
-            counted(self.tries, "try", "tries")
-        )
-    }
-}
-
-/// Whether tries that time out in the queue make as many retries as it takes to keep the queue long.
-///
-/// `l` calls a second become `l'` tries with all the retries that are allowed. Of an M/M/1 queue's answers
-/// the share `exp(-(m - l') p)` comes later than `p`; if that many tries out of `l'` are more than the
-/// `l' - l` retries, the retries are their own cause. At `l' >= m` all are late.
-fn storm(asked: &Asked<'_>, traffic: &Traffic<'_>, id: ServiceId, asks: &Asks, most: f64) -> Option<Storm> {
-    let calls = || asked.graph.calls.iter().filter(|call| call.to.service == id && traffic.by(call) > 0.0);
-    let (call, per_try, tries) = calls()
-        .filter_map(|call| {
-            let tries = layer::tries(call.settings, asked.graph.operation(call.to));
-            (tries > 1).then_some(())?;
-            Some((call, patience(call.settings)?, tries))
-        })
-        .min_by_key(|(_, per_try, _)| *per_try)?;
-    let more: f64 = calls().map(|call| retries(asked, traffic, call)).sum();
-    if more <= 0.0 {
-        return None;
-    }
-    let with_retries = asks.rate + more;
-    let late = (-(most - with_retries).max(0.0) * per_try.as_secs_f64()).exp();
-    if late * with_retries < more {
-        return None;
-    }
-    let capped = if call.settings.budget.is_some() { " the budget allows" } else { "" };
-    Some(Storm {
-        tries,
-        formula: format!(
-            "{}/s + {}/s of retries{capped} = {}/s of {}/s: {} % of tries wait longer than {}, {}/s >= {}/s",
-            factor(asks.rate),
-            factor(more),
-            factor(with_retries),
-            factor(most),
-            (late * 100.0).round(),
-            span(per_try),
-            factor(late * with_retries),
-            factor(more)
-        ),
-    })
-}
-
-/// The retries a second of one call, if its tries fail: bounded by the budget's ratio and its floor.
-fn retries(asked: &Asked<'_>, traffic: &Traffic<'_>, call: &Call<'_>) -> f64 {
-    let rate = traffic.by(call);
-    let all = rate * f64::from(layer::tries(call.settings, asked.graph.operation(call.to)) - 1);
-    let budget = call.settings.budget.as_ref().map(|budget| budget.value);
-    budget.map_or(all, |budget| all.min(rate * budget.ratio.as_f64() + f64::from(budget.min_per_second)))
 }
 
 /// How many may wait in one replica, so that the least patient caller is still there when they are done.

@@ -39,7 +39,7 @@ fn check(asked: &Asked<'_>) -> Vec<Finding> {
     )
 }
 
-fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<Finding> {
+pub(super) fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<Finding> {
     let plan = &met.settings.retry;
     let RetryRule::Named(named) = &plan.rule.value else { return None };
     let place = plan.rule.from.place()?;

@@ -116,7 +116,7 @@ fn too_short(
 }
 
 /// Tries that do not fit into what the callers above leave for them.
-fn late_tries(asked: &Asked<'_>, call: &Call<'_>) -> Option<(Duration, Finding)> {
+pub(super) fn late_tries(asked: &Asked<'_>, call: &Call<'_>) -> Option<(Duration, Finding)> {
     let graph = &asked.graph;
     let left = asked.left.get(&call.from?)?;
     let rest = left.span.checked_sub(call.before)?;

@@ -67,9 +67,9 @@ fn is_unbounded(asked: &Asked<'_>, met: &Met<'_>) -> bool {
     }
     let sends = |call: &&Call<'_>| call.route.is_some_and(|other| other.place == route.place);
     let mut callers = asked.graph.calls.iter().filter(sends).filter_map(|call| call.from).peekable();
-    // Callers that hand on what they were given bring a deadline with them.
+    // Callers that hand on what they were told bring a deadline with them.
     let brings_one =
-        |from: Node| asked.left.contains_key(&from) && asked.design.service(from.service).forwards.value;
+        |from: Node| asked.told.contains_key(&from) && asked.design.service(from.service).forwards.value;
     callers.peek().is_none() || !callers.all(brings_one)
 }
 

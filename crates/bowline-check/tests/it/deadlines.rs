@@ -23,7 +23,7 @@ const BY_DEFAULT: &str = "; as written a try that times out is not followed by a
 
 /// A gateway and the services a and b, of which a does something and b something else. `to_a` and `to_b`
 /// are the policies of calls to them, `a` and `b` more of their one operation.
-fn chain(to_a: &str, a: &str, to_b: &str, b: &str) -> String {
+pub(crate) fn chain(to_a: &str, a: &str, to_b: &str, b: &str) -> String {
     let service = |name: &str, says: &str| {
         format!(
             "---
@@ -424,7 +424,7 @@ fn t01_a_median_proves_something_of_half_of_the_calls_and_two_do_not_add_up() {
         ],
     );
     let both = "does: [ { call: b.run }, { call: b.run } ]";
-    check(&chain("deadline: 300ms", both, "", takes), &[]);
+    check(&chain("deadline: 300ms", &format!("{both}\n  forwards: true"), "", takes), &[]);
     check(
         &chain("deadline: 199ms", both, "", takes),
         &[
@@ -438,7 +438,7 @@ fn t01_a_median_proves_something_of_half_of_the_calls_and_two_do_not_add_up() {
 fn t01_what_happens_at_once_does_not_add_up_and_of_a_choice_the_fastest_counts() {
     let parallel = "does: [ { parallel: [ { call: b.run }, { work: 300ms } ] } ]";
     check(&chain("deadline: 500ms", parallel, "", "does: [ { work: 500ms } ]"), &[]);
-    let choice = "does: [ { choice: [ { does: [ { call: b.run } ] }, { does: [ { work: 300ms } ] } ] } ]";
+    let choice = "does: [ { choice: [ { does: [ { call: b.run } ] }, { does: [ { work: 300ms } ] } ] } ]\n  forwards: true";
     check(&chain("deadline: 300ms", choice, "", "does: [ { work: 500ms } ]"), &[]);
     check(
         &chain("deadline: 299ms", choice, "", "does: [ { work: 500ms } ]"),

@@ -61,6 +61,15 @@ spec: {{ targets: [ {{ operation: s{service}.run }} ], retry: {retry} }}
     )
 }
 
+/// What is said of one route's retries, as no budget bounds them.
+const UNBOUNDED: &str = "R04 info spec.http[0].retries.attempts: when calls of s1 fail, nothing bounds how many are made again \
+                         (no edit)";
+
+/// The same of several routes.
+fn unbounded(routes: u32) -> String {
+    UNBOUNDED.replace("of s1", &format!("of {routes} routes in default"))
+}
+
 #[test]
 fn r01_three_layers_of_three_tries_ask_twenty_seven_times() {
     let found = check(
@@ -71,6 +80,7 @@ fn r01_three_layers_of_three_tries_ask_twenty_seven_times() {
              asks s2.run up to 3 times",
             "R02 warning spec.http[0].retries.attempts: two layers retry: s1.run asks s2.run up to 3 times, and s2.run \
              asks s3.run up to 3 times",
+            &unbounded(3),
         ],
     );
     assert_eq!(found[0].path, ["s0.run", "s1.run", "s2.run", "s3.run"]);
@@ -83,12 +93,13 @@ fn r01_three_layers_of_three_tries_ask_twenty_seven_times() {
 fn r01_four_times_is_the_limit_and_no_finding() {
     let r02 = "R02 warning spec.http[0].retries.attempts: two layers retry: s0.run asks s1.run up to 2 times, and s1.run \
                asks s2.run up to 2 times";
-    check(&(chain(2) + &istio(1, 3)), &[]);
-    check(&(chain(3) + &istio(1, 1) + &istio(2, 1)), &[r02]);
+    check(&(chain(2) + &istio(1, 3)), &[UNBOUNDED]);
+    check(&(chain(3) + &istio(1, 1) + &istio(2, 1)), &[r02, &unbounded(2)]);
     check(
         &(chain(2) + &istio(1, 4)),
         &[
             "R01 error spec.http[0].retries.attempts: when s1.run fails, one request may ask it 5 times instead of once",
+            UNBOUNDED,
         ],
     );
 }
@@ -103,17 +114,19 @@ fn r01_a_retry_budget_bounds_a_layer() {
         + &policy(1, "{ tries: 3, budget: { ratio: 1 } }")
         + &policy(2, "{ tries: 9, budget: { ratio: 1 } }");
     check(&wide, &[r02]);
-    let wider = chain(4) + &[1, 2, 3].map(|i| policy(i, "{ tries: 3, budget: { ratio: 1 } }")).concat();
-    let found = check(
-        &wider,
-        &[
-            "R01 error spec.retry.tries: when s3.run fails, one request may ask it 8 times instead of once",
-            "R02 warning spec.retry.tries: two layers retry: s0.run asks s1.run up to 3 times, and s1.run asks s2.run up \
-             to 3 times",
-            "R02 warning spec.retry.tries: two layers retry: s1.run asks s2.run up to 3 times, and s2.run asks s3.run up \
-             to 3 times",
-        ],
-    );
+    let between = [
+        "R02 warning spec.retry.tries: two layers retry: s0.run asks s1.run up to 3 times, and s1.run asks s2.run up \
+         to 3 times",
+        "R02 warning spec.retry.tries: two layers retry: s1.run asks s2.run up to 3 times, and s2.run asks s3.run up \
+         to 3 times",
+    ];
+    // A fifth of what is under way is the default beside any ratio: a quarter of the calls, and 1.25 x 1.25 x 1.25.
+    let beside = chain(4) + &[1, 2, 3].map(|i| policy(i, "{ tries: 3, budget: { ratio: 1 } }")).concat();
+    check(&beside, &between);
+    let wider = beside.replace("ratio: 1 }", "ratio: 1, concurrent: { ratio: 1 } }");
+    let error =
+        "R01 error spec.retry.tries: when s3.run fails, one request may ask it 8 times instead of once";
+    let found = check(&wider, &[&[error][..], &between].concat());
     assert_eq!(found[0].formula, "2 x 2 x 2: 8 times the usual load > 4");
 }
 
@@ -141,6 +154,7 @@ fn r01_paths_add_up_and_choices_count_by_their_share() {
              s3.run up to 3 times",
             "R02 warning spec.http[0].retries.attempts: two layers retry: s0.run asks s2.run up to 3 times, and s2.run asks \
              s3.run up to 3 times",
+            &unbounded(3),
         ],
     );
     assert_eq!(found[0].formula, "3 x 3, and the other paths: 9 times the usual load > 4");
@@ -153,6 +167,7 @@ fn r01_paths_add_up_and_choices_count_by_their_share() {
              times",
             "R02 warning spec.http[0].retries.attempts: two layers retry: s0.run asks s1.run up to 3 times, and s1.run asks \
              s2.run up to 3 times",
+            &unbounded(2),
         ],
     );
 }
@@ -172,6 +187,7 @@ fn r01_several_layers_are_lowered_where_one_is_not_enough() {
              s4.run up to 4 times",
             "R02 warning spec.http[0].retries.attempts: two layers retry: s3.run asks s4.run up to 4 times, and s4.run asks \
              s5.run up to 4 times",
+            &unbounded(5),
         ],
     );
     assert_eq!(found[0].edits.len(), 4);
@@ -180,9 +196,10 @@ fn r01_several_layers_are_lowered_where_one_is_not_enough() {
 #[test]
 fn r02_refusals_are_no_layer() {
     let refusals = |service| istio(service, 2).replace("5xx", "connect-failure,refused-stream");
-    check(&(chain(3) + &refusals(1) + &istio(2, 2)), &[]);
+    let only_s2 = UNBOUNDED.replace("s1", "s2");
+    check(&(chain(3) + &refusals(1) + &istio(2, 2)), &[&only_s2]);
     let default = |service| istio(service, 2).replace("      retryOn: 5xx\n", "");
-    check(&(chain(3) + &default(1) + &istio(2, 2)), &[]);
+    check(&(chain(3) + &default(1) + &istio(2, 2)), &[&only_s2]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod article;
 mod breakers;
+mod budgets;
 mod cycles;
 mod deadlines;
 mod dependencies;
@@ -15,4 +16,5 @@ mod queues;
 mod sarif;
 mod strangers;
 mod support;
+mod timeouts;
 mod yaml;

@@ -35,7 +35,10 @@ fn an_export_from_a_cluster_is_told_what_is_true_and_nothing_else() {
              timeout no try follows",
             // fraud says `attempts: 0` and no timeout.
             "T02 warning spec.http[0]: a call of fraud may take for ever: nothing in the design sets a deadline",
-            // Nothing of reviews (10 s and Istio's own retries, which are after refusals), catalog (GET alone, and
+            // catalog retries GET alone after gateway-error, which nobody's budget bounds; its DestinationRule has room for
+            // one. checkout and cart are R05's, or are retried after refusals.
+            "R04 info spec.http[0].retries.attempts: when calls of catalog[0] fail, nothing bounds how many are made again",
+            // Nothing else of reviews (10 s and Istio's own retries, which are after refusals), catalog (GET alone, and
             // 3 x 600 ms + 100 ms fit into 2 s), payment (2 s), the redirect of web, ledger (a fault: Istio drops its
             // timeout and retries, and so what they add up to), egress-tls (no HTTP).
         ],

@@ -371,6 +371,57 @@ pub struct Takes {
     pub samples: Option<u64>,
 }
 
+/// The standard normal distribution's 99th percentile.
+const Z99: f64 = 2.326_347_874_040_841;
+
+/// Its 99.9th percentile.
+const Z999: f64 = 3.090_232_306_167_813_5;
+
+/// The log-normal distribution with these two percentiles: what service times of healthy services look like, and what
+/// simulator and check both take `takes` for. Where the 99th percentile is not above a median above zero, all that is
+/// known is the median, and everything takes that long.
+impl Takes {
+    /// The standard deviation of the logarithm; zero for what always takes as long.
+    ///
+    /// ```
+    /// # use bowline_design::resolved::Takes;
+    /// # use std::time::Duration;
+    /// let takes = Takes { p50: Duration::from_millis(8), p99: Duration::from_millis(40), samples: None };
+    /// assert!((takes.sigma() - 0.692).abs() < 0.001);
+    /// ```
+    #[must_use]
+    pub fn sigma(&self) -> f64 {
+        let is_spread = !self.p50.is_zero() && self.p50 < self.p99;
+        if is_spread { (self.p99.as_secs_f64() / self.p50.as_secs_f64()).ln() / Z99 } else { 0.0 }
+    }
+
+    /// The mean, in seconds.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        let sigma = self.sigma();
+        self.p50.as_secs_f64() * (sigma * sigma / 2.0).exp()
+    }
+
+    /// 999 of 1000 are served within this.
+    #[must_use]
+    pub fn p999(&self) -> Duration {
+        let seconds = self.p50.as_secs_f64() * (self.sigma() * Z999).exp();
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).max(self.p99)
+    }
+
+    /// The share of requests that take longer than `span`.
+    #[must_use]
+    pub fn later_than(&self, span: Duration) -> f64 {
+        let sigma = self.sigma();
+        if sigma <= 0.0 || span.is_zero() {
+            return if span < self.p50 { 1.0 } else { 0.0 };
+        }
+        let deviations = (span.as_secs_f64() / self.p50.as_secs_f64()).ln() / sigma;
+        // The upper tail of the normal distribution, by the complementary error function.
+        libm::erfc(deviations / std::f64::consts::SQRT_2) / 2.0
+    }
+}
+
 /// What the business asks of an operation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Needs {
@@ -411,4 +462,34 @@ pub enum Work {
     Parallel(Vec<Work>),
     /// Does one of several things, with these probabilities.
     Choice(Vec<(f64, Vec<Work>)>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn the_fit_has_the_percentiles_it_was_fitted_to() {
+        let takes = Takes { p50: ms(8), p99: ms(40), samples: None };
+        assert!((takes.later_than(ms(8)) - 0.5).abs() < 1e-9);
+        assert!((takes.later_than(ms(40)) - 0.01).abs() < 1e-9);
+        assert!((takes.later_than(takes.p999()) - 0.001).abs() < 1e-6);
+        // exp(sigma^2 / 2) x 8 ms with a sigma of 0.6918.
+        assert!((takes.mean() - 0.010_163).abs() < 1e-5, "{}", takes.mean());
+    }
+
+    #[test]
+    fn what_is_not_spread_always_takes_as_long() {
+        for p99 in [ms(8), ms(2)] {
+            let takes = Takes { p50: ms(8), p99, samples: None };
+            assert_eq!((takes.sigma(), takes.mean(), takes.p999()), (0.0, 0.008, ms(8)));
+            assert_eq!([ms(7), ms(8)].map(|span| takes.later_than(span)), [1.0, 0.0]);
+        }
+        let nothing = Takes { p50: ms(0), p99: ms(40), samples: None };
+        assert_eq!((nothing.mean(), nothing.later_than(ms(0)), nothing.p999()), (0.0, 0.0, ms(40)));
+    }
 }
