@@ -6,7 +6,7 @@
 //! - [`machine`]: processes, cores, and what `/proc` says about them
 //! - [`summary`]: medians, the table, the line of JSON
 //! - [`callgrind`]: instructions of one request; [`ratchet`]: that they do not grow
-//! - [`policy`]: `bench policy`; [`sim`]: `bench sim`
+//! - [`policy`]: `bench policy`; [`sim`]: `bench sim`; [`tls`]: `bench tls`
 
 mod callgrind;
 mod candidates;
@@ -17,6 +17,7 @@ mod proxy;
 pub(crate) mod ratchet;
 mod sim;
 mod summary;
+mod tls;
 
 use crate::Stop;
 
@@ -24,6 +25,7 @@ const HELP: &str = "\
 cargo xtask bench proxy [--rounds N] [--seconds S] [--only NAME,..] [--program 'COMMAND'] [--output json]
 cargo xtask bench policy [--output json]
 cargo xtask bench sim [--whole] [--output json]
+cargo xtask bench tls [--output json]
 
 proxy    Bowline, Envoy, nginx and haproxy in front of one upstream that answers with 1 KiB: the proxy
          alone on core 0, the upstream and the load on core 1. Saturated, at 2,000 requests a second,
@@ -34,6 +36,8 @@ policy   `cargo bench -p bowline-policy`.
 sim      Events a second in virtual time, one server without policies and a chain of six services with all of
          them; memory for ten times the simulated time; six services, 1,000/s, ten minutes, three arms, two
          seeds on two cores. --whole runs twenty seeds.
+tls      Handshakes of TLS 1.3, from the beginning and resumed, beside nginx; OpenSSL's s_time is the load. About
+         a minute and a half.
 
 With --output json the last line is one JSON object with every figure.";
 
@@ -46,8 +50,9 @@ pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
         Some(("proxy", rest)) => proxy::main(rest),
         Some(("policy", rest)) => policy::main(rest),
         Some(("sim", rest)) => sim::main(rest),
+        Some(("tls", rest)) => tls::main(rest),
         _ => {
-            let usage = "say `bench proxy`, `bench policy` or `bench sim`; --help tells more";
+            let usage = "say `bench proxy`, `bench policy`, `bench sim` or `bench tls`; --help tells more";
             Err(Stop::Usage(usage.to_owned()))
         }
     }

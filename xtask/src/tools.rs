@@ -70,6 +70,8 @@ pub(crate) const NPM: Tool = Tool::Debian { package: "npm", program: "npm" };
 pub(crate) const WRK: Tool = Tool::Debian { package: "wrk", program: "wrk" };
 /// A peer of the proxy benchmark.
 pub(crate) const NGINX: Tool = Tool::Debian { package: "nginx", program: "nginx" };
+/// The load of the TLS benchmark, and what makes its certificate.
+pub(crate) const OPENSSL: Tool = Tool::Debian { package: "openssl", program: "openssl" };
 /// A peer of the proxy benchmark.
 pub(crate) const HAPROXY: Tool = Tool::Debian { package: "haproxy", program: "haproxy" };
 /// A peer of the proxy benchmark, as released, in a Python package.

@@ -3,7 +3,7 @@
 use crate::transport::Transport;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One address that answers calls.
@@ -17,6 +17,8 @@ pub struct Endpoint {
     fixed: Option<SocketAddr>,
     /// Connections of all workers.
     open: AtomicU32,
+    /// Whether no new call goes there.
+    retired: AtomicBool,
 }
 
 impl Endpoint {
@@ -38,16 +40,28 @@ impl Endpoint {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// Whether no new call goes there: its spare connections are of no use any more.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
     pub(crate) const fn fixed(&self) -> Option<SocketAddr> {
         self.fixed
     }
 }
 
-/// All endpoints a process has met: the same address reached in the same way is the same endpoint, over
-/// reloads too.
+/// The endpoints of a process: the same address reached in the same way is the same endpoint, over reloads too, until
+/// it is [retired](Endpoints::retain).
 #[derive(Debug, Default)]
 pub struct Endpoints {
-    known: Mutex<HashMap<Way, Arc<Endpoint>>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_way: HashMap<Way, Arc<Endpoint>>,
+    /// How many there ever were.
+    ever: usize,
 }
 
 type Way = (Arc<str>, Transport);
@@ -64,18 +78,33 @@ impl Endpoints {
     pub fn reached(&self, address: &str, transport: &Transport) -> Arc<Endpoint> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (Arc::from(address), transport.clone());
-        if let Some(endpoint) = known.get(&key) {
+        if let Some(endpoint) = known.by_way.get(&key) {
             return Arc::clone(endpoint);
         }
         let endpoint = Arc::new(Endpoint {
-            index: known.len(),
+            index: known.ever,
             address: Arc::clone(&key.0),
             transport: transport.clone(),
             fixed: address.parse().ok(),
             open: AtomicU32::new(0),
+            retired: AtomicBool::new(false),
         });
-        known.insert(key, Arc::clone(&endpoint));
+        known.ever += 1;
+        known.by_way.insert(key, Arc::clone(&endpoint));
         endpoint
+    }
+
+    /// Retires those that are not `used` any more: their spare connections are closed, and nothing of them is kept when
+    /// the calls under way are over. Without this every renewed certificate would leave its predecessor behind.
+    pub fn retain(&self, used: impl Fn(&Arc<Endpoint>) -> bool) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.by_way.retain(|_, endpoint| {
+            let stays = used(endpoint);
+            if !stays {
+                endpoint.retired.store(true, Ordering::Relaxed);
+            }
+            stays
+        });
     }
 }
 
@@ -119,6 +148,17 @@ mod tests {
         let two = endpoints.reached("127.0.0.1:7101", &Transport::H2C);
         assert_ne!(plain.index, two.index);
         assert!(Arc::ptr_eq(&two, &endpoints.reached("127.0.0.1:7101", &Transport::H2C)));
+    }
+
+    #[test]
+    fn an_endpoint_that_was_retired_is_made_anew() {
+        let endpoints = Endpoints::default();
+        let (stays, goes) = (endpoints.at("127.0.0.1:7101"), endpoints.at("127.0.0.1:7102"));
+        endpoints.retain(|endpoint| Arc::ptr_eq(endpoint, &stays));
+        assert!(goes.is_retired() && !stays.is_retired());
+        assert!(Arc::ptr_eq(&stays, &endpoints.at("127.0.0.1:7101")));
+        let again = endpoints.at("127.0.0.1:7102");
+        assert!(!again.is_retired() && again.index != goes.index && again.index != stays.index);
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Pool {
     random: RefCell<SplitMix64>,
     /// By the endpoint's index.
     spares: RefCell<Vec<Option<Rc<Spares>>>>,
+    /// What those have done that are gone.
+    gone: Cell<PoolCounts>,
 }
 
 /// One worker's connections to one endpoint.
@@ -103,13 +105,19 @@ impl Pool {
     /// A pool without connections. `seed` spreads the connections' ages.
     #[must_use]
     pub fn new(limits: PoolLimits, clock: Clock, seed: u64) -> Self {
-        Self { limits, clock, random: RefCell::new(SplitMix64::new(seed)), spares: RefCell::default() }
+        Self {
+            limits,
+            clock,
+            random: RefCell::new(SplitMix64::new(seed)),
+            spares: RefCell::default(),
+            gone: Cell::default(),
+        }
     }
 
     /// What the pool has done so far.
     #[must_use]
     pub fn counts(&self) -> PoolCounts {
-        let mut counts = PoolCounts::default();
+        let mut counts = self.gone.get();
         for spares in self.spares.borrow().iter().flatten() {
             counts.made += spares.made.get();
             counts.reused += spares.reused.get();
@@ -130,6 +138,23 @@ impl Pool {
                 .borrow_mut()
                 .retain_mut(|connection| spares.is_usable(connection, now) && !connection.is_dead());
             spares.links.sweep(now, &self.limits);
+        }
+        self.forget_retired();
+    }
+
+    /// Closes spare connections to endpoints where no new call goes, and forgets those that carry nothing more.
+    fn forget_retired(&self) {
+        for slot in &mut *self.spares.borrow_mut() {
+            let Some(spares) = slot.as_ref().filter(|spares| spares.endpoint.is_retired()) else { continue };
+            spares.idle.borrow_mut().clear();
+            spares.links.clear();
+            // A call under way has it, too.
+            if Rc::strong_count(spares) == 1 && spares.links.count() == 0 {
+                let gone = self.gone.get();
+                let (made, reused) = (gone.made + spares.made.get(), gone.reused + spares.reused.get());
+                self.gone.set(PoolCounts { made, reused, ..gone });
+                *slot = None;
+            }
         }
     }
 

@@ -3,17 +3,22 @@
 //! What is asked for is read once, when a design is made ready, and becomes part of how an endpoint is reached.
 //! A certificate that was renewed makes another endpoint of it: connections of the old one end with their
 //! requests, and no call meets both.
+//!
+//! - [`files`]: what is read, for callees here and for callers in the proxy
 
+pub mod files;
+
+pub use files::{Files, Reading, Source, TlsError, Until};
+
+use files::identity;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -46,53 +51,17 @@ pub enum Trust {
     Blind,
 }
 
-/// Where files are read.
-pub trait Source: fmt::Debug {
-    /// All of the file called `name`.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
-}
-
-/// The machine's files, by path.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Files;
-
-impl Source for Files {
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(name)
-    }
-}
-
 /// How connections under TLS are made. Two are equal where the settings and what their files hold are.
 #[derive(Clone, Debug)]
 pub struct Tls {
     settings: TlsSettings,
+    http2: bool,
+    /// The certificates of ours that were read, and when each ends.
+    until: Vec<Until>,
     /// Of what the files hold.
     digest: u64,
     name: ServerName<'static>,
     config: Arc<ClientConfig>,
-}
-
-/// Why TLS cannot be spoken.
-#[derive(Debug)]
-pub struct TlsError {
-    /// The file or the name that is at fault.
-    pub about: String,
-    source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot use {} for TLS", self.about)
-    }
-}
-
-impl std::error::Error for TlsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
-    }
 }
 
 impl Tls {
@@ -101,7 +70,7 @@ impl Tls {
     /// # Errors
     /// A file cannot be read or is not what it should be, or the name is none.
     pub fn load(settings: &TlsSettings, http2: bool, source: &dyn Source) -> Result<Self, TlsError> {
-        let mut reading = Reading { source, digest: DefaultHasher::new() };
+        let mut reading = Reading::new(source);
         let name = ServerName::try_from(settings.server_name.clone())
             .map_err(|error| TlsError::new(&settings.server_name, error))?;
         let provider = Arc::new(ring::default_provider());
@@ -114,34 +83,47 @@ impl Tls {
         let mut config = match &settings.own {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                let chain = reading.certificates(certificate)?;
-                let bytes = reading.file(key)?;
-                let own = PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| TlsError::new(key, error))?;
+                let chain = reading.chain(certificate)?;
+                let own = reading.key(key)?;
                 builder
                     .with_client_auth_cert(chain, own)
                     .map_err(|error| TlsError::new(certificate, error))?
             }
         };
         config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
-        http2.hash(&mut reading.digest);
+        let until = reading.until();
         Ok(Self {
             settings: settings.clone(),
-            digest: reading.digest.finish(),
+            http2,
+            digest: reading.digest(),
+            until,
             name,
             config: Arc::new(config),
         })
     }
 
-    /// Begins TLS over `stream`; both sides have proved what they must once this is through.
+    /// Our own certificates among what was read, and when each ends.
+    #[must_use]
+    pub fn own(&self) -> &[Until] {
+        &self.until
+    }
+
+    /// Begins TLS over `stream`; both sides have proved what they must once this is through, and agreed on the
+    /// version of HTTP.
     pub(crate) async fn begin(&self, stream: TcpStream) -> io::Result<Box<TlsStream<TcpStream>>> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        Ok(Box::new(connector.connect(self.name.clone(), stream).await?))
+        let stream = Box::new(connector.connect(self.name.clone(), stream).await?);
+        // A peer that knows nothing of ALPN speaks HTTP/1.1; HTTP/2 is agreed on or not spoken (RFC 9113, 3.2).
+        if self.http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+            return Err(io::Error::other("the endpoint does not agree to HTTP/2"));
+        }
+        Ok(stream)
     }
 }
 
 impl PartialEq for Tls {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest && self.settings == other.settings
+        (self.digest, self.http2) == (other.digest, other.http2) && self.settings == other.settings
     }
 }
 
@@ -153,36 +135,6 @@ impl Hash for Tls {
     }
 }
 
-impl TlsError {
-    fn new(about: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { about: about.to_owned(), source: source.into() }
-    }
-}
-
-/// Files as they are read, and a digest of them.
-struct Reading<'s> {
-    source: &'s dyn Source,
-    digest: DefaultHasher,
-}
-
-impl Reading<'_> {
-    fn file(&mut self, name: &str) -> Result<Vec<u8>, TlsError> {
-        let bytes = self.source.read(name).map_err(|error| TlsError::new(name, error))?;
-        bytes.hash(&mut self.digest);
-        Ok(bytes)
-    }
-
-    fn certificates(&mut self, name: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        let bytes = self.file(name)?;
-        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-        match all {
-            Ok(certificates) if certificates.is_empty() => Err(TlsError::new(name, "no certificate in it")),
-            Ok(certificates) => Ok(certificates),
-            Err(error) => Err(TlsError::new(name, error)),
-        }
-    }
-}
-
 // === who the endpoint proves to be ===
 
 fn verifier(
@@ -190,25 +142,19 @@ fn verifier(
     provider: &Arc<CryptoProvider>,
     reading: &mut Reading<'_>,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
-    let mut roots = RootCertStore::empty();
-    let about = match &settings.trust {
+    let (roots, about) = match &settings.trust {
         Trust::Blind => return Ok(Arc::new(Blind(Arc::clone(provider)))),
         Trust::System => {
+            let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            "the certificates of this machine"
+            (roots, "the certificates of this machine")
         }
-        Trust::File(name) => {
-            roots.add_parsable_certificates(reading.certificates(name)?);
-            name
-        }
+        Trust::File(name) => (reading.trusted(name)?, name.as_str()),
     };
-    let mut revoked = Vec::new();
-    if let Some(name) = &settings.revoked {
-        let bytes = reading.file(name)?;
-        for list in CertificateRevocationListDer::pem_slice_iter(&bytes) {
-            revoked.push(list.map_err(|error| TlsError::new(name, error))?);
-        }
-    }
+    let revoked = match &settings.revoked {
+        Some(name) => reading.revoked(name)?,
+        None => Vec::new(),
+    };
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .with_crls(revoked)
         // Envoy's way: who has no list is not asked for one.
@@ -231,12 +177,11 @@ struct Named {
 impl Named {
     fn is_one_of(&self, certificate: &CertificateDer<'_>) -> Result<bool, rustls::Error> {
         let parsed = ParsedCertificate::try_from(certificate)?;
-        let uris = webpki::EndEntityCert::try_from(certificate)
-            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let peer = identity(certificate)?;
         Ok(self.names.iter().any(|name| {
             let dns = ServerName::try_from(name.as_str());
             dns.is_ok_and(|name| verify_server_name(&parsed, &name).is_ok())
-                || uris.valid_uri_names().any(|uri| uri == name)
+                || peer.uris().any(|uri| uri == name)
         }))
     }
 }

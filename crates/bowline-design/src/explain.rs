@@ -8,6 +8,7 @@ mod values;
 
 use crate::mistake::Place;
 use crate::resolved::{CallSettings, Design, Idempotency, Listener, Source, Sourced};
+use crate::routing::host::HostPattern;
 use crate::routing::redirect::RedirectPath;
 use crate::routing::{Action, Asked, Route, Table, Weighted};
 use bowline_model::decision::DeadlineSource;
@@ -25,19 +26,37 @@ pub enum Door<'d> {
 }
 
 impl<'d> Door<'d> {
-    /// The door that a request most likely means. A port that its authority names is that of a
-    /// gateway, if one listens there; otherwise whoever has just that host is meant, the mesh before
-    /// the gateways, and only then somebody with a wildcard for it.
+    /// The door that a request most likely means. One for https is a gateway's that speaks TLS, at the port that its
+    /// authority names, and there the server of its host; any other is at that port, if a gateway listens there;
+    /// otherwise whoever has just that host is meant, the mesh before the gateways, and only then somebody with a
+    /// wildcard for it. `None`: nobody speaks TLS to that host there.
     #[must_use]
-    pub fn of(design: &'d Design, asked: &Asked<'_>) -> Self {
-        let mesh = Self::Mesh(&design.mesh);
-        let gateways = || design.listeners.iter().map(Self::Gateway);
+    pub fn of(design: &'d Design, asked: &Asked<'_>) -> Option<Self> {
+        let name = crate::routing::host::without_port(asked.authority);
         let named = crate::routing::host::port_of(asked.authority);
-        let at_port = design.listeners.iter().find(|listener| Some(listener.bind.port()) == named);
-        let exact =
-            || std::iter::once(mesh).chain(gateways()).find(|door| door.table().names(asked.authority));
-        let wild = || gateways().chain([mesh]).find(|door| door.table().host_of(asked.authority).is_some());
-        at_port.map(Self::Gateway).or_else(exact).or_else(wild).unwrap_or(mesh)
+        let serves =
+            |listener: &&Listener| listener.tls.as_ref().is_some_and(|tls| tls.serves(Some(name)).is_some());
+        let at = |port: u16| {
+            let mut at_port = design.listeners.iter().filter(move |listener| listener.bind.port() == port);
+            let first = at_port.next()?;
+            design.listener_at(first.bind, Some(name)).or(Some(first))
+        };
+        if asked.scheme == "https" {
+            // Without a port the usual one is meant; a design on somebody's desk has another, and a person who leaves it
+            // out means that one.
+            let listener = match named {
+                Some(port) => at(port),
+                None => at(443)
+                    .filter(|listener| serves(listener))
+                    .or_else(|| design.listeners.iter().find(serves)),
+            };
+            return listener.filter(serves).map(Self::Gateway);
+        }
+        let mesh = Self::Mesh(&design.mesh);
+        let plain = || design.listeners.iter().filter(|listener| listener.tls.is_none()).map(Self::Gateway);
+        let exact = || std::iter::once(mesh).chain(plain()).find(|door| door.table().names(asked.authority));
+        let wild = || plain().chain([mesh]).find(|door| door.table().host_of(asked.authority).is_some());
+        Some(named.and_then(at).map(Self::Gateway).or_else(exact).or_else(wild).unwrap_or(mesh))
     }
 
     /// What it routes.
@@ -51,6 +70,9 @@ impl<'d> Door<'d> {
 
     fn text(self) -> String {
         match self {
+            Self::Gateway(Listener { name, bind, tls: Some(tls), .. }) => {
+                format!("gateway {name}, {bind}, TLS {}", tls.mode())
+            }
             Self::Gateway(listener) => format!("gateway {}, {}", listener.name, listener.bind),
             Self::Mesh(_) => "mesh".to_owned(),
         }
@@ -64,12 +86,23 @@ pub struct Explanation {
     pub request: String,
     /// Where it comes in.
     pub door: String,
+    /// Why it does not even come in.
+    pub refused: Option<String>,
     /// The names of the virtual host that its authority picks; `None`: nobody has that name.
     pub host: Option<String>,
     /// The rules that came first and were not met.
     pub passed_over: Vec<PassedOver>,
     /// The rule that is met.
     pub route: Option<Taken>,
+}
+
+impl Explanation {
+    /// Of a request of which nothing is known but where it comes in.
+    fn of(asked: &Asked<'_>, door: String) -> Self {
+        let query = asked.query.map(|query| format!("?{query}")).unwrap_or_default();
+        let request = format!("{} {}://{}{}{query}", asked.method, asked.scheme, asked.authority, asked.path);
+        Self { request, door, refused: None, host: None, passed_over: Vec::new(), route: None }
+    }
 }
 
 /// A rule that was not met.
@@ -113,6 +146,8 @@ pub struct Leg {
     pub endpoints: Vec<String>,
     /// Why there is none.
     pub missing: Option<String>,
+    /// How TLS is spoken there, if it is.
+    pub tls: Option<String>,
     /// The effective policy.
     pub lines: Vec<Line>,
 }
@@ -144,7 +179,25 @@ pub fn explain(design: &Design, method: &Method, url: &Uri, headers: &HeaderMap)
     let usual = if scheme == "https" { 443 } else { 80 };
     let port = url.port_u16().unwrap_or(usual);
     let asked = Asked { method, path: url.path(), query: url.query(), scheme, authority, headers, port };
-    explain_at(design, &asked, Door::of(design, &asked))
+    let Some(door) = Door::of(design, &asked) else {
+        let speak: Vec<String> = design
+            .listeners
+            .iter()
+            .filter_map(|listener| {
+                let names: Vec<String> = listener.tls.as_ref()?.names.iter().map(HostPattern::text).collect();
+                Some(format!("{} at port {}", names.join(", "), listener.bind.port()))
+            })
+            .collect();
+        let refused = match speak.as_slice() {
+            [] => "no gateway of this design speaks TLS: the connection is refused".to_owned(),
+            some => format!(
+                "no server for TLS has this host and port: refused; TLS is spoken to {}",
+                some.join("; ")
+            ),
+        };
+        return Explanation { refused: Some(refused), ..Explanation::of(&asked, "nobody".to_owned()) };
+    };
+    explain_at(design, &asked, door)
 }
 
 /// What becomes of a request that comes in at `door`.
@@ -155,10 +208,13 @@ pub fn explain_at(design: &Design, asked: &Asked<'_>, door: Door<'_>) -> Explana
         port: if let Door::Gateway(listener) = door { listener.bind.port() } else { asked.port },
         ..*asked
     };
-    let query = asked.query.map(|query| format!("?{query}")).unwrap_or_default();
-    let request = format!("{} {}://{}{}{query}", asked.method, asked.scheme, asked.authority, asked.path);
-    let mut explanation =
-        Explanation { request, door: door.text(), host: None, passed_over: Vec::new(), route: None };
+    let mut explanation = Explanation::of(&asked, door.text());
+    if let Door::Gateway(Listener { tls: Some(_), .. }) = door
+        && asked.scheme == "http"
+    {
+        let refused = "this port speaks TLS: plain HTTP is answered with 400, plain-http; ask with https://";
+        return Explanation { refused: Some(refused.to_owned()), ..explanation };
+    }
     let Some(host) = door.table().host_of(asked.authority) else { return explanation };
     explanation.host = Some(host.names.iter().map(|name| &**name).collect::<Vec<_>>().join(", "));
     for route in &host.routes {
@@ -241,6 +297,7 @@ fn leg(design: &Design, asked: &Asked<'_>, route: &Route, each: &Weighted, path:
             .map(|index| service.endpoints[*index].address.clone())
             .collect(),
         missing: destination.missing.as_ref().map(ToString::to_string),
+        tls: destination.tls.as_ref().map(values::callee_tls),
         lines: policy(&each.call(operation).settings, destination.endpoints.len(), asked),
     }
 }

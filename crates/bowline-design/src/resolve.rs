@@ -14,6 +14,7 @@
 
 mod annotations;
 mod balance;
+mod caller_tls;
 mod conditions;
 mod delegates;
 mod directory;

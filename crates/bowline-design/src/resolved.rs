@@ -7,6 +7,7 @@
 //! In reading order:
 //! - [`Design`] and [`Listener`], here
 //! - [`service`]: who there is, and what can be asked of it
+//! - [`caller_tls`]: TLS from callers
 //! - [`call`]: the effective policy of one call
 //! - [`topic`]: brokers, topics and subscriptions
 //! - [`intake`]: doors to asynchronous work
@@ -14,6 +15,7 @@
 //! - [`crate::routing`]: which route a request takes
 
 pub mod call;
+pub mod caller_tls;
 pub mod intake;
 pub mod scenario;
 pub mod service;
@@ -21,7 +23,9 @@ pub mod topic;
 
 use crate::mistake::{Note, Place};
 use crate::routing::Table;
+use crate::routing::host::HostPattern;
 pub use call::{Balancing, CallSettings, EdgeKeys, HashBy, PlannedCall, TryPlan};
+pub use caller_tls::CallerTls;
 pub use intake::{Intake, IntakeId};
 pub use scenario::Scenario;
 pub use service::{
@@ -124,6 +128,19 @@ impl Design {
             .or_else(|| by(&|service| service.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))))
     }
 
+    /// The listener at `bind` that serves callers who ask for `server_name` (SNI); a plain one whoever is asked for.
+    #[must_use]
+    pub fn listener_at(&self, bind: SocketAddr, server_name: Option<&str>) -> Option<&Listener> {
+        let meant = self.listeners.iter().filter(|listener| listener.bind == bind).filter_map(|listener| {
+            let pattern = match &listener.tls {
+                Some(tls) => tls.serves(server_name)?,
+                None => &HostPattern::Any,
+            };
+            Some((pattern, listener))
+        });
+        meant.min_by(|(a, _), (b, _)| HostPattern::by_specificity(a, b)).map(|(_, listener)| listener)
+    }
+
     /// The scenario called `name`, or `namespace/name`; alone a name means the one in `default`, or else
     /// the only one of that name.
     #[must_use]
@@ -151,10 +168,15 @@ pub struct Listener {
     pub name: std::sync::Arc<str>,
     /// Where to listen.
     pub bind: SocketAddr,
+    /// TLS from callers; `None`: none is spoken. Of several listeners at one address, all speak TLS, and the name
+    /// that a caller asks for picks one ([`Design::listener_at`]).
+    pub tls: Option<CallerTls>,
     /// What it routes.
     pub table: Table,
     /// The first `servers` entry that asks for it.
     pub place: Place,
     /// Whether headers that steer Bowline (deadline, try number, explain) are believed from any peer.
     pub trusted: bool,
+    /// Whether callees are told in `x-forwarded-client-cert` who a caller proved to be.
+    pub forward_client_cert: bool,
 }

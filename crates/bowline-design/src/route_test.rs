@@ -178,8 +178,11 @@ fn find<'d>(
         });
         named && (!port_given || listener.bind.port() == asked.port)
     };
-    let listeners =
-        design.listeners.iter().filter(meant).map(|listener| (&listener.table, listener.bind.port()));
+    // Who asks for https means a server that speaks it, if there is one; whoever does not, another.
+    let secure = asked.scheme == "https";
+    let mut listeners: Vec<&Listener> = design.listeners.iter().filter(meant).collect();
+    listeners.sort_by_key(|listener| listener.tls.is_some() != secure);
+    let listeners = listeners.into_iter().map(|listener| (&listener.table, listener.bind.port()));
     let mesh = Some((&design.mesh, asked.port)).filter(|_| gateway.is_none_or(|gateway| gateway == "mesh"));
     let tables: Vec<(&Table, u16)> = listeners.chain(mesh).collect();
     let ask = |exact: bool| {

@@ -9,6 +9,7 @@
 //! - [`random`]: [`Random`], where a decision's random numbers come from; [`SplitMix64`]
 //! - [`outcome`]: [`Outcome`], what a try did to the world
 //! - [`deadline`]: [`Deadline`], the instant by which a whole call must be over
+//! - [`identity`]: [`Identity`], who a peer has proved to be
 //! - [`trace`]: [`TraceContext`], W3C trace context
 //! - [`decision`]: [`Decision`], everything a call decides, each with a named reason; [`Observer`]
 //! - [`describe`](mod@describe): decisions in plain words, one line each
@@ -26,6 +27,7 @@
 pub mod deadline;
 pub mod decision;
 pub mod describe;
+pub mod identity;
 pub mod outcome;
 pub mod random;
 pub mod time;
@@ -33,6 +35,7 @@ pub mod trace;
 
 pub use deadline::Deadline;
 pub use decision::{Decision, Observer, Trail};
+pub use identity::Identity;
 pub use outcome::Outcome;
 pub use random::{Random, SplitMix64};
 pub use time::{Instant, WallTime};

@@ -30,6 +30,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.workers = workers;
     for listener in &design.listeners {
         let door = Door::Gateway(listener.bind);
+        if config.sockets.iter().any(|sockets| sockets.door == door) {
+            continue;
+        }
         config.sockets.push(Sockets::bind(door, listener.bind, workers, config.limits.backlog)?);
         println!("{} {}", listener.name, listener.bind);
     }

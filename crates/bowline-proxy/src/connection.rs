@@ -10,13 +10,15 @@ use crate::protocol::Protocol;
 use crate::request;
 use crate::snapshot::Door;
 use crate::sniff::{self, Rewound};
+use crate::tls::{self, Begun, Secured};
 use crate::tunnel::Tunnel;
 use crate::worker::Worker;
+use bowline_model::Identity;
 use http::Request;
 use http::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -25,6 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What a request of this connection asks about it.
@@ -34,6 +37,8 @@ pub(crate) struct Connection {
     door: Door,
     speaks: Protocol,
     local: bool,
+    /// What a handshake has told of the caller; `None`: the connection is plain.
+    secured: Option<Rc<Secured>>,
     /// Where everything on it goes: what a CONNECT named.
     destination: Option<Box<str>>,
     /// What comes after it.
@@ -56,6 +61,7 @@ pub(crate) enum Next {
 pub(crate) struct Control {
     ending: Cell<Ending>,
     waker: RefCell<Option<Waker>>,
+    secured: OnceCell<(Door, Rc<Secured>)>,
 }
 
 /// How a connection is to come to its end.
@@ -74,6 +80,11 @@ impl Control {
     /// How the connection is to come to its end.
     pub(crate) const fn ending(&self) -> Ending {
         self.ending.get()
+    }
+
+    /// Where a handshake was made, and in whose terms.
+    pub(crate) fn secured(&self) -> Option<&(Door, Rc<Secured>)> {
+        self.secured.get()
     }
 
     /// The task of `cx` is to be woken by the next word. A task's waker stays the same: it is left once, and again
@@ -112,6 +123,21 @@ impl Connection {
         self.speaks
     }
 
+    /// What a handshake has told of the caller; `None`: the connection is plain.
+    pub(crate) fn secured(&self) -> Option<&Secured> {
+        self.secured.as_deref()
+    }
+
+    /// Who the caller has proved to be: what decides over access, and nothing that it says in a header.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.secured()?.identity()
+    }
+
+    /// The scheme of its requests.
+    pub(crate) const fn scheme(&self) -> &'static str {
+        if self.secured.is_some() { "https" } else { "http" }
+    }
+
     /// Where everything on it goes, if that was said before.
     pub(crate) fn destination(&self) -> Option<&str> {
         self.destination.as_deref()
@@ -136,18 +162,65 @@ pub(crate) struct Accepted {
     pub(crate) place: OwnedSemaphorePermit,
 }
 
-/// Serves `io` until it ends. `speaks`: what was agreed on before, as under TLS; else the first bytes tell.
-pub(crate) async fn serve<T>(worker: Rc<Worker>, io: T, speaks: Option<Protocol>, accepted: Accepted)
-where
+/// Serves a plain connection until it ends.
+pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, accepted: Accepted) {
+    let control = worker.register();
+    converse(&worker, stream, None, None, &accepted, &control).await;
+    worker.unregister(&control);
+    accepted.tally.closed();
+    drop(accepted.place);
+}
+
+/// Serves a connection under TLS until it ends. `shaking`: the place that its handshake takes.
+pub(crate) async fn serve_secured(
+    worker: Rc<Worker>,
+    stream: TcpStream,
+    accepted: Accepted,
+    shaking: Option<OwnedSemaphorePermit>,
+) {
+    let control = worker.register();
+    let handshake = accepted.tally.handshake();
+    let begun = Box::pin(tls::begin(&worker, accepted.door, stream, &control)).await;
+    handshake.ended(begun.as_ref().map_or_else(|ending| *ending, |begun| begun.ending));
+    drop(shaking);
+    match begun {
+        Ok(Begun { io, speaks, secured, .. }) => {
+            let secured = Rc::new(secured);
+            let _ = control.secured.set((accepted.door, Rc::clone(&secured)));
+            // The design may have changed meanwhile.
+            if !worker.snapshot().honours(accepted.door, &secured) {
+                control.end(Ending::Graceful);
+            }
+            Box::pin(converse(&worker, io, speaks, Some(secured), &accepted, &control)).await;
+        }
+        Err(ending) => {
+            let (door, peer, ending) = (accepted.door, accepted.peer, ending.as_str());
+            tracing::debug!(?door, %peer, ending, "no TLS began");
+        }
+    }
+    worker.unregister(&control);
+    accepted.tally.closed();
+    drop(accepted.place);
+}
+
+/// Answers what comes over `io` until it ends. `speaks`: what was agreed on before, as under TLS; else the first bytes
+/// tell.
+async fn converse<T>(
+    worker: &Rc<Worker>,
+    io: T,
+    speaks: Option<Protocol>,
+    secured: Option<Rc<Secured>>,
+    accepted: &Accepted,
+    control: &Control,
+) where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let control = worker.register();
     let caller = HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string());
     let caller = caller.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
     let (mut io, mut speaks, mut destination) = (Rewound::new(io), speaks, None);
     while let Some(speaks) = match speaks.take() {
         Some(speaks) => Some(speaks),
-        None => sniff::sniff(&mut io, &worker, &control).await,
+        None => sniff::sniff(&mut io, worker, control).await,
     } {
         let connection = Rc::new(Connection {
             door: accepted.door,
@@ -156,25 +229,23 @@ where
             caller: caller.clone(),
             destination: destination.take(),
             next: RefCell::default(),
-            worker: Rc::clone(&worker),
+            secured: secured.clone(),
+            worker: Rc::clone(worker),
         });
         // In boxes: an ordinary connection of HTTP/1 should not weigh as much.
         if speaks == Protocol::Http2 {
-            Box::pin(http2::serve(&connection, io, &control)).await;
+            Box::pin(http2::serve(&connection, io, control)).await;
             break;
         }
-        match serve_http1(&connection, io, &control).await {
+        match serve_http1(&connection, io, control).await {
             Some((behind, Next::Proxied(authority))) => (io, destination) = (behind, Some(authority)),
             Some((behind, Next::Tunnel(tunnel))) => {
-                Box::pin(tunnel.run(behind, &worker, &control, &accepted.tally)).await;
+                Box::pin(tunnel.run(behind, worker, control, &accepted.tally)).await;
                 break;
             }
             None => break,
         }
     }
-    worker.unregister(&control);
-    accepted.tally.closed();
-    drop(accepted.place);
 }
 
 /// Serves HTTP/1 until it ends; what comes after it, if something does.

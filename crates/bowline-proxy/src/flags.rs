@@ -39,11 +39,13 @@ pub enum Flag {
     FaultInjected,
     /// A delay was injected.
     DelayInjected,
+    /// TLS cannot be spoken to the upstream: a file that it needs cannot be used. Envoy has no letters for it.
+    NoTls,
 }
 
 impl Flag {
     /// Every flag, in declaration order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::None,
         Self::UpstreamFailed,
         Self::UpstreamClosed,
@@ -59,6 +61,7 @@ impl Flag {
         Self::RateLimited,
         Self::FaultInjected,
         Self::DelayInjected,
+        Self::NoTls,
     ];
 
     /// Envoy's letters; `-` for nothing.
@@ -80,6 +83,7 @@ impl Flag {
             Self::RateLimited => "RL",
             Self::FaultInjected => "FI",
             Self::DelayInjected => "DI",
+            Self::NoTls => "TLS",
         }
     }
 }

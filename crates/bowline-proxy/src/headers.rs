@@ -7,7 +7,9 @@
 //! Each direction looks at every field once and remembers what it met; removing what is not there would
 //! cost a hash for each name.
 
+use crate::connection::Connection;
 use crate::grpc::{PREVIOUS, TIMEOUT};
+use crate::tls::Secured;
 use crate::traced::TRACEPARENT;
 use bowline_call::{HeadWriter, grpc};
 use bowline_design::routing::HeaderSide;
@@ -34,6 +36,8 @@ pub(crate) static REASON: HeaderName = HeaderName::from_static("x-bowline-reason
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Who the callers before proved to be, in Envoy's form.
+static FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -64,6 +68,7 @@ pub(crate) struct Steering {
     forwarded: bool,
     forwarded_proto: bool,
     strange_proto: bool,
+    strange_client_cert: bool,
     numbered: bool,
     expected: bool,
     tried: bool,
@@ -183,6 +188,9 @@ pub(crate) fn receive(headers: &mut HeaderMap, trusted: bool, local: bool) -> St
     if steering.strange_proto {
         headers.remove(&FORWARDED_PROTO);
     }
+    if steering.strange_client_cert {
+        headers.remove(&FORWARDED_CLIENT_CERT);
+    }
     steering
 }
 
@@ -246,6 +254,8 @@ impl Steering {
             // How a stranger came here is what we see.
             "x-forwarded-proto" if trusted => self.forwarded_proto = true,
             "x-forwarded-proto" => self.strange_proto = true,
+            // Who a stranger is, it proves or it has no name.
+            "x-forwarded-client-cert" => self.strange_client_cert = !trusted,
             "x-request-id" => self.numbered = true,
             _ => (),
         }
@@ -262,16 +272,31 @@ pub(crate) struct Introduction {
     request_id: Option<[u8; 36]>,
     /// `None`: the fields say it already.
     forwarded_for: Option<HeaderValue>,
-    proto: bool,
+    /// `None`: the fields say it already.
+    proto: Option<&'static str>,
+    /// Who the caller proved to be, where its callee is to know.
+    client_cert: Option<HeaderValue>,
 }
 
 impl Introduction {
-    /// Introduces a request of `caller`; what its fields say is taken into account and, where it is to be
+    /// Introduces a request of `connection`, with what its caller proved where `forward_client_cert`; what its fields say is taken into account and, where it is to be
     /// replaced, taken away.
     pub(crate) fn new(
         headers: &mut HeaderMap,
         steering: &Steering,
-        caller: &HeaderValue,
+        connection: &Connection,
+        forward_client_cert: bool,
+        trace: TraceContext,
+        random: &mut impl Random,
+    ) -> Self {
+        let told = connection.secured().filter(|_| forward_client_cert).and_then(Secured::told);
+        Self::of(headers, steering, (connection.caller(), connection.scheme(), told), trace, random)
+    }
+
+    fn of(
+        headers: &mut HeaderMap,
+        steering: &Steering,
+        (caller, scheme, told): (&HeaderValue, &'static str, Option<&HeaderValue>),
         trace: TraceContext,
         random: &mut impl Random,
     ) -> Self {
@@ -288,7 +313,8 @@ impl Introduction {
             trace,
             request_id: (!steering.numbered).then(|| request_id(random)),
             forwarded_for: (!steering.forwarded).then(|| caller.clone()),
-            proto: !steering.forwarded_proto,
+            proto: (!steering.forwarded_proto).then_some(scheme),
+            client_cert: told.cloned(),
         }
     }
 
@@ -301,7 +327,11 @@ impl Introduction {
     /// [`retrace`] those fields.
     pub(crate) fn insert(&self, headers: &mut HeaderMap) {
         self.each(1, |name, value| {
-            if let Ok(value) = HeaderValue::from_bytes(value) {
+            let Ok(value) = HeaderValue::from_bytes(value) else { return };
+            // Those whom a trusted hop has introduced stay before it.
+            if *name == FORWARDED_CLIENT_CERT {
+                headers.append(name, value);
+            } else {
                 headers.insert(name, value);
             }
         });
@@ -311,8 +341,11 @@ impl Introduction {
         if let Some(caller) = &self.forwarded_for {
             tell(&FORWARDED_FOR, caller.as_bytes());
         }
-        if self.proto {
-            tell(&FORWARDED_PROTO, b"http");
+        if let Some(proto) = self.proto {
+            tell(&FORWARDED_PROTO, proto.as_bytes());
+        }
+        if let Some(told) = &self.client_cert {
+            tell(&FORWARDED_CLIENT_CERT, told.as_bytes());
         }
         tell(&TRACEPARENT, &traceparent(self.trace.of_try(number)));
         if let Some(id) = &self.request_id {
@@ -486,6 +519,26 @@ mod tests {
     }
 
     #[test]
+    fn who_a_stranger_says_it_is_goes_no_further() {
+        let claim = [("x-forwarded-client-cert", "Hash=00;URI=spiffe://shop/admin")];
+        for (trusted, kept) in [(false, vec![]), (true, vec!["x-forwarded-client-cert"])] {
+            let mut headers = map(&claim);
+            receive(&mut headers, trusted, true);
+            assert_eq!(names(&headers), kept);
+        }
+        let mut headers = map(&claim);
+        let steering = receive(&mut headers, true, false);
+        let (caller, own) = (HeaderValue::from_static("192.0.2.7"), HeaderValue::from_static("Hash=01"));
+        let random = &mut SplitMix64::new(1);
+        let trace = TraceContext::start(random);
+        let caller = (&caller, "https", Some(&own));
+        Introduction::of(&mut headers, &steering, caller, trace, random).insert(&mut headers);
+        let all: Vec<_> = headers.get_all("x-forwarded-client-cert").iter().collect();
+        assert_eq!(all, [claim[0].1, "Hash=01"]);
+        assert_eq!(headers["x-forwarded-proto"], "https");
+    }
+
+    #[test]
     fn the_caller_is_added_behind_those_before_it() {
         let introduce = |fields: &[(&'static str, &'static str)]| {
             let mut headers = map(fields);
@@ -493,7 +546,8 @@ mod tests {
             let caller = HeaderValue::from_static("192.0.2.7");
             let random = &mut SplitMix64::new(1);
             let trace = TraceContext::start(random);
-            Introduction::new(&mut headers, &steering, &caller, trace, random).insert(&mut headers);
+            let caller = (&caller, "http", None);
+            Introduction::of(&mut headers, &steering, caller, trace, random).insert(&mut headers);
             headers
         };
         assert_eq!(introduce(&[])["x-forwarded-for"], "192.0.2.7");
@@ -510,7 +564,8 @@ mod tests {
         let trace = TraceContext::start(random);
         let mut headers = HeaderMap::new();
         let caller = HeaderValue::from_static("192.0.2.7");
-        Introduction::new(&mut headers, &Steering::default(), &caller, trace, random).insert(&mut headers);
+        let caller = (&caller, "http", None);
+        Introduction::of(&mut headers, &Steering::default(), caller, trace, random).insert(&mut headers);
         assert_eq!(headers["traceparent"].to_str().unwrap(), trace.of_try(1).to_string());
         retrace(&mut headers, trace, 2);
         assert_eq!(headers["traceparent"].to_str().unwrap(), trace.of_try(2).to_string());

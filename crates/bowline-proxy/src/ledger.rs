@@ -129,6 +129,7 @@ impl<'r> Ledger<'r> {
             took,
             flag,
             listener: Arc::clone(&self.entrance.name),
+            caller: self.connection.identity().map(|identity| identity.to_string().into()),
             route: self
                 .route
                 .map(|route| RouteTaken { name: Arc::clone(&route.name), place: route.place.clone() }),

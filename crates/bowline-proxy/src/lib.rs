@@ -8,7 +8,8 @@
 //! - [`proxy`]: [`Proxy`], what starts, reloads, drains and stops; [`Config`]
 //! - [`limits`]: [`Limits`], every limit with its default and reason; [`listen`]: [`Sockets`]
 //! - [`snapshot`]: a design made ready; [`faults`]: what is broken on purpose
-//! - `worker`, `connection`, [`sniff`], [`gate`], [`http2`]: how a request comes in
+//! - `worker`, `connection`, `tls`, [`sniff`], [`gate`], [`http2`]: how a request comes in; `files`, `trouble`: certificates that
+//!   are written anew, and those that cannot be used
 //! - `request`: one request, in order; `headers`, `reply`, `body`, `mirror`, `affinity`: the parts of that
 //! - `tunnel`: what follows an upgrade
 //! - [`metrics`], [`trails`], [`flags`]: what is said about it; `traced`, [`recorder`]: its trace
@@ -19,6 +20,7 @@ mod clock;
 mod connection;
 mod cross_origin;
 pub mod faults;
+mod files;
 pub mod flags;
 pub mod gate;
 mod grpc;
@@ -40,11 +42,14 @@ mod request;
 mod scratch;
 pub mod snapshot;
 pub mod sniff;
+mod tls;
 mod traced;
 pub mod trails;
+mod trouble;
 mod tunnel;
 mod worker;
 
+pub use bowline_call::tls::{Files, Source};
 pub use faults::FaultRule;
 pub use flags::Flag;
 pub use limits::Limits;
@@ -54,3 +59,4 @@ pub use proxy::{Config, Drained, Proxy};
 pub use recorder::Recorder;
 pub use snapshot::Door;
 pub use trails::{Filter, Record, Trails};
+pub use trouble::Trouble;

@@ -14,6 +14,13 @@ pub struct Limits {
     /// Connections that wait in the kernel to be accepted. 1,024: Envoy and nginx ask for 512 to 1,024, the kernel
     /// caps it at `net.core.somaxconn`.
     pub backlog: u32,
+    /// Handshakes of TLS that are under way at one listener, over all workers; beyond it accepted connections wait, one a
+    /// worker, and the others in the kernel's queue. 1,000: a handshake costs two workers some 100 ms of work for 1,000
+    /// callers who come back at once, and holds some 10 KB each.
+    pub handshakes: u32,
+    /// How long a handshake of TLS may take, the wait for its first byte included. 10 s: two round trips over the worst
+    /// mobile link and three lost packets (1, 2 and 4 s).
+    pub handshake: Duration,
     /// What one worker accepts before it serves again what it has. 64: a burst must not starve the requests
     /// under way.
     pub accepts_at_once: u32,
@@ -47,6 +54,8 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             backlog: 1_024,
+            handshakes: 1_000,
+            handshake: Duration::from_secs(10),
             accepts_at_once: 64,
             answer_pause: Duration::from_secs(300),
             tunnel_idle: Duration::from_secs(300),

@@ -6,6 +6,7 @@
 use crate::flags::Flag;
 use crate::gate;
 use crate::protocol::Protocol;
+use crate::tls::Ending;
 use bowline_model::decision::{BreakerState, FaultKind};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,6 +82,10 @@ pub struct DoorTally {
     accepted: AtomicU64,
     closed: AtomicU64,
     requests: [AtomicU64; Protocol::ALL.len()],
+    handshakes_begun: AtomicU64,
+    handshakes: [AtomicU64; Ending::ALL.len()],
+    /// Times that a handshake had to wait for others.
+    handshakes_waited: AtomicU64,
     tunnels: AtomicU64,
     tunnels_over: AtomicU64,
     /// Bytes through tunnels, from callers and to them.
@@ -253,7 +258,43 @@ impl CallTally {
     }
 }
 
+/// A handshake under way.
+#[derive(Debug)]
+pub(crate) struct Shaking<'t>(&'t DoorTally, Ending);
+
+impl Shaking<'_> {
+    /// It ended so.
+    pub(crate) fn ended(mut self, ending: Ending) {
+        self.1 = ending;
+    }
+}
+
+impl Drop for Shaking<'_> {
+    fn drop(&mut self) {
+        add(&self.0.handshakes[self.1 as usize]);
+    }
+}
+
 impl DoorTally {
+    /// Counts a handshake, which is under way until what this returns is dropped.
+    pub(crate) fn handshake(&self) -> Shaking<'_> {
+        add(&self.handshakes_begun);
+        Shaking(self, Ending::Closed)
+    }
+
+    /// Counts a handshake that has to wait for others.
+    pub(crate) fn handshake_waits(&self) {
+        add(&self.handshakes_waited);
+    }
+
+    /// Handshakes by how they ended, those under way, and how often one waited.
+    pub(crate) fn handshakes(&self) -> (impl Iterator<Item = (Ending, u64)> + '_, u64, u64) {
+        let ends =
+            || Ending::ALL.into_iter().zip(&self.handshakes).map(|(ending, count)| (ending, read(count)));
+        let over: u64 = ends().map(|(_, count)| count).sum();
+        (ends(), read(&self.handshakes_begun).saturating_sub(over), read(&self.handshakes_waited))
+    }
+
     pub(crate) fn asked(&self, protocol: Protocol) {
         add(&self.requests[protocol as usize]);
     }

@@ -2,20 +2,27 @@
 
 use crate::metrics::{BUCKETS_MICROS, Metrics, STATES};
 use crate::snapshot::Snapshot;
-use bowline_model::Instant;
 use bowline_model::decision::GiveUp;
+use bowline_model::{Instant, WallTime};
 use bowline_policy::balance::Host;
 use std::fmt::{Display, Write as _};
 
 /// Writes everything that `metrics` and the edges of `snapshot` have counted, as Prometheus reads it (text format 0.0.4).
 #[must_use]
-pub(crate) fn render(metrics: &Metrics, snapshot: &Snapshot, spans_lost: u64, now: Instant) -> String {
+pub(crate) fn render(
+    metrics: &Metrics,
+    snapshot: &Snapshot,
+    spans_lost: u64,
+    now: Instant,
+    wall: WallTime,
+) -> String {
     let mut page = Page(String::with_capacity(16 * 1024));
     requests(&mut page, metrics);
     edges(&mut page, snapshot, now);
     hosts(&mut page, snapshot, now);
     calls(&mut page, metrics);
     doors(&mut page, metrics);
+    certificates(&mut page, snapshot, wall);
     let help = "Requests whose spans were lost: the queue was full or the collector refused them.";
     page.family("bowline_traces_dropped_total", "counter", help);
     page.sample("bowline_traces_dropped_total", &[], spans_lost);
@@ -223,6 +230,29 @@ fn doors(page: &mut Page, metrics: &Metrics) {
             page.sample("bowline_caller_requests_total", &labels, count);
         }
     }
+    page.family(
+        "bowline_tls_handshakes_total",
+        "counter",
+        "TLS handshakes with callers, by listener and how they ended: full, resumed, or why there was none.",
+    );
+    for (listener, door) in metrics.doors() {
+        for (ending, count) in door.handshakes().0.filter(|(_, count)| *count > 0) {
+            let labels = [("listener", &*listener), ("end", ending.as_str())];
+            page.sample("bowline_tls_handshakes_total", &labels, count);
+        }
+    }
+    page.family("bowline_tls_handshakes_open", "gauge", "TLS handshakes under way, by listener.");
+    for (listener, door) in metrics.doors() {
+        page.sample("bowline_tls_handshakes_open", &[("listener", &listener)], door.handshakes().1);
+    }
+    page.family(
+        "bowline_tls_handshakes_waited_total",
+        "counter",
+        "TLS handshakes that had to wait because as many as may be were under way, by listener.",
+    );
+    for (listener, door) in metrics.doors() {
+        page.sample("bowline_tls_handshakes_waited_total", &[("listener", &listener)], door.handshakes().2);
+    }
     page.family("bowline_tunnels_total", "counter", "Tunnels opened by an upgrade, by listener.");
     for (listener, door) in metrics.doors() {
         page.sample("bowline_tunnels_total", &[("listener", &listener)], door.tunnels().0);
@@ -249,6 +279,29 @@ fn doors(page: &mut Page, metrics: &Metrics) {
     );
     for (reason, count) in metrics.violations() {
         page.sample("bowline_gate_refusals_total", &[("reason", reason.as_str())], count);
+    }
+}
+
+fn certificates(page: &mut Page, snapshot: &Snapshot, wall: WallTime) {
+    let name = "bowline_tls_certificate_expiry_seconds";
+    page.family(
+        name,
+        "gauge",
+        "Seconds until a certificate of ours ends, by its file; negative: since it ended.",
+    );
+    let now = (wall.as_unix_nanos() / 1_000_000_000).cast_signed();
+    for until in snapshot.certificates() {
+        page.sample(name, &[("file", &until.file)], until.second - now);
+    }
+    let name = "bowline_tls_trouble";
+    page.family(
+        name,
+        "gauge",
+        "1 for each user of TLS whose files cannot be used: what was read before serves on, or nothing does.",
+    );
+    for trouble in snapshot.troubles() {
+        let serves = if trouble.kept { "before" } else { "nothing" };
+        page.sample(name, &[("user", &trouble.user), ("about", &trouble.about), ("serves", serves)], 1);
     }
 }
 

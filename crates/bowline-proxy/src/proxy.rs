@@ -9,7 +9,8 @@ use crate::prometheus;
 use crate::recorder::Recorder;
 use crate::snapshot::{Compiler, Door, Snapshot};
 use crate::trails::Trails;
-use crate::worker::{self, Command};
+use crate::trouble::Trouble;
+use crate::worker::{self, Command, Places};
 use arc_swap::ArcSwap;
 use bowline_call::tls::{Files, Source};
 use bowline_call::{Allowance, Clock, Endpoints};
@@ -17,13 +18,13 @@ use bowline_design::Design;
 use bowline_fault::Fault;
 use bowline_model::{Instant, Random, SplitMix64};
 use bowline_policy::{CallPolicy, Edge};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// What a proxy starts with.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Config {
             sockets: Vec::new(),
             workers,
             limits: Limits::default(),
-            files: Arc::new(Files),
+            files: Arc::new(Files::default()),
             recorder: None,
             seed: None,
         }
@@ -102,7 +103,7 @@ struct Running {
 struct Changing {
     faults: Vec<FaultRule>,
     faults_ever: u64,
-    places: BTreeMap<Door, Arc<Semaphore>>,
+    places: BTreeMap<Door, Places>,
 }
 
 /// How a drain went.
@@ -165,12 +166,12 @@ impl Proxy {
     pub fn listen(&self, sockets: Sockets) -> io::Result<()> {
         let places = {
             let mut changing = self.changing();
-            let max = self.shared.limits.connections as usize;
-            Arc::clone(changing.places.entry(sockets.door).or_insert_with(|| Arc::new(Semaphore::new(max))))
+            let limits = &self.shared.limits;
+            changing.places.entry(sockets.door).or_insert_with(|| Places::new(limits)).clone()
         };
         let shares = sockets.shares(self.workers.len())?;
         for (worker, share) in self.workers.iter().zip(shares) {
-            worker.tell(Command::Listen(sockets.door, Arc::clone(&places), share));
+            worker.tell(Command::Listen(sockets.door, places.clone(), share));
         }
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(sockets);
         Ok(())
@@ -207,6 +208,23 @@ impl Proxy {
     pub fn reload(&self, design: Arc<Design>) {
         let changing = self.changing();
         self.compile(design, &changing.faults);
+    }
+
+    /// Reads certificates, keys and lists anew if one of their files holds something else by now; whether that was so.
+    /// Connections go on. To be called every few seconds.
+    pub fn renew_certificates(&self) -> bool {
+        let changing = self.changing();
+        let changed = self.shared.snapshot.load().files().has_changed(&*self.shared.files);
+        if changed {
+            self.compile(self.design(), &changing.faults);
+        }
+        changed
+    }
+
+    /// Whose files for TLS cannot be used, and whether what was read before serves on.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.shared.snapshot.load().troubles().to_vec()
     }
 
     /// The design it serves.
@@ -254,7 +272,14 @@ impl Proxy {
     #[must_use]
     pub fn metrics(&self) -> String {
         let lost = self.shared.recorder.as_ref().map_or(0, |recorder| recorder.dropped());
-        prometheus::render(&self.shared.metrics, &self.shared.snapshot.load(), lost, self.shared.clock.now())
+        let clock = self.shared.clock;
+        prometheus::render(
+            &self.shared.metrics,
+            &self.shared.snapshot.load(),
+            lost,
+            clock.now(),
+            clock.wall(),
+        )
     }
 
     /// The clock of its decisions.
@@ -281,6 +306,7 @@ impl Proxy {
         Drained { cut }
     }
 
+    /// Makes another snapshot and serves it; connections whose callers proved what is not enough any more end.
     fn compile(&self, design: Arc<Design>, faults: &[FaultRule]) {
         let before = self.shared.snapshot.load_full();
         let compiler = Compiler {
@@ -291,7 +317,14 @@ impl Proxy {
             mesh_name: "mesh".into(),
             now: self.shared.clock.now(),
         };
-        self.shared.snapshot.store(Arc::new(Snapshot::compile(design, Some(&before), &compiler)));
+        let snapshot = Arc::new(Snapshot::compile(design, Some(&before), &compiler));
+        let used: HashSet<usize> =
+            snapshot.endpoints().iter().map(|endpoint| Arc::as_ptr(endpoint).addr()).collect();
+        self.shared.snapshot.store(snapshot);
+        self.shared.endpoints.retain(|endpoint| used.contains(&Arc::as_ptr(endpoint).addr()));
+        for worker in &self.workers {
+            worker.tell(Command::CheckTerms);
+        }
     }
 
     fn changing(&self) -> MutexGuard<'_, Changing> {

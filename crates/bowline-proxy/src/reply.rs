@@ -77,6 +77,25 @@ impl Reply {
         retry_after: None,
     };
 
+    /// What is to be protected does not go out in plain text, and a file that TLS needs cannot be used. Which, the log
+    /// and the readiness say: it is nothing for callers.
+    pub(crate) const NO_TLS: Self = Self {
+        status: 503,
+        flag: Flag::NoTls,
+        reason: "no tls",
+        outcome: Outcome::Refused,
+        retry_after: None,
+    };
+
+    /// The connection's handshake was made with another server than the one of this host (RFC 9110, 15.5.20).
+    pub(crate) const MISDIRECTED: Self = Self {
+        status: 421,
+        flag: Flag::NoRoute,
+        reason: "misdirected",
+        outcome: Outcome::Refused,
+        retry_after: None,
+    };
+
     /// gRPC is carried by HTTP/2, and nobody said that the destination speaks it.
     pub(crate) const NO_HTTP2: Self = Self {
         status: 502,

@@ -17,7 +17,7 @@ use crate::ledger::{Ledger, Listening};
 use crate::mirror;
 use crate::protocol::Protocol;
 use crate::reply::Reply;
-use crate::snapshot::{PlannedEdge, Target, Way};
+use crate::snapshot::{Entrance, PlannedEdge, Snapshot, Target, Way};
 use crate::traced::Traced;
 use crate::tunnel::Tunnel;
 use bowline_call::{Answer, AnswerBody, Asker, Ended, HeadWriter, Http, Replay};
@@ -44,7 +44,7 @@ pub(crate) async fn answer(
     let began = worker.clock().now();
     let snapshot = worker.snapshot();
     let (mut parts, incoming) = request.into_parts();
-    let Some(entrance) = snapshot.entrance(connection.door()) else {
+    let Some(entrance) = snapshot.entrance(connection.door(), connection.secured()) else {
         return own(Reply::no_route("listener gone").response("", false), answering, true);
     };
     entrance.tally.asked(connection.speaks());
@@ -68,7 +68,7 @@ pub(crate) async fn answer(
         method: &parts.method,
         path: parts.uri.path(),
         query: parts.uri.query(),
-        scheme: "http",
+        scheme: connection.scheme(),
         authority: aimed,
         headers: &parts.headers,
         port: port_of(connection, aimed),
@@ -76,8 +76,12 @@ pub(crate) async fn answer(
     let table = snapshot.table(entrance);
     let found = table.find(&asked).and_then(|found| Some((found, entrance.way(&found)?)));
     let Some((found, way)) = found else {
-        let reason = if table.host_of(asked.authority).is_some() { "no route" } else { "unknown host" };
-        return reply(&mut ledger, &Reply::no_route(reason), "", &steering, answering);
+        let missing = match table.host_of(asked.authority) {
+            Some(_) => Reply::no_route("no route"),
+            None if is_anothers(connection, &snapshot, entrance, asked.authority) => Reply::MISDIRECTED,
+            None => Reply::no_route("unknown host"),
+        };
+        return reply(&mut ledger, &missing, "", &steering, answering);
     };
     ledger.route = Some(found.route);
     ledger.tally = &way.tally;
@@ -156,7 +160,8 @@ impl<'s> Forward<'s> {
         let introduction = Introduction::new(
             &mut parts.headers,
             &self.steering,
-            ledger.connection().caller(),
+            ledger.connection(),
+            ledger.entrance.forward_client_cert,
             trace,
             &mut ledger.scratch.random,
         );
@@ -197,7 +202,8 @@ impl<'s> Forward<'s> {
             return self.reply(ledger, &Reply::NO_UPGRADE, weighted, answering);
         }
         if target.endpoints.is_empty() {
-            return self.reply(ledger, &Reply::NO_HOST, weighted, answering);
+            let missing = if target.no_tls { &Reply::NO_TLS } else { &Reply::NO_HOST };
+            return self.reply(ledger, missing, weighted, answering);
         }
         if self.steering.grpc && !target.http2 {
             return self.reply(ledger, &Reply::NO_HTTP2, weighted, answering);
@@ -530,6 +536,15 @@ impl Asker for Outgoing {
         }
         Outcome::from_word(headers.get(&headers::OUTCOME)?.to_str().ok()?)
     }
+}
+
+/// Whether another server of this door has the host: browsers send its requests over this connection if our certificate
+/// names it, too, and come again when they are told.
+#[cold]
+fn is_anothers(connection: &Connection, snapshot: &Snapshot, own: &Entrance, authority: &str) -> bool {
+    let name = bowline_design::routing::host::without_port(authority);
+    let other = connection.secured().and_then(|_| snapshot.named(connection.door(), Some(name)));
+    other.is_some_and(|other| !std::ptr::eq(other, own))
 }
 
 /// The authority that a request names: in its target, or in `Host`.

@@ -7,12 +7,17 @@
 //! its settings stay.
 
 use crate::faults::FaultRule;
+use crate::files::{Noting, Seen};
 use crate::metrics::{CallTally, Callee, DoorTally, Labels, Metrics, Tally};
-use crate::reach::Reach;
-use bowline_call::tls::Source;
+use crate::reach::{Reach, Spoken};
+use crate::tls::{Secured, Server};
+use crate::trouble::Trouble;
+use bowline_call::tls::{Source, Until};
 use bowline_call::{Endpoint, Endpoints, Http};
 use bowline_design::Design;
+use bowline_design::resolved::Listener;
 use bowline_design::resolved::{CallSettings, EdgeKeys, HashBy, Idempotency, Service};
+use bowline_design::routing::host::HostPattern;
 use bowline_design::routing::{Action, Destination, Found, Mirror, Route, Table};
 use bowline_fault::Plan;
 use bowline_model::Instant;
@@ -22,7 +27,7 @@ use bowline_policy::{
     Balancer, CallPolicy, Counters, CrossHop, Edge, Parts, SharedBreaker, SharedBudget, SharedBulkhead,
     SharedRate,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,13 +51,19 @@ pub(crate) struct Snapshot {
     edges: Vec<(Callee, Arc<Edge>)>,
     kept: Kept,
     endpoints: Vec<Arc<Endpoint>>,
+    /// The files of certificates and keys that it was made of.
+    files: Seen,
+    troubles: Vec<Trouble>,
 }
 
-/// One door and what is behind it.
+/// One listener and what is behind it: all of a door, or under TLS one of the servers there.
 #[derive(Debug)]
 pub(crate) struct Entrance {
     pub(crate) door: Door,
     pub(crate) name: Arc<str>,
+    guard: Guard,
+    /// Whether callees are told who a caller proved to be.
+    pub(crate) forward_client_cert: bool,
     /// Whether headers that steer Bowline are believed from any peer.
     pub(crate) trusted: bool,
     pub(crate) tally: Arc<DoorTally>,
@@ -62,6 +73,17 @@ pub(crate) struct Entrance {
     listener: Option<usize>,
     /// By the address of the design's route, which stays while the snapshot does.
     routes: Vec<(usize, Way)>,
+}
+
+/// What a connection passes before it is served.
+#[derive(Clone, Debug)]
+pub(crate) enum Guard {
+    /// Nothing.
+    Plain,
+    /// A handshake with this server.
+    Tls(Arc<Server>),
+    /// It cannot: the server's files cannot be used.
+    Broken,
 }
 
 /// One route made ready.
@@ -79,6 +101,8 @@ pub(crate) struct Target {
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
     pub(crate) addresses: Arc<[Arc<str>]>,
     pub(crate) tally: Arc<Tally>,
+    /// Whether there is no endpoint because TLS cannot be spoken.
+    pub(crate) no_tls: bool,
     /// Whether HTTP/2 is spoken to all of it.
     pub(crate) http2: bool,
     /// Whether its answers may name their outcome: it belongs to the design.
@@ -115,6 +139,10 @@ struct Kept {
     balancers: BTreeMap<Arc<str>, Arc<Balancer>>,
     /// What edges have counted, by whom they call.
     counters: BTreeMap<Callee, Arc<Counters>>,
+    /// Servers of TLS, each at its door.
+    servers: Vec<(Door, Arc<Server>)>,
+    /// How TLS is spoken to callees.
+    spoken: Spoken,
 }
 
 /// What a snapshot is compiled with.
@@ -131,33 +159,39 @@ pub(crate) struct Compiler<'a> {
 impl Snapshot {
     /// Makes `design` ready; state goes on from `before`.
     pub(crate) fn compile(design: Arc<Design>, before: Option<&Self>, with: &Compiler<'_>) -> Self {
+        let files = Noting::new(with.files);
+        let kept = before.map(|before| &before.kept);
         let mut making = Making {
             with,
             design: &design,
-            before: before.map(|before| &before.kept),
-            reach: Reach::new(with.endpoints, with.files),
+            before: kept,
+            files: &files,
+            reach: Reach::new(with.endpoints, &files, kept.map(|kept| &kept.spoken)),
+            troubles: Vec::new(),
             kept: Kept::default(),
             edges: BTreeMap::new(),
         };
         let mut entrances = Vec::with_capacity(design.listeners.len() + 1);
         for (index, listener) in design.listeners.iter().enumerate() {
-            let door = Door::Gateway(listener.bind);
-            entrances.push(making.entrance(
-                door,
-                &listener.name,
-                listener.trusted,
-                Some(index),
-                &listener.table,
-            ));
+            entrances.push(making.gateway(index, listener));
         }
         entrances.push(making.entrance(Door::Mesh, &with.mesh_name, true, None, &design.mesh));
-        let (kept, edges) = (making.kept, making.edges);
+        let Making { mut kept, edges, reach, mut troubles, .. } = making;
+        let (spoken, of_callees) = reach.end();
+        kept.spoken = spoken;
+        troubles.extend(of_callees);
+        for trouble in
+            troubles.iter().filter(|now| before.is_none_or(|before| !before.troubles.contains(now)))
+        {
+            trouble.log();
+        }
+        let files = files.seen();
         let edges: Vec<(Callee, Arc<Edge>)> =
             edges.into_iter().map(|((callee, ..), edge)| (callee, edge)).collect();
         let endpoints = all_endpoints(&entrances);
         let faulty = !with.faults.is_empty()
             || edges.iter().any(|(_, edge)| !edge.policy().faults.faults().is_empty());
-        Self { faulty, entrances, edges, kept, endpoints, design }
+        Self { faulty, entrances, edges, kept, endpoints, files, troubles, design }
     }
 
     /// Whether something is broken on purpose, anywhere: then every request is worth keeping, because a
@@ -170,8 +204,58 @@ impl Snapshot {
         &self.design
     }
 
-    pub(crate) fn entrance(&self, door: Door) -> Option<&Entrance> {
-        self.entrances.iter().find(|entrance| entrance.door == door)
+    /// What is behind `door` for a connection, which is `secured` by a handshake or plain.
+    pub(crate) fn entrance(&self, door: Door, secured: Option<&Secured>) -> Option<&Entrance> {
+        match secured {
+            None => self.at(door).find(|entrance| matches!(entrance.guard, Guard::Plain)),
+            Some(secured) => self.named(door, secured.terms.server_name.as_deref()),
+        }
+    }
+
+    /// What a connection passes that asks for `server_name` at `door`.
+    pub(crate) fn guard(&self, door: Door, server_name: Option<&str>) -> Option<&Guard> {
+        self.named(door, server_name).map(|entrance| &entrance.guard)
+    }
+
+    /// Whether a handshake that was made in these terms at `door` would be made in the same now.
+    pub(crate) fn honours(&self, door: Door, secured: &Secured) -> bool {
+        let guard = self.guard(door, secured.terms.server_name.as_deref());
+        matches!(guard, Some(Guard::Tls(server)) if server.terms() == secured.terms.digest)
+    }
+
+    /// Whether TLS is spoken at `door`, and who counts its connections.
+    pub(crate) fn door(&self, door: Door) -> Option<(bool, &Arc<DoorTally>)> {
+        let first = self.at(door).next()?;
+        Some((!matches!(first.guard, Guard::Plain), &first.tally))
+    }
+
+    fn at(&self, door: Door) -> impl Iterator<Item = &Entrance> {
+        self.entrances.iter().filter(move |entrance| entrance.door == door)
+    }
+
+    /// The entrance of the server that has the narrowest name for what is asked for.
+    pub(crate) fn named(&self, door: Door, server_name: Option<&str>) -> Option<&Entrance> {
+        let meant = self.at(door).filter_map(|entrance| {
+            let tls = self.design.listeners[entrance.listener?].tls.as_ref()?;
+            Some((tls.serves(server_name)?, entrance))
+        });
+        meant.min_by(|(a, _), (b, _)| HostPattern::by_specificity(a, b)).map(|(_, entrance)| entrance)
+    }
+
+    /// The files of certificates and keys that it was made of.
+    pub(crate) const fn files(&self) -> &Seen {
+        &self.files
+    }
+
+    /// Whose files cannot be used.
+    pub(crate) fn troubles(&self) -> &[Trouble] {
+        &self.troubles
+    }
+
+    /// Our certificates, each file once.
+    pub(crate) fn certificates(&self) -> BTreeSet<&Until> {
+        let servers = self.kept.servers.iter().flat_map(|(_, server)| server.until());
+        servers.chain(self.kept.spoken.certificates()).collect()
     }
 
     pub(crate) fn table(&self, entrance: &Entrance) -> &Table {
@@ -226,13 +310,43 @@ struct Making<'a> {
     with: &'a Compiler<'a>,
     design: &'a Design,
     before: Option<&'a Kept>,
+    files: &'a Noting<'a>,
     reach: Reach<'a>,
+    troubles: Vec<Trouble>,
     kept: Kept,
     /// One edge for each callee, policy and set of endpoints, however many routes lead there.
     edges: BTreeMap<EdgeId, Arc<Edge>>,
 }
 
 impl Making<'_> {
+    fn gateway(&mut self, index: usize, listener: &Listener) -> Entrance {
+        let (door, Listener { name, trusted, table, .. }) = (Door::Gateway(listener.bind), listener);
+        let guard = self.guard(door, listener);
+        let forward_client_cert = listener.forward_client_cert;
+        Entrance { guard, forward_client_cert, ..self.entrance(door, name, *trusted, Some(index), table) }
+    }
+
+    /// What a listener's connections pass. Where its files cannot be used, the server before it serves on, unless
+    /// it would let in whom this one would not.
+    fn guard(&mut self, door: Door, listener: &Listener) -> Guard {
+        let Some(asked) = &listener.tls else { return Guard::Plain };
+        let known = self.before.into_iter().flat_map(|kept| &kept.servers);
+        let before = known.filter(|(at, _)| *at == door).map(|(_, server)| server);
+        let before = before.into_iter().find(|server| server.is_in_the_place_of(asked));
+        let server = match Server::load(asked, before, self.files) {
+            Ok(server) => Some(server),
+            Err(error) => {
+                let before = before.filter(|before| before.asks_the_same_as(asked)).cloned();
+                let user = format!("gateway {}", listener.name);
+                self.troubles.push(Trouble::new(user, &error, before.is_some()));
+                before
+            }
+        };
+        let Some(server) = server else { return Guard::Broken };
+        self.kept.servers.push((door, Arc::clone(&server)));
+        Guard::Tls(server)
+    }
+
     fn entrance(
         &mut self,
         door: Door,
@@ -252,6 +366,8 @@ impl Making<'_> {
         Entrance {
             door,
             name: Arc::clone(name),
+            guard: Guard::Plain,
+            forward_client_cert: false,
             trusted,
             tally: self.with.metrics.door(name),
             unrouted: self.with.metrics.tally(labels),
@@ -278,6 +394,7 @@ impl Making<'_> {
                     self.edge(service, &weighted.destination, operation, &planned.settings, &endpoints)
                 });
                 targets.push(Target {
+                    no_tls: endpoints.is_empty() && !weighted.destination.endpoints.is_empty(),
                     calls: calls.collect(),
                     http2: endpoints.iter().all(|endpoint| endpoint.transport().http == Http::Two),
                     addresses: endpoints.iter().map(|endpoint| Arc::clone(endpoint.address())).collect(),

@@ -96,6 +96,17 @@ impl<T> Rewound<T> {
 }
 
 impl<T: AsyncRead + Unpin> Rewound<T> {
+    /// The first byte, which is read again with the others; `None` where it ends before.
+    pub(crate) async fn first(&mut self) -> Option<u8> {
+        while self.ahead.is_empty() {
+            match poll_fn(|cx| self.poll_more(cx)).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => (),
+            }
+        }
+        self.ahead.first().copied()
+    }
+
     /// Reads some more and keeps it; how much.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         scratch::with(|buffer| {

@@ -32,6 +32,8 @@ pub struct Record {
     pub flag: crate::Flag,
     /// The listener it came in by.
     pub listener: Arc<str>,
+    /// Who its caller proved to be.
+    pub caller: Option<Box<str>>,
     /// The route it took.
     pub route: Option<RouteTaken>,
     /// Where it went: the service's name, and `service.operation` where it asked for a declared one.
@@ -157,6 +159,7 @@ mod tests {
             took: Duration::ZERO,
             flag: crate::Flag::None,
             listener: "shop/gate".into(),
+            caller: None,
             route: None,
             destination: Some(destination.into()),
             hosts: Arc::new([]),

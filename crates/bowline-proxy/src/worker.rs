@@ -4,6 +4,7 @@
 //! (which must mean the same with one worker or eight). Connections, pools and timers are a worker's own.
 
 use crate::connection::{self, Accepted, Control, Ending};
+use crate::limits::Limits;
 use crate::proxy::Shared;
 use crate::scratch::{Lent, Scratch, Spares};
 use crate::snapshot::{Door, Snapshot};
@@ -34,13 +35,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What a worker is told.
 pub(crate) enum Command {
     /// Accept on these.
-    Listen(Door, Arc<Semaphore>, Vec<TcpListener>),
+    Listen(Door, Places, Vec<TcpListener>),
     /// Accept no more at this door; what waits in the queue is taken first.
     StopListening(Door),
+    /// End connections whose callers proved what is not enough any more.
+    CheckTerms,
     /// Come to an end within this time; then tell how many connections had to be cut.
     Drain(Duration, oneshot::Sender<usize>),
     /// End now.
     Stop,
+}
+
+/// How many may be at one door at once, over all workers.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    connections: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
+}
+
+impl Places {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let places = |max: u32| Arc::new(Semaphore::new(max.max(1) as usize));
+        Self { connections: places(limits.connections), handshakes: places(limits.handshakes) }
+    }
 }
 
 /// One worker.
@@ -182,13 +199,13 @@ impl Worker {
         }
     }
 
-    fn listen(self: &Rc<Self>, door: Door, places: &Arc<Semaphore>, listeners: Vec<TcpListener>) {
+    fn listen(self: &Rc<Self>, door: Door, places: &Places, listeners: Vec<TcpListener>) {
         for listener in listeners {
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => {
                     let stop = Rc::new(Notify::new());
                     self.listening.borrow_mut().push((door, Rc::clone(&stop)));
-                    let accepting = Accepting { worker: Rc::clone(self), door, places: Arc::clone(places) };
+                    let accepting = Accepting { worker: Rc::clone(self), door, places: places.clone() };
                     tokio::task::spawn_local(accepting.run(listener, stop));
                 }
                 Err(error) => tracing::error!(?door, %error, "cannot listen"),
@@ -230,6 +247,17 @@ impl Worker {
         let _ = done.send(cut);
     }
 
+    /// Ends connections, after the answers under way, whose handshakes would not be made in the same terms now: a caller
+    /// who comes again proves what is asked for by then.
+    fn check_terms(&self) {
+        let snapshot = self.snapshot();
+        for control in &*self.connections.borrow() {
+            if control.secured().is_some_and(|(door, secured)| !snapshot.honours(*door, secured)) {
+                control.end(Ending::Graceful);
+            }
+        }
+    }
+
     fn tell_all(&self, how: Ending) {
         for control in &*self.connections.borrow() {
             control.end(how);
@@ -241,7 +269,7 @@ impl Worker {
 struct Accepting {
     worker: Rc<Worker>,
     door: Door,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 impl Accepting {
@@ -250,11 +278,12 @@ impl Accepting {
     async fn run(self, listener: tokio::net::TcpListener, stop: Rc<Notify>) {
         let at_once = self.worker.shared().limits.accepts_at_once.max(1);
         let mut accepts = 0_u32;
-        while let Some(place) = or_stop(&stop, Arc::clone(&self.places).acquire_owned()).await {
+        while let Some(place) = or_stop(&stop, Arc::clone(&self.places.connections).acquire_owned()).await {
             let (Ok(place), Some(accepted)) = (place, or_stop(&stop, listener.accept()).await) else { break };
             match accepted {
                 Ok((stream, peer)) => {
-                    self.serve(stream, peer, place);
+                    let shaking = self.handshake_place(&stop).await;
+                    self.serve(stream, peer, place, shaking);
                     accepts = accepts.wrapping_add(1);
                     if accepts.is_multiple_of(at_once) {
                         tokio::task::yield_now().await;
@@ -269,22 +298,54 @@ impl Accepting {
         }
         let Ok(listener) = listener.into_std() else { return };
         while let Ok((stream, peer)) = listener.accept() {
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
+            let Ok(place) = Arc::clone(&self.places.connections).try_acquire_owned() else { return };
             if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
-                self.serve(stream, peer, place);
+                let shaking = Arc::clone(&self.places.handshakes).try_acquire_owned().ok();
+                self.serve(stream, peer, place, shaking);
             }
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    /// A place for one more handshake, where TLS is spoken; it is waited for, and with it everybody behind. `None` on the
+    /// way to the end, too: what was accepted is served.
+    async fn handshake_place(&self, stop: &Notify) -> Option<OwnedSemaphorePermit> {
+        let tally = {
+            let snapshot = self.worker.snapshot();
+            let (_, tally) = snapshot.door(self.door).filter(|(tls, _)| *tls)?;
+            Arc::clone(tally)
+        };
+        if let Ok(place) = Arc::clone(&self.places.handshakes).try_acquire_owned() {
+            return Some(place);
+        }
+        tally.handshake_waits();
+        let place = or_stop(stop, Arc::clone(&self.places.handshakes).acquire_owned()).await;
+        if place.is_none() {
+            // Whoever told us tells once.
+            stop.notify_one();
+        }
+        place?.ok()
+    }
+
+    fn serve(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: OwnedSemaphorePermit,
+        shaking: Option<OwnedSemaphorePermit>,
+    ) {
         let snapshot = self.worker.snapshot();
-        let Some(entrance) = snapshot.entrance(self.door) else { return };
-        let tally = Arc::clone(&entrance.tally);
+        let Some((tls, tally)) = snapshot.door(self.door) else { return };
+        let tally = Arc::clone(tally);
         tally.accepted();
         // Answers are written whole; waiting for more to send with one would only delay it.
         let _ = stream.set_nodelay(true);
         let accepted = Accepted { door: self.door, peer, tally, place };
-        tokio::task::spawn_local(connection::serve(Rc::clone(&self.worker), stream, None, accepted));
+        let worker = Rc::clone(&self.worker);
+        if tls {
+            tokio::task::spawn_local(connection::serve_secured(worker, stream, accepted, shaking));
+        } else {
+            tokio::task::spawn_local(connection::serve(worker, stream, accepted));
+        }
     }
 }
 
@@ -327,6 +388,7 @@ pub(crate) fn run(
             match command {
                 Command::Listen(door, places, listeners) => worker.listen(door, &places, listeners),
                 Command::StopListening(door) => worker.stop_listening(|own| own == door),
+                Command::CheckTerms => worker.check_terms(),
                 Command::Drain(within, done) => {
                     tokio::task::spawn_local(Rc::clone(&worker).drain(within, done));
                 }

@@ -169,6 +169,9 @@ async fn ready(State(running): Shared) -> Response {
     let mut waits = locked(&running.pending).clone();
     let unready = running.statuses().into_iter().filter(|status| !status.state.is_ready());
     waits.extend(unready.map(|status| format!("services: {} is {}", status.name, status.state.as_str())));
+    // Whoever serves on with what was read before is ready, and the metrics say that it ails.
+    let without = running.proxy.troubles().into_iter().filter(|trouble| !trouble.kept);
+    waits.extend(without.map(|trouble| format!("tls: {trouble}")));
     match waits.as_slice() {
         [] => "ready\n".into_response(),
         waits => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", waits.join("\n"))).into_response(),

@@ -51,6 +51,14 @@ pub fn read(path: &Path) -> Result<Vec<Text>, ReadError> {
     files.iter().map(|file| one(file)).collect()
 }
 
+/// The folder that a design at `path` is in: where its programs run and its files are looked for.
+#[must_use]
+pub fn folder(path: &Path) -> PathBuf {
+    let folder = if path.is_dir() { Some(path) } else { path.parent() };
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty() && folder.exists());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
 /// A fingerprint of what [`read`] would read: names, lengths and modification times. Equal
 /// fingerprints mean that nothing changed; it never fails, because a design half written is a change
 /// like any other.

@@ -74,7 +74,16 @@ impl Story<'_> {
             let _ = write!(text, "     deadline from {place}");
         }
         text.push('\n');
+        if let Some(caller) = &record.caller {
+            let _ = writeln!(text, "            by {caller}, which it has proved");
+        }
         let calls = record.destination.as_deref().unwrap_or("nowhere");
+        if record.flag == bowline_proxy::Flag::NoTls {
+            let _ = writeln!(
+                text,
+                "            no tls to {calls}: a file that it needs cannot be used; /readyz and the log say which"
+            );
+        }
         for (at, decision) in record.trail.decisions() {
             line(&mut text, at.since(record.began), &self.words(decision, calls));
         }
@@ -131,6 +140,7 @@ impl Story<'_> {
             "flag": record.flag.as_str(),
             "took_us": record.took.as_micros() as u64,
             "listener": &*record.listener,
+            "caller": record.caller.as_deref(),
             "route": record.route.as_ref().map(|route| json!({"name": &*route.name, "place": route.place.to_json()})),
             "destination": record.destination.as_deref(),
             "trace": format!("{:032x}", record.trace),

@@ -25,7 +25,7 @@ use crate::services::Status;
 use crate::source::{self, Fingerprint};
 use crate::traces::{Settings, Traces};
 use bowline_design::{Design, Mistake, Text};
-use bowline_proxy::{Config, Door, Proxy};
+use bowline_proxy::{Config, Door, Files, Proxy};
 use console::Console;
 use doors::Doors;
 use news::News;
@@ -45,6 +45,10 @@ use tokio::time;
 
 /// How often the design's files are looked at: a person who saves and looks up sees it done.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often the files of certificates, keys and lists are looked at: a revoked certificate is to be stopped within
+/// seconds, and reading a few kilobytes costs next to nothing.
+const RENEW_EVERY: Duration = Duration::from_secs(2);
 
 /// How long services may take to become ready before `up` says which one is not. It goes on waiting.
 const SLOW_AFTER: Duration = Duration::from_secs(15);
@@ -91,7 +95,14 @@ pub enum Event<'a> {
     /// Services take long to become ready; these are not yet.
     Slow(&'a [Status]),
     /// A door accepts.
-    Door(&'a str, SocketAddr),
+    Door {
+        /// What people call it.
+        name: &'a str,
+        /// Where.
+        address: SocketAddr,
+        /// Whether TLS is spoken there.
+        tls: bool,
+    },
     /// The local API answers.
     Console(SocketAddr),
     /// Everything is ready.
@@ -154,6 +165,7 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
     config.workers = workers;
     let traces = Traces::start(options.trace.as_ref()).map_err(UpError::System)?;
     config.recorder = traces.recorder();
+    config.files = Arc::new(Files::within(source::folder(&options.path)));
     let proxy = Proxy::start(config).map_err(UpError::System)?;
     let running = Arc::new(Running::new(proxy));
     for fault in &taken.offer.faults {
@@ -268,6 +280,8 @@ impl RunningDesign<'_> {
     ) -> Ending {
         let mut look = time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        let mut renew = time::interval(RENEW_EVERY);
+        renew.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         let mut seen = self.options.seen.clone();
         let mut changed = None;
         let mut news = News::go_on(&self.running);
@@ -292,6 +306,11 @@ impl RunningDesign<'_> {
                     Err(error) => tracing::warn!(%error, "a successor did not take over; this process goes on"),
                 },
                 () = news.change() => news.tell(tell),
+                _ = renew.tick() => {
+                    if self.running.proxy.renew_certificates() {
+                        tracing::info!("a certificate, a key or a list has changed and was read anew");
+                    }
+                }
                 _ = look.tick(), if self.options.path != Path::new("-") => {
                     let now = source::fingerprint(&self.options.path);
                     if now == seen {

@@ -43,6 +43,7 @@ fn record() -> Record {
         status: 200,
         took: Duration::from_millis(2),
         flag: bowline_proxy::Flag::None,
+        caller: None,
         listener: "shop/gate".into(),
         route: None,
         destination: Some("inventory.stock".into()),

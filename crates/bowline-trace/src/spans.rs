@@ -408,6 +408,7 @@ pub(crate) mod tests {
             status: 200,
             took: Duration::from_millis(40),
             flag: bowline_proxy::Flag::None,
+            caller: None,
             listener: "shop/gate".into(),
             route: None,
             destination: Some("inventory.stock".into()),

@@ -189,7 +189,10 @@ impl Screen {
                     names.join(", ")
                 )
             }
-            Event::Door(name, address) => row(name, &address.to_string(), &print::style("32", "ready"), ""),
+            Event::Door { name, address, tls } => {
+                let scheme = if *tls { "https://" } else { "" };
+                row(name, &format!("{scheme}{address}"), &print::style("32", "ready"), "")
+            }
             Event::Console(address) => row("console", &format!("http://{address}"), "", ""),
             Event::Ready => self.tries(),
             Event::Reloaded(design) => {
@@ -298,7 +301,9 @@ fn to_json(event: &Event<'_>) -> Value {
         Event::Slow(waiting) => {
             json!({"event": "slow", "services": waiting.iter().map(service).collect::<Vec<_>>()})
         }
-        Event::Door(name, address) => json!({"event": "door", "name": name, "address": address.to_string()}),
+        Event::Door { name, address, tls } => {
+            json!({"event": "door", "name": name, "address": address.to_string(), "tls": tls})
+        }
         Event::Console(address) => json!({"event": "console", "address": address.to_string()}),
         Event::Ready => json!({"event": "ready"}),
         Event::Reloaded(_) => json!({"event": "reloaded"}),

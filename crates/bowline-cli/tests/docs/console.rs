@@ -12,19 +12,24 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bowline");
 
 /// One command and what it has to print.
 #[derive(Debug)]
-struct Shown {
-    command: String,
-    expected: String,
+pub(crate) struct Shown {
+    pub(crate) command: String,
+    pub(crate) expected: String,
 }
 
 /// Runs a block's commands in `folder`, one after the other. `here` changes what the page writes into what
 /// holds here: ports, for instance.
 pub(crate) fn run(block: &Block<'_>, folder: &Path, here: &dyn Fn(&str) -> String) {
-    let shown = commands(block);
-    assert!(!shown.is_empty(), "{}: a block to run, without a command", block.place);
-    for Shown { command, expected } in shown {
-        let (command, expected) = (here(&command), here(&expected));
-        let compare = || compared(&shell(&command, folder), &expected);
+    for shown in commands(block, here) {
+        shown.check(block, folder);
+    }
+}
+
+impl Shown {
+    /// Runs it in `folder` and compares.
+    pub(crate) fn check(&self, block: &Block<'_>, folder: &Path) {
+        let Self { command, expected } = self;
+        let compare = || compared(&shell(command, folder), expected);
         // What is told about a request arrives after it.
         let arrives = ["explain last", "/metrics", "bowline top"].iter().any(|late| command.contains(late));
         let result = if arrives { clock::until_ok(compare) } else { compare() };
@@ -32,7 +37,8 @@ pub(crate) fn run(block: &Block<'_>, folder: &Path, here: &dyn Fn(&str) -> Strin
     }
 }
 
-fn commands(block: &Block<'_>) -> Vec<Shown> {
+/// A block's commands, at least one.
+pub(crate) fn commands(block: &Block<'_>, here: &dyn Fn(&str) -> String) -> Vec<Shown> {
     let mut shown: Vec<Shown> = Vec::new();
     for line in &block.lines {
         match (line.strip_prefix("$ "), shown.last_mut()) {
@@ -40,6 +46,10 @@ fn commands(block: &Block<'_>) -> Vec<Shown> {
             (None, Some(last)) => last.expected.extend([*line, "\n"]),
             (None, None) => panic!("{}: output before a command", block.place),
         }
+    }
+    assert!(!shown.is_empty(), "{}: a block to run, without a command", block.place);
+    for Shown { command, expected } in &mut shown {
+        (*command, *expected) = (here(command), here(expected));
     }
     shown
 }
@@ -59,7 +69,7 @@ fn shell(command: &str, folder: &Path) -> String {
 }
 
 /// Whether all fragments are there, in their order.
-fn compared(printed: &str, expected: &str) -> Result<(), String> {
+pub(crate) fn compared(printed: &str, expected: &str) -> Result<(), String> {
     let mut rest = printed;
     for fragment in expected.split("...").map(|fragment| fragment.trim_matches('\n')) {
         let Some(at) = rest.find(fragment) else {

@@ -14,6 +14,9 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "  {}", self.request)?;
         writeln!(f, "  {}", self.door)?;
+        if let Some(refused) = &self.refused {
+            return writeln!(f, "  {refused}");
+        }
         let Some(host) = &self.host else { return writeln!(f, "  no host of that name: 404") };
         writeln!(f, "  host {host}")?;
         if !self.passed_over.is_empty() {
@@ -49,6 +52,9 @@ fn leg(f: &mut fmt::Formatter<'_>, leg: &Leg, several: bool) -> fmt::Result {
         Some(why) => writeln!(f, "   503 no host: {why}")?,
         None => writeln!(f, "   {}", leg.endpoints.join(", "))?,
     }
+    if let Some(tls) = &leg.tls {
+        writeln!(f, "    {:<10}  {tls}", "tls")?;
+    }
     table(f, &leg.lines)
 }
 
@@ -74,13 +80,14 @@ impl Explanation {
         let leg = |leg: &Leg| {
             json!({
                 "host": leg.host, "subset": leg.subset, "share": leg.share, "operation": leg.operation,
-                "endpoints": leg.endpoints, "missing": leg.missing, "policy": lines(&leg.lines),
+                "endpoints": leg.endpoints, "missing": leg.missing, "tls": leg.tls, "policy": lines(&leg.lines),
             })
         };
         let passed = |passed: &PassedOver| json!({ "route": passed.route, "place": passed.place.to_json(), "asksFor": passed.asks_for });
         json!({
             "request": self.request,
             "door": self.door,
+            "refused": self.refused,
             "host": self.host,
             "passedOver": self.passed_over.iter().map(passed).collect::<Vec<_>>(),
             "route": self.route.as_ref().map(|taken| json!({

@@ -2,7 +2,7 @@
 
 use crate::format::format_duration;
 use crate::resolved::{Balancing, HashBy};
-use crate::routing::IstioFault;
+use crate::routing::{CalleeTls, IstioFault};
 use bowline_fault::{Fault, Kind, Then};
 use bowline_policy::balance::Algorithm;
 use bowline_policy::{
@@ -168,4 +168,16 @@ pub(super) fn istio_fault(fault: &IstioFault) -> String {
         _ => {}
     }
     parts.join("; ")
+}
+
+/// How TLS is spoken to a destination.
+pub(super) fn callee_tls(tls: &CalleeTls) -> String {
+    let mode = if tls.own.is_some() { "MUTUAL" } else { "SIMPLE" };
+    let name = &tls.server_name;
+    if tls.blind {
+        return format!("{mode}, asked for as {name}; nothing is proved");
+    }
+    let proves = if tls.names.is_empty() { "that name".to_owned() } else { tls.names.join(" or ") };
+    let trusted = tls.trusted.as_deref().unwrap_or("those whom the machine trusts");
+    format!("{mode}, asked for as {name}; proves {proves} to {trusted}")
 }

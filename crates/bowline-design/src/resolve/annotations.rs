@@ -1,7 +1,7 @@
 //! Annotations of our own. One that nobody knows is a mistake: it would ask for something and get nothing.
 
 use super::findings::{Findings, did_you_mean};
-use super::listeners::TRUST_CALLERS;
+use super::listeners::{FORWARD_CLIENT_CERT, TRUST_CALLERS};
 use super::routes::FAULTS_INSIDE_TRY;
 use crate::kinds::{Doc, Documents, Meta};
 use std::collections::HashSet;
@@ -28,7 +28,7 @@ pub(super) fn check(documents: &Documents, findings: &mut Findings) {
         }
     };
     metas(&documents.virtual_services).for_each(|meta| each(meta, &[ALLOW, FAULTS_INSIDE_TRY]));
-    metas(&documents.gateways).for_each(|meta| each(meta, &[ALLOW, TRUST_CALLERS, TRY]));
+    metas(&documents.gateways).for_each(|meta| each(meta, &[ALLOW, FORWARD_CLIENT_CERT, TRUST_CALLERS, TRY]));
     // No other kind has one of its own.
     documents.metas().for_each(|meta| each(meta, &[ALLOW]));
 }

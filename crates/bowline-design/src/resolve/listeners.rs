@@ -1,5 +1,6 @@
 //! Listeners: where gateways listen, and the hosts and rules that meet there.
 
+use super::caller_tls::caller_tls;
 use super::conditions::gateway_name;
 use super::delegates::expanded;
 use super::findings::Findings;
@@ -7,9 +8,10 @@ use super::names;
 use super::routes::{self, Seen};
 use super::settings::{Layer, Voices};
 use crate::kinds::gateway::{Gateway, Server};
+use crate::kinds::istio::{self, Spoken};
 use crate::kinds::{Doc, Documents};
 use crate::mistake::{Place, Spot};
-use crate::resolved::Listener;
+use crate::resolved::{CallerTls, Listener};
 use crate::routing::host::HostPattern;
 use crate::routing::redirect::{RedirectPath, RedirectPort};
 use crate::routing::{Action, HeaderOps, Redirect, Route, Table, VirtualHost};
@@ -20,13 +22,19 @@ use std::sync::Arc;
 /// The annotation that makes a gateway believe steering headers from any peer.
 pub(super) const TRUST_CALLERS: &str = "bowline.dev/trust-callers";
 
-/// One address and everything that asks for it.
+/// On a Gateway: callees are told in `x-forwarded-client-cert` who a caller proved to be.
+pub(super) const FORWARD_CLIENT_CERT: &str = "bowline.dev/forward-client-cert";
+
+/// One address and everything that asks for it in plain text, or one server for TLS: what callers prove to one of
+/// those says nothing to another, so that they share no rules.
 struct Door<'d> {
     bind: SocketAddr,
+    tls: Option<CallerTls>,
     gateways: Vec<String>,
     servers: Vec<(&'d Doc<Gateway>, &'d Spot<Server>)>,
     place: Place,
     trusted: bool,
+    forward_client_cert: bool,
 }
 
 /// Every listener that this version serves.
@@ -34,17 +42,36 @@ pub(super) fn listeners(documents: &Documents, voices: Voices<'_>, findings: &mu
     let mut doors: Vec<Door<'_>> = Vec::new();
     for gateway in &documents.gateways {
         let name = format!("{}/{}", gateway.meta.namespace, gateway.meta.name);
-        let trusted = gateway.meta.annotations.get(TRUST_CALLERS).is_some_and(|value| **value == "true");
+        let says =
+            |annotation| gateway.meta.annotations.get(annotation).is_some_and(|value| **value == "true");
+        let (trusted, forward_client_cert) = (says(TRUST_CALLERS), says(FORWARD_CLIENT_CERT));
         for server in &gateway.spec.servers {
-            let Some(bind) = bind(server, findings) else { continue };
-            let at = doors.iter().position(|door| door.bind == bind).unwrap_or_else(|| {
-                let (gateways, servers) = (Vec::new(), Vec::new());
-                doors.push(Door { bind, gateways, servers, place: server.place.clone(), trusted });
+            let Some(Bound { bind, tls }) = bind(server, findings) else { continue };
+            if let Some(other) =
+                doors.iter().find(|door| door.bind == bind && door.tls.is_some() != tls.is_some())
+            {
+                // Istio merges no servers of two protocols at one port: the first holds.
+                let text = format!("not served: {} speaks another protocol there", other.gateways.join(","));
+                findings.note(
+                    format!("Gateway {} port {}", gateway.meta.name, bind.port()),
+                    text,
+                    &server.place,
+                );
+                continue;
+            }
+            if let Some(tls) = &tls {
+                note_names_taken(gateway, tls, bind, &doors, findings);
+            }
+            let at = doors.iter().position(|door| door.bind == bind && door.tls.is_none());
+            let at = at.unwrap_or_else(|| {
+                let (gateways, servers, place) = (Vec::new(), Vec::new(), server.place.clone());
+                doors.push(Door { bind, tls, gateways, servers, place, trusted, forward_client_cert });
                 doors.len() - 1
             });
             let door = &mut doors[at];
             // Who is believed at a shared address is believed by all of its gateways, or by none.
             door.trusted &= trusted;
+            door.forward_client_cert &= forward_client_cert;
             if !door.gateways.contains(&name) {
                 door.gateways.push(name.clone());
             }
@@ -52,10 +79,30 @@ pub(super) fn listeners(documents: &Documents, voices: Voices<'_>, findings: &mu
         }
     }
     note_unknown_gateways(documents, findings);
-    doors.into_iter().map(|door| listener(door, documents, voices, findings)).collect()
+    let mut placed = Placed::default();
+    let listeners = doors.into_iter().map(|door| listener(door, documents, voices, &mut placed, findings));
+    let listeners = listeners.collect();
+    for (name, place) in placed.nowhere.iter().filter(|(_, place)| !placed.somewhere.contains(place)) {
+        let text = "none of its hosts is one that its gateway serves";
+        findings.note(format!("VirtualService {name}"), text, place);
+    }
+    listeners
 }
 
-fn listener(door: Door<'_>, documents: &Documents, voices: Voices<'_>, findings: &mut Findings) -> Listener {
+/// Which rules have a host that some server of their gateways serves.
+#[derive(Default)]
+struct Placed<'d> {
+    somewhere: Vec<&'d Place>,
+    nowhere: Vec<(&'d str, &'d Place)>,
+}
+
+fn listener<'d>(
+    door: Door<'_>,
+    documents: &'d Documents,
+    voices: Voices<'_>,
+    placed: &mut Placed<'d>,
+    findings: &mut Findings,
+) -> Listener {
     // By name, so that a design always gives the same table.
     let mut hosts: BTreeMap<String, Vec<Arc<Route>>> = BTreeMap::new();
     let mut shared: BTreeMap<String, usize> = BTreeMap::new();
@@ -93,12 +140,12 @@ fn listener(door: Door<'_>, documents: &Documents, voices: Voices<'_>, findings:
                 }
             }
         }
-        if names.is_empty() && redirected {
+        if names.is_empty() && !redirected {
+            placed.nowhere.push((&document.meta.name, &document.meta.place));
             continue;
         }
+        placed.somewhere.push(&document.meta.place);
         if names.is_empty() {
-            let text = "none of its hosts is one that its gateway serves";
-            findings.note(format!("VirtualService {}", document.meta.name), text, &document.meta.place);
             continue;
         }
         let seen = Seen { document, proxies: &door.gateways, layer: Layer::Edge };
@@ -115,7 +162,7 @@ fn listener(door: Door<'_>, documents: &Documents, voices: Voices<'_>, findings:
                 let name = host.value.rsplit_once('/').map_or(host.value.as_str(), |(_, host)| host);
                 hosts.insert(
                     name.to_ascii_lowercase(),
-                    vec![Arc::new(to_https(&gateway.meta.name, &redirect.place))],
+                    vec![Arc::new(to_https(gateway, door.bind.port(), &redirect.place))],
                 );
             }
         }
@@ -131,34 +178,62 @@ fn listener(door: Door<'_>, documents: &Documents, voices: Voices<'_>, findings:
     Listener {
         name: door.gateways.join(",").into(),
         bind: door.bind,
+        tls: door.tls,
         table: Table::new(hosts.collect()),
         place: door.place,
         trusted: door.trusted,
+        forward_client_cert: door.forward_client_cert,
     }
 }
 
-/// Where a server says that everybody is sent to HTTPS.
+/// Says which names somebody before it has at the same address.
+fn note_names_taken(
+    gateway: &Doc<Gateway>,
+    tls: &CallerTls,
+    bind: SocketAddr,
+    doors: &[Door<'_>],
+    findings: &mut Findings,
+) {
+    for name in &tls.names {
+        let has = |door: &&Door<'_>| {
+            door.bind == bind && door.tls.as_ref().is_some_and(|tls| tls.names.contains(name))
+        };
+        if let Some(other) = doors.iter().find(has) {
+            let (own, name) = (&gateway.meta.name, name.text());
+            let text = format!("its host `{name}` is served by {} before it", other.gateways.join(","));
+            findings.note(format!("Gateway {own} port {}", bind.port()), text, &tls.place);
+        }
+    }
+}
+
+/// Where a server for plain HTTP says that everybody is sent to HTTPS.
 fn https_redirect(server: &Server) -> Option<&Spot<bool>> {
-    server.tls.as_ref()?.https_redirect.as_ref().filter(|redirect| redirect.value)
+    let protocol = server.port.as_ref()?.protocol.as_ref();
+    let plain = protocol.is_none_or(|protocol| istio::spoken(protocol) == Some(Spoken::Http));
+    server.tls.as_ref()?.https_redirect.as_ref().filter(|redirect| redirect.value && plain)
+}
+
+/// Where a server listens, and whether it speaks TLS.
+struct Bound {
+    bind: SocketAddr,
+    tls: Option<CallerTls>,
 }
 
 /// Where a server listens; `None`, with a note, where this version does not serve it.
-fn bind(server: &Spot<Server>, findings: &mut Findings) -> Option<SocketAddr> {
+fn bind(server: &Spot<Server>, findings: &mut Findings) -> Option<Bound> {
     let port = server.port.as_ref()?;
     let number = u16::try_from(port.number.as_ref()?.value).ok()?;
     let protocol = port.protocol.as_ref().map_or("HTTP", |protocol| protocol.value.as_str());
-    match protocol.to_ascii_uppercase().as_str() {
-        "HTTP" => {}
-        "HTTP2" | "GRPC" | "GRPC-WEB" => {
-            let text = "served as HTTP/1.1: this version speaks nothing else";
-            findings.note(format!("Gateway protocol {protocol}"), text, &port.place);
-        }
+    let tls = match protocol.to_ascii_uppercase().as_str() {
+        // Which HTTP is spoken, callers say.
+        "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => None,
+        "HTTPS" => Some(caller_tls(server, findings)?),
         _ => {
-            let text = "not served by this version, which speaks plain HTTP";
+            let text = "not served by this version, which speaks HTTP and HTTPS";
             findings.note(format!("Gateway protocol {protocol}"), text, &port.place);
             return None;
         }
-    }
+    };
     let address = match &server.bind {
         None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         Some(bind) => match bind.value.parse() {
@@ -169,7 +244,7 @@ fn bind(server: &Spot<Server>, findings: &mut Findings) -> Option<SocketAddr> {
             }
         },
     };
-    Some(SocketAddr::new(address, number))
+    Some(Bound { bind: SocketAddr::new(address, number), tls })
 }
 
 /// The host that a server's entry (`host`, `namespace/host`, `./host`, `*/host`) admits from a rule's
@@ -183,16 +258,22 @@ fn admitted<'h>(entry: &'h Spot<String>, gateway: &Doc<Gateway>, namespace: &str
     }
 }
 
-fn to_https(gateway: &str, place: &Place) -> Route {
+/// Sends everybody from the port for HTTP to the one where the same gateway speaks TLS. Istio leaves the port as it is,
+/// because its gateways are reached at the usual ones; a port that is spelt out leads nowhere then.
+fn to_https(gateway: &Doc<Gateway>, from: u16, place: &Place) -> Route {
+    let secure = gateway.spec.servers.iter().filter_map(|server| server.port.as_ref()).find(|port| {
+        port.protocol.as_ref().is_some_and(|protocol| istio::spoken(protocol) == Some(Spoken::Tls))
+    });
+    let to = secure.and_then(|port| u16::try_from(port.number.as_ref()?.value).ok());
     Route {
-        name: format!("{gateway} httpsRedirect").into(),
+        name: format!("{} httpsRedirect", gateway.meta.name).into(),
         place: place.clone(),
         conditions: Vec::new(),
         action: Action::Redirect(Redirect {
             path: RedirectPath::Same,
             authority: None,
             scheme: Some("https".into()),
-            port: RedirectPort::AsAuthority,
+            port: to.map_or(RedirectPort::AsAuthority, |to| RedirectPort::Moved(from, to)),
             status: 301,
         }),
         timeout: None,

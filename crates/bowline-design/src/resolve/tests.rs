@@ -588,21 +588,115 @@ spec:
     assert!(find(&design.mesh, "GET", "http://www.googleapis.com:8080/", &[]).is_none());
 }
 
-#[test]
-fn what_this_version_does_not_serve_is_said_by_name() {
-    let design = design(
-        r#"
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: secure }
-spec:
-  selector: { istio: ingressgateway }
-  servers:
-  - { port: { number: 443, name: https, protocol: HTTPS }, tls: { mode: SIMPLE, credentialName: c }, hosts: [ "*" ] }
-"#,
+/// The notes of a Gateway with these servers, and its listeners.
+fn gateway(servers: &str) -> (Vec<crate::resolved::Listener>, Vec<String>) {
+    let yaml = format!(
+        "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{ name: gate }}\nspec:\n  servers:\n{servers}"
     );
-    assert!(design.listeners.is_empty());
-    assert!(design.notes.iter().any(|note| note.subject == "Gateway protocol HTTPS"));
+    let design = design(&yaml);
+    let notes = design.notes.iter().map(|note| format!("{}: {}", note.subject, note.text)).collect();
+    (design.listeners, notes)
+}
+
+/// A server for HTTPS with these hosts and this `tls`.
+fn https(hosts: &str, tls: &str) -> String {
+    format!(
+        "  - {{ port: {{ number: 443, name: p{}, protocol: HTTPS }}, tls: {{ {tls} }}, hosts: [ {hosts} ] }}\n",
+        hosts.len()
+    )
+}
+
+#[test]
+fn what_keeps_a_server_from_being_served_is_said_by_name() {
+    let files = "serverCertificate: c, privateKey: k";
+    for (tls, named) in [
+        ("mode: PASSTHROUGH".to_owned(), "mode PASSTHROUGH"),
+        (format!("{files}"), "mode PASSTHROUGH"),
+        ("mode: AUTO_PASSTHROUGH".to_owned(), "mode AUTO_PASSTHROUGH"),
+        ("mode: ISTIO_MUTUAL".to_owned(), "mode ISTIO_MUTUAL"),
+        ("mode: SIMPLE, credentialName: ../../etc".to_owned(), "credentialName"),
+        (format!("mode: SIMPLE, {files}, maxProtocolVersion: TLSV1_1"), "maxProtocolVersion"),
+        (
+            format!("mode: SIMPLE, {files}, minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2"),
+            "maxProtocolVersion",
+        ),
+        (
+            format!("mode: SIMPLE, {files}, maxProtocolVersion: TLSV1_2, cipherSuites: [ AES128-SHA ]"),
+            "cipherSuites",
+        ),
+        (
+            "mode: MUTUAL, tlsCertificates: [ { serverCertificate: c, privateKey: k } ]".to_owned(),
+            "caCertificates",
+        ),
+    ] {
+        let (listeners, notes) = gateway(&https("\"*\"", &tls));
+        assert!(listeners.is_empty(), "{tls}");
+        let said = notes.iter().any(|note| note.contains(named) && note.contains("not served"));
+        assert!(said, "{tls}: {notes:?}");
+    }
+    let tcp = "  - { port: { number: 443, name: t, protocol: TLS }, tls: { mode: SIMPLE, credentialName: c }, hosts: [ a ] }\n";
+    let (listeners, notes) = gateway(tcp);
+    assert!(
+        listeners.is_empty() && notes.iter().any(|note| note.starts_with("Gateway protocol TLS")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn a_servers_tls_is_what_it_says() {
+    use crate::resolved::caller_tls::{CallerProof, Cipher, TlsVersion};
+    let (listeners, notes) = gateway(&https("shop.test", "mode: SIMPLE, credentialName: shop"));
+    let tls = listeners[0].tls.as_ref().unwrap();
+    assert_eq!(notes, [""; 0]);
+    assert_eq!(
+        tls.certificates,
+        [("credentials/shop/tls.crt".to_owned(), "credentials/shop/tls.key".to_owned())]
+    );
+    assert_eq!((&tls.callers, tls.versions), (&CallerProof::None, (TlsVersion::V1_2, TlsVersion::V1_3)));
+
+    let mutual = "mode: OPTIONAL_MUTUAL, serverCertificate: c, privateKey: k, caCertificates: a, caCrl: r, \
+                  subjectAltNames: [ \"spiffe://shop/orders\" ], minProtocolVersion: TLSV1_0, \
+                  cipherSuites: [ ECDHE-RSA-AES128-GCM-SHA256, AES128-SHA ]";
+    let (listeners, notes) = gateway(&https("shop.test", mutual));
+    let tls = listeners[0].tls.as_ref().unwrap();
+    let CallerProof::Optional(proof) = &tls.callers else { panic!("{tls:?}") };
+    assert_eq!((&*proof.trusted, proof.revoked.as_deref()), ("a", Some("r")));
+    assert_eq!(proof.names, ["spiffe://shop/orders"]);
+    assert_eq!(tls.ciphers, Some(vec![Cipher::RsaAes128]));
+    assert_eq!(notes.len(), 2, "{notes:?}");
+}
+
+#[test]
+fn of_servers_at_one_address_the_narrowest_name_serves() {
+    let tls = "mode: SIMPLE, credentialName: c";
+    let servers =
+        [https("\"*.shop.test\"", tls), https("a.shop.test", tls), https("default/b.test", tls)].concat();
+    let design = {
+        let head = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: { name: gate }\nspec:\n  servers:\n";
+        design(&format!("{head}{servers}"))
+    };
+    let bind = design.listeners[0].bind;
+    let serves =
+        |name| design.listener_at(bind, name).map(|listener| listener.tls.as_ref().unwrap().names[0].text());
+    assert_eq!(serves(Some("A.shop.test")).as_deref(), Some("a.shop.test"));
+    assert_eq!(serves(Some("x.shop.test")).as_deref(), Some("*.shop.test"));
+    assert_eq!(serves(Some("b.test")).as_deref(), Some("b.test"));
+    assert_eq!((serves(Some("other.test")), serves(None)), (None, None));
+}
+
+#[test]
+fn a_port_speaks_one_protocol_and_a_name_has_one_server() {
+    let plain = "  - { port: { number: 443, name: plain, protocol: HTTP }, hosts: [ \"*\" ] }\n";
+    let tls = https("shop.test", "mode: SIMPLE, credentialName: c");
+    let (listeners, notes) = gateway(&format!("{plain}{tls}"));
+    assert!(listeners.len() == 1 && listeners[0].tls.is_none());
+    assert!(notes.iter().any(|note| note.contains("speaks another protocol")), "{notes:?}");
+    let again = tls.replace("name: p", "name: q");
+    let (_, notes) = gateway(&format!("{tls}{again}"));
+    assert!(
+        notes.iter().any(|note| note.contains("`shop.test` is served by default/gate before")),
+        "{notes:?}"
+    );
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! What documents ask for and do not get from this version, by name.
 //!
 //! No field of Istio's kinds is ignored in silence: it is acted on, refused, or noted here, in
-//! [`rules`](super::rules) or in [`routes`](super::routes). A test goes through all of them.
+//! [`rules`](super::rules), [`routes`](super::routes) or [`caller_tls`](super::caller_tls). A test goes through all of them.
 
 use super::findings::Findings;
 use crate::kinds::Documents;
-use crate::kinds::gateway::{Server, ServerTls};
+use crate::kinds::gateway::Server;
 use crate::kinds::service_entry::{Location, ServiceEntry, ServicePort, WorkloadEntry};
 use crate::mistake::{Place, Spot};
 
@@ -96,53 +96,6 @@ fn server(server: &Spot<Server>, findings: &mut Findings) {
         ("defaultEndpoint", server.default_endpoint.as_ref().map(|spot| &spot.place)),
     ];
     not_acted_on("Gateway servers", others, findings);
-    if let Some(tls) = &server.tls {
-        self::tls(tls, findings);
-    }
-}
-
-/// A server with TLS is not served at all; its settings are named for those who look for one of them.
-fn tls(tls: &Spot<ServerTls>, findings: &mut Findings) {
-    // By name, so that a new one has to be looked at.
-    let ServerTls {
-        https_redirect: _,
-        mode,
-        server_certificate,
-        private_key,
-        ca_certificates,
-        ca_crl,
-        credential_name,
-        credential_names,
-        ca_cert_credential_name,
-        tls_certificates,
-        subject_alt_names,
-        verify_certificate_spki,
-        verify_certificate_hash,
-        min_protocol_version,
-        max_protocol_version,
-        cipher_suites,
-    } = &tls.value;
-    let text = |spot: &'_ Option<Spot<String>>| spot.as_ref().map(|spot| spot.place.clone());
-    let first = |spots: &'_ [Spot<String>]| spots.first().map(|spot| spot.place.clone());
-    let fields = [
-        ("mode", mode.as_ref().map(|spot| spot.place.clone())),
-        ("serverCertificate", text(server_certificate)),
-        ("privateKey", text(private_key)),
-        ("caCertificates", text(ca_certificates)),
-        ("caCrl", text(ca_crl)),
-        ("credentialName", text(credential_name)),
-        ("credentialNames", first(credential_names)),
-        ("caCertCredentialName", text(ca_cert_credential_name)),
-        ("tlsCertificates", tls_certificates.first().map(|spot| spot.place.clone())),
-        ("subjectAltNames", first(subject_alt_names)),
-        ("verifyCertificateSpki", first(verify_certificate_spki)),
-        ("verifyCertificateHash", first(verify_certificate_hash)),
-        ("minProtocolVersion", min_protocol_version.as_ref().map(|spot| spot.place.clone())),
-        ("maxProtocolVersion", max_protocol_version.as_ref().map(|spot| spot.place.clone())),
-        ("cipherSuites", first(cipher_suites)),
-    ];
-    let fields = fields.each_ref().map(|(field, place)| (*field, place.as_ref()));
-    not_acted_on("Gateway servers.tls", fields, findings);
 }
 
 /// Notes each field that is written.

@@ -43,6 +43,8 @@ pub enum RedirectPort {
     FromRequest,
     /// This port.
     Number(u16),
+    /// The authority as it is, but where it names the first of these ports, the second: where HTTP is sent to HTTPS.
+    Moved(u16, u16),
 }
 
 impl Redirect {
@@ -51,17 +53,20 @@ impl Redirect {
     pub fn location(&self, asked: &Asked<'_>, condition: Option<&Condition>) -> String {
         let scheme = self.scheme.as_deref().unwrap_or(asked.scheme);
         let usual = usual_port(scheme);
-        let port = match self.port {
-            RedirectPort::AsAuthority => None,
-            RedirectPort::FromRequest => Some(asked.port),
-            RedirectPort::Number(port) => Some(port),
+        let named = host::port_of(asked.authority);
+        let (port, moved) = match self.port {
+            RedirectPort::AsAuthority => (None, false),
+            RedirectPort::FromRequest => (Some(asked.port), false),
+            RedirectPort::Number(port) => (Some(port), false),
+            RedirectPort::Moved(from, to) if named == Some(from) => (Some(to), true),
+            RedirectPort::Moved(..) => (None, false),
         };
         // A usual port is not spelt out (Istio, `ApplyRedirect`).
         let port = port.filter(|port| Some(*port) != usual);
         let authority = match &self.authority {
             Some(authority) => authority,
-            None if port.is_some() => host::without_port(asked.authority),
-            None => match host::port_of(asked.authority) {
+            None if port.is_some() || moved => host::without_port(asked.authority),
+            None => match named {
                 Some(given) if scheme != asked.scheme && Some(given) == usual_port(asked.scheme) => {
                     host::without_port(asked.authority)
                 }

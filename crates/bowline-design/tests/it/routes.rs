@@ -183,9 +183,9 @@ fn entered_hosts_are_routed_to_their_endpoints() {
 }
 
 #[test]
-fn what_is_not_plain_http_is_noted_and_not_served() {
+fn what_is_neither_http_nor_https_is_noted_and_not_served() {
     for (sample, subject) in [
-        ("multicluster__expose-istiod-https.yaml", "Gateway protocol https"),
+        ("multicluster__expose-istiod-https.yaml", "Gateway servers.tls.credentialName $CREDENTIAL_NAME"),
         ("multicluster__expose-istiod.yaml", "Gateway protocol tls"),
         ("multicluster__expose-services.yaml", "Gateway protocol TLS"),
         ("tcp-echo__tcp-echo-20-v2.yaml", "VirtualService tcp"),

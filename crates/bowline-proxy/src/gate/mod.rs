@@ -42,5 +42,6 @@ pub use handle::{Answering, GateHandle};
 pub use io::Gated;
 pub use limits::{Limits, Pace, Patience};
 pub use machine::{Judged, Machine, Phase};
+pub(crate) use refusal::part;
 pub use refusal::refuse;
 pub use violation::{Part, Reason, Violation};

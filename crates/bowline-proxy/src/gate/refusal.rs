@@ -30,6 +30,12 @@ pub async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
     poll_fn(|cx| refusal.poll(io, cx)).await;
 }
 
+/// Parts from a client that was told why: shuts, and lets it read that, within our patience.
+pub(crate) async fn part<T: AsyncRead + AsyncWrite + Unpin>(io: &mut T, clock: Clock, patience: &Patience) {
+    let mut refusal = Refusal::close(clock, patience);
+    poll_fn(|cx| refusal.poll(io, cx)).await;
+}
+
 /// The bytes of the answer to `violation`.
 #[must_use]
 pub fn answer(violation: Violation) -> String {

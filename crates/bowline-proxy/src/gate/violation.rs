@@ -82,11 +82,13 @@ pub enum Reason {
     SettingsFlood,
     PingFlood,
     FrameFlood,
+    // TLS.
+    PlainHttp,
 }
 
 impl Reason {
     /// Every reason, in declaration order.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::EmptyLines,
         Self::RequestLine,
         Self::RequestLineTooLong,
@@ -138,6 +140,7 @@ impl Reason {
         Self::SettingsFlood,
         Self::PingFlood,
         Self::FrameFlood,
+        Self::PlainHttp,
     ];
 
     /// The status of the answer.
@@ -270,6 +273,7 @@ impl Reason {
             Self::FrameFlood => {
                 (429, "frame-flood", "more HTTP/2 frames that carry nothing than traffic explains")
             }
+            Self::PlainHttp => (400, "plain-http", "this port speaks TLS; ask again with https://"),
         }
     }
 }

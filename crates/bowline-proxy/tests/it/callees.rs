@@ -359,6 +359,6 @@ async fn where_a_certificate_cannot_be_read_nothing_goes_out_in_plain_text() {
     let design = speaking("http", callee.address, &rule);
     let world = World::start_with(&design, 1, |config| config.files = files);
     let got = world.get("/stock").await;
-    assert_eq!((got.status(), got.header("x-bowline-reason")), (503, Some("no host")));
+    assert_eq!((got.status(), got.header("x-bowline-reason")), (503, Some("no tls")));
     assert_eq!(callee.connections(), 0);
 }

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod callees;
+mod certificates;
 mod faults;
 mod forwarding;
 mod frames;
@@ -10,4 +11,5 @@ mod http2_abuse;
 mod lifecycle;
 mod retries;
 mod support;
+mod tls;
 mod upgrade;

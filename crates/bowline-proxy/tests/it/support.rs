@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -46,7 +46,7 @@ impl Message {
 
 /// Reads one message; `None` at a clean end. An answer without a length ends with the connection.
 pub(crate) async fn read_message(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
     answer_to: &str,
 ) -> Option<Message> {
@@ -87,7 +87,7 @@ pub(crate) async fn read_message(
     Some(message)
 }
 
-async fn read_line(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<String> {
+async fn read_line(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> Option<String> {
     loop {
         if let Some(at) = buffer.windows(2).position(|window| window == b"\r\n") {
             let line = String::from_utf8_lossy(&buffer[..at]).into_owned();
@@ -100,7 +100,10 @@ async fn read_line(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Strin
     }
 }
 
-async fn read_chunks(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(Vec<u8>, Vec<String>)> {
+async fn read_chunks(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+) -> Option<(Vec<u8>, Vec<String>)> {
     let (mut body, mut trailers) = (Vec::new(), Vec::new());
     loop {
         let size = usize::from_str_radix(read_line(stream, buffer).await?.trim(), 16).ok()?;
@@ -270,8 +273,8 @@ async fn serve(
 }
 
 /// A connection to the proxy.
-pub(crate) struct Caller {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Caller<S = TcpStream> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
 }
 
@@ -279,11 +282,18 @@ impl Caller {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Caller<S> {
+    pub(crate) fn over(stream: S) -> Self {
         Self { stream, buffer: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: &str) {
         self.stream.write_all(bytes.as_bytes()).await.unwrap();
+        self.stream.flush().await.unwrap();
     }
 
     /// The next answer; `None` if the connection ends first.

@@ -4,6 +4,7 @@ use super::{Event, Options, UpError, door_named};
 use crate::api::{Running, locked};
 use crate::roles::Role;
 use bowline_design::Design;
+use bowline_design::resolved::Listener;
 use bowline_proxy::{Door, Limits, Sockets};
 use std::net::{SocketAddr, TcpListener};
 
@@ -43,7 +44,11 @@ impl Doors {
             let door = sockets.door;
             let address = sockets.address().map_err(UpError::System)?;
             running.proxy.listen(sockets).map_err(UpError::System)?;
-            tell(Event::Door(&name, address));
+            let design = running.proxy.design();
+            let is_secure =
+                |listener: &Listener| Door::Gateway(listener.bind) == door && listener.tls.is_some();
+            let tls = design.listeners.iter().any(is_secure);
+            tell(Event::Door { name: &name, address, tls });
             locked(&running.doors).push((door, name, address));
         }
         Ok(())
@@ -82,17 +87,19 @@ pub(super) fn name(door: Door) -> String {
 
 /// The doors that these roles of the design want: which, what people call it, where.
 fn wanted(options: &Options, design: &Design) -> Vec<(Door, String, SocketAddr)> {
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<(Door, String, SocketAddr)> = Vec::new();
     if options.roles.has(Role::Gateway) {
         for listener in &design.listeners {
+            let door = Door::Gateway(listener.bind);
+            // Servers for HTTPS share an address.
+            if wanted.iter().any(|(known, ..)| *known == door) {
+                continue;
+            }
             let moved = options.ports.iter().find(|(from, _)| *from == listener.bind.port());
             let port = moved.map_or(listener.bind.port(), |(_, to)| *to);
-            let name = if design.listeners.len() == 1 {
-                "gateway".to_owned()
-            } else {
-                format!("gateway {}", listener.name)
-            };
-            wanted.push((Door::Gateway(listener.bind), name, SocketAddr::new(listener.bind.ip(), port)));
+            let alone = design.listeners.iter().all(|other| other.bind == listener.bind);
+            let name = if alone { "gateway".to_owned() } else { format!("gateway {}", listener.name) };
+            wanted.push((door, name, SocketAddr::new(listener.bind.ip(), port)));
         }
     }
     if options.roles.has(Role::Mesh) {

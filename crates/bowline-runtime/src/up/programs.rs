@@ -6,6 +6,7 @@ use crate::cargo;
 use crate::handover::Kept;
 use crate::ports;
 use crate::services::{STOP_WITHIN, Service, Spec, Status};
+use crate::source;
 use bowline_design::Design;
 use bowline_design::resolved::{self, Program};
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::ffi::OsString;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time;
@@ -339,10 +340,7 @@ impl Programs {
 
     /// Where programs are built and run: the design's folder.
     fn folder(&self) -> PathBuf {
-        let path = &self.options.path;
-        let folder = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
-        let folder = folder.filter(|folder| !folder.as_os_str().is_empty() && folder.exists());
-        folder.unwrap_or(Path::new(".")).to_owned()
+        source::folder(&self.options.path)
     }
 }
 
