@@ -36,6 +36,11 @@ pub(crate) fn json(value: &serde_json::Value) {
     out(&format!("{value:#}\n"));
 }
 
+/// What is worth knowing and is no failure, on standard error.
+pub(crate) fn note(text: &str) {
+    eprintln!("note: {text}");
+}
+
 /// One sentence of what, then one of why for each cause.
 pub(crate) fn failure(failure: &Failure, output: Output) {
     let mut causes = Vec::new();

@@ -8,6 +8,7 @@ mod knob;
 
 pub use knob::Knob;
 
+use crate::arrivals::ArrivalsError;
 use crate::definitions::{self, Class, Recovery, Trigger};
 use crate::experiment::planned::too_much;
 use crate::experiment::{ArmPlan, Plan, Progress, Unit};
@@ -138,6 +139,8 @@ pub enum SweepError {
     FixedArrivals,
     /// A load that begins with nothing, of which no factor makes more.
     NoRate,
+    /// Requests cannot come at the rate of a point.
+    Arrivals(ArrivalsError),
     /// There is no fault whose length could be turned.
     NoFault,
     /// A point would take about so many events, more than a run may.
@@ -472,6 +475,7 @@ impl fmt::Display for SweepError {
             Self::NoRate => {
                 f.write_str("the load begins at a rate of nothing, of which no factor makes more")
             }
+            Self::Arrivals(error) => error.fmt(f),
             Self::NoFault => f.write_str("the scenario has no fault whose length could be turned"),
             Self::TooMuch(events) => write!(
                 f,

@@ -22,6 +22,10 @@ pub(crate) fn run(asked: &Advise, output: Output) -> Done {
     let trace = traces.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next();
     let options =
         Options { seeds: Some(asked.seeds), first_seed: Some(asked.seed), length: asked.length, trace };
+    wanted
+        .iter()
+        .filter_map(|(_, scenario)| *scenario)
+        .for_each(|own| experiment::note_left_out(own, asked.length));
     let names: Vec<&str> = wanted.iter().map(|(name, _)| &**name).collect();
     let threads = experiment::threads(asked.threads);
     let advice = experiment::watched("advise", output, |progress| {

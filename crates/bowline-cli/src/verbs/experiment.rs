@@ -48,10 +48,21 @@ pub(crate) fn plan(
         length: asked.length,
         trace: trace(scenario, &asked.design)?,
     };
+    note_left_out(scenario, asked.length);
     let full = format!("{}/{}", scenario.namespace, scenario.name);
     match Plan::of(&loaded.reading, &full, &options) {
         Ok(plan) => Ok(Some(plan)),
         Err(error) => refused(error, loaded, output).map(|()| None),
+    }
+}
+
+/// Says which faults a shorter load leaves out: nothing would be seen of them, and that is to be known.
+pub(crate) fn note_left_out(scenario: &Scenario, length: Option<Duration>) {
+    let Some(length) = length else { return };
+    for fault in scenario.faults.iter().filter(|fault| length <= fault.at) {
+        let (what, at) = (fault.kind.as_str(), format_duration(fault.at));
+        let length = format_duration(length);
+        print::note(&format!("{}: {what} at {at} is left out: the load ends after {length}", scenario.name));
     }
 }
 

@@ -127,3 +127,111 @@ fn an_arm_that_is_required_and_misses_an_objective_ends_with_1() {
     };
     assert_eq!((run("one-try"), run("four-tries")), (0, 1));
 }
+
+/// A service that is asked 80 times a second, and what goes wrong with it.
+const SOUND: &str = "kind: Service
+metadata: { name: stock }
+spec:
+  concurrency: 1
+  operations:
+  - { name: take, idempotent: true, takes: { p50: 4ms, p99: 9ms } }
+---
+kind: Broker
+metadata: { name: main }
+spec: { embedded: {} }
+---
+kind: Topic
+metadata: { name: taken }
+spec: { broker: main }
+---
+kind: Subscription
+metadata: { name: again }
+spec: { topic: taken, group: stock, deliver: { operation: stock.take } }
+---
+kind: Scenario
+metadata: { name: day }
+spec:
+  load: { operation: stock.take, rate: 80/s, for: 60s }
+  seeds: 1
+  faults: [ { at: 20s, for: 5s, service: stock, pause: {} } ]
+";
+
+/// Each verb that simulates, over the design in this file.
+fn verbs(file: &str) -> [Vec<&str>; 3] {
+    [
+        vec!["simulate", file, "day"],
+        vec!["sweep", file, "day", "--x", "load=40/s"],
+        vec!["advise", file, "day", "--seeds", "1"],
+    ]
+}
+
+#[test]
+fn what_can_have_no_end_is_refused_by_every_verb_before_it_begins() {
+    let folder = Folder::new();
+    let file = folder.path().join("design.yaml");
+    let path = file.to_str().unwrap().to_owned();
+    let takes = "takes: { p50: 4ms, p99: 9ms }";
+    let twice = "---
+kind: Overlay
+metadata: { name: twice }
+spec:
+  patches:
+  - { kind: Topic, name: taken, patch: { spec: { partitions: 2 } } }
+  - { kind: Topic, name: taken, patch: { spec: { partitions: 3 } } }
+";
+    for (what, design, expected) in [
+        ("calls that lead back", SOUND.replace(takes, "does: [ { call: stock.take } ]"), "stock.take"),
+        ("records that lead back", SOUND.replace(takes, "does: [ { publish: taken } ]"), "stock.take"),
+        ("a rate of nothing", SOUND.replace("80/s", "0/s"), "a load of nothing"),
+        ("a rate that is none", SOUND.replace("80/s", "-5/s"), "-5/s"),
+        ("overlays that contradict", format!("{SOUND}{twice}"), "`spec.partitions` of `taken` a second time"),
+        (
+            "more than can be run",
+            SOUND.replace("80/s, for: 60s", "1000000/s, for: 100h"),
+            "more than 1000000000: shorten it or lower its rate",
+        ),
+        ("no length", SOUND.replace("for: 60s", "for: 0s"), "0s"),
+    ] {
+        std::fs::write(&file, design).unwrap();
+        for verb in verbs(&path) {
+            let ran = bowline(&verb);
+            assert!(matches!(ran.code, 1 | 2), "{what}: {verb:?}: {ran:?}");
+            let said = format!("{}{}", ran.out, ran.err);
+            assert!(said.contains(expected), "{what}: {verb:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_point_of_a_grid_that_can_have_no_end_is_refused_and_so_is_one_that_cannot_be() {
+    let folder = Folder::new();
+    let file = folder.path().join("design.yaml");
+    std::fs::write(&file, SOUND).unwrap();
+    for (axis, expected) in [
+        ("load=900000000/s", "a rate must be above zero and at most 100000000/s"),
+        ("load=50000000/s", "more than 1000000000: shorten it or lower its rate"),
+        ("load=0/s", "load must be above zero"),
+        ("tries=0", "tries are whole and at least 1"),
+        ("timeout@nobody=1s", "there is no service `nobody`"),
+        ("queue=1.5", "a queue's places are whole"),
+    ] {
+        let ran = bowline(&["sweep", file.to_str().unwrap(), "day", "--x", axis]);
+        assert_eq!(ran.code, 2, "{axis}: {ran:?}");
+        assert!(ran.err.contains(expected), "{axis}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_fault_that_a_shorter_load_leaves_out_is_told_and_gives_no_advice() {
+    let folder = Folder::new();
+    let file = folder.path().join("design.yaml");
+    std::fs::write(&file, SOUND).unwrap();
+    let ran = bowline(&["advise", file.to_str().unwrap(), "day", "--seeds", "1", "--for", "10s"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.err.contains("note: day: pause at 20s is left out: the load ends after 10s"), "{}", ran.err);
+    assert!(
+        ran.out.contains("no scenario here has one") && !ran.out.contains("outage of 0 s"),
+        "{}",
+        ran.out
+    );
+}

@@ -91,8 +91,7 @@ impl Knob {
                 }
                 for entry in &mut model.entries {
                     entry.arrivals = scaled(&entry.arrivals, value / now)?;
-                    let refused = |_| SweepError::Value { knob: self, value };
-                    entry.arrivals.check().map_err(refused)?;
+                    entry.arrivals.check().map_err(SweepError::Arrivals)?;
                 }
             }
             Self::Outage => {

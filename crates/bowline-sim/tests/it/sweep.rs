@@ -117,7 +117,9 @@ fn a_grid_that_cannot_be_is_refused() {
         assert_eq!(refused(&axis, None), message);
     }
     assert_eq!(refused(&load, Some(&load)), "load is turned on both axes");
-    let endless = refused(&axis(Knob::Load, &[9e8]), None);
+    let faster = refused(&axis(Knob::Load, &[9e8]), None);
+    assert_eq!(faster, "a rate must be above zero and at most 100000000/s, not 900000000/s");
+    let endless = refused(&axis(Knob::Load, &[5e7]), None);
     assert!(endless.ends_with("more than 1000000000: shorten it or lower its rate"), "{endless}");
     let mut calm = plan.clone();
     calm.arms[0].faults.clear();
