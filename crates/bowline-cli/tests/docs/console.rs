@@ -37,6 +37,24 @@ impl Shown {
     }
 }
 
+/// A block as it is, and as it would be if it showed all that its command prints now.
+pub(crate) fn golden(block: &Block<'_>, folder: &Path) -> (String, String) {
+    let shown = commands(block, &str::to_owned);
+    let [only] = shown.as_slice() else { panic!("{}: one command, and what it prints", block.place) };
+    let printed = shell(&only.command, folder);
+    let lines = printed.lines().map(|line| timeless(line).trim_end());
+    let printed = lines.fold(format!("$ {}\n", only.command), |text, line| text + line + "\n");
+    (block.lines.iter().fold(String::new(), |text, line| text + line + "\n"), printed)
+}
+
+/// How long it took is no promise: what stands behind the report's name.
+fn timeless(line: &str) -> &str {
+    match line.split_once("Report: ") {
+        Some((_, rest)) => rest.find("    ").map_or(line, |at| &line[..line.len() - rest.len() + at]),
+        None => line,
+    }
+}
+
 /// A block's commands, at least one.
 pub(crate) fn commands(block: &Block<'_>, here: &dyn Fn(&str) -> String) -> Vec<Shown> {
     let mut shown: Vec<Shown> = Vec::new();
