@@ -17,7 +17,7 @@ pub(crate) fn check(design: &Design, documents: &Documents, known: &[Finding]) -
     let overlays: BTreeSet<&str> = arms.filter_map(|arm| arm.overlay.as_deref()).collect();
     let mut found: Vec<Finding> = Vec::new();
     for overlay in overlays {
-        for finding in with(documents, overlay) {
+        for finding in with(design, documents, overlay) {
             let is_it = |other: &Finding| (other.rule, &other.place) == (finding.rule, &finding.place);
             if !known.iter().chain(&found).any(is_it) {
                 found.push(finding);
@@ -28,12 +28,13 @@ pub(crate) fn check(design: &Design, documents: &Documents, known: &[Finding]) -
 }
 
 /// The same with one overlay.
-fn with(documents: &Documents, overlay: &str) -> Vec<Finding> {
+fn with(known: &Design, documents: &Documents, overlay: &str) -> Vec<Finding> {
     let reading = Reading { documents: documents.clone(), mistakes: Vec::new(), notes: Vec::new() };
     let applied = documents.applied.iter().find(|applied| applied.full_name() == overlay);
-    let (Some(applied), Ok(design)) = (applied, resolve_arm(&reading, Some(overlay))) else {
+    let (Some(applied), Ok(mut design)) = (applied, resolve_arm(&reading, Some(overlay))) else {
         return Vec::new();
     };
+    design.take_traces(known);
     let documents = documents.overlaid(&applied.documents);
     let asked = Asked::about(&design, &documents, Some(overlay));
     let findings = rules::over_loads().iter().flat_map(|rule| (rule.check)(&asked));

@@ -98,10 +98,13 @@ pub fn review(design: &Design, documents: &Documents) -> Result<Review, Vec<Mist
 ///
 /// `documents` are what the design was resolved from: a few rules ask what was written and what is a
 /// default. Rules of gateways that the documents only name are looked at, too: an export of routes need
-/// not have them.
+/// not have them. A load whose arrivals stand in a file counts where somebody has read it into the design's scenario.
 #[must_use]
 pub fn check(design: &Design, documents: &Documents) -> Vec<Finding> {
-    let assumed = assumed::with_gateways(documents);
+    let mut assumed = assumed::with_gateways(documents);
+    if let Some(assumed) = &mut assumed {
+        assumed.take_traces(design);
+    }
     let asked = Asked::about(assumed.as_ref().unwrap_or(design), documents, None);
     let mut findings: Vec<Finding> = all().iter().flat_map(|rule| (rule.check)(&asked)).collect();
     findings.extend(arms::check(design, documents, &findings));

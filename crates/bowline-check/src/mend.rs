@@ -84,6 +84,13 @@ fn fewer_tries(plan: &TryPlan, fit: u32) -> Option<Mend> {
     })
 }
 
+/// `raise the deadline to 8.3 s`: with it, all tries fit as they are. `None` where one text is both.
+pub(crate) fn longer(plan: &TryPlan, deadline: Option<&Sourced<Duration>>) -> Option<String> {
+    let longer = rounded_up(worst(plan)?);
+    let one_text = plan.per_try.as_ref().is_some_and(|per_try| is_one_text(per_try, deadline));
+    (deadline.is_some() && !one_text).then(|| format!("raise the deadline to {}", span(longer)))
+}
+
 fn longer_deadline(plan: &TryPlan, fit: u32, deadline: Option<&Sourced<Duration>>) -> Mend {
     let longer = worst(plan).map(rounded_up).unwrap_or_default();
     let place = deadline.and_then(|deadline| deadline.from.place());

@@ -6,6 +6,7 @@
 //! and neither Istio's default conditions nor a status code, 504 included. The policy's own conditions are
 //! asked here, so that what is said is what is done.
 
+use crate::finding::Severity;
 use bowline_design::resolved::{CallSettings, Idempotency, Operation};
 use bowline_model::Outcome;
 use bowline_model::decision::TryEnd;
@@ -17,6 +18,17 @@ pub(crate) fn with_fact(advice: String, settings: &CallSettings, operation: Opti
     match why_none_follows(settings, operation) {
         Some(why) => format!("{advice}; as written a try that times out is not followed by another: {why}"),
         None => advice,
+    }
+}
+
+/// How grave it is that tries which time out would not fit: no more than worth knowing, where none follows one that does
+/// and nobody asked for that. Istio's default names no timeout; a `retryOn` that is written was meant.
+pub(crate) fn severity(settings: &CallSettings, operation: Option<&Operation>) -> Severity {
+    let rule = &settings.retry.rule;
+    let is_default = matches!(rule.value, RetryRule::Named(_)) && rule.from.place().is_none();
+    match is_default && why_none_follows(settings, operation).is_some() {
+        true => Severity::Info,
+        false => Severity::Warning,
     }
 }
 

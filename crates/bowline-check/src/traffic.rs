@@ -1,6 +1,6 @@
 //! How often each operation is asked under a scenario of the design, and how long each request keeps it busy.
 //!
-//! An arm with an overlay is another design, and is looked at as one. What cannot be counted (a trace in a file, which
+//! An arm with an overlay is another design, and is looked at as one. What cannot be counted (a trace in a file that
 //! nobody has read; a route that lets several operations through; a saga; records that are only written when a call
 //! fails, and records that are delivered again) counts nothing, so every rate here is the least that it can be.
 

@@ -240,7 +240,7 @@ pub(crate) struct Explain {
     pub(crate) headers: Vec<String>,
 
     /// With `last`: the newest with this status.
-    #[arg(long)]
+    #[arg(long, value_parser = status)]
     pub(crate) status: Option<u16>,
 
     /// With `last`: the one with this id, as `x-bowline-explain-id` gave it.
@@ -451,6 +451,12 @@ fn share(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "a share from 0 to 1, like 0.1".to_owned())
 }
 
+/// An HTTP status.
+fn status(text: &str) -> Result<u16, String> {
+    let known = text.parse().ok().filter(|status| (100..=599).contains(status));
+    known.ok_or_else(|| "an HTTP status from 100 to 599, such as 504".to_owned())
+}
+
 fn moved_port(text: &str) -> Result<(u16, u16), String> {
     let expected = || format!("`{text}` is not DESIGN=HERE, two ports such as 8080=18080");
     let (design, here) = text.split_once('=').ok_or_else(expected)?;
@@ -484,5 +490,22 @@ mod tests {
     fn a_moved_port_that_is_none_says_what_was_expected() {
         assert_eq!(moved_port("8080=18080"), Ok((8080, 18080)));
         assert!(moved_port("8080").unwrap_err().contains("8080=18080"));
+    }
+
+    #[test]
+    fn a_status_that_is_none_says_what_was_expected() {
+        assert_eq!(status("504"), Ok(504));
+        for none in ["abc", "99", "600", "-1", ""] {
+            assert_eq!(status(none).unwrap_err(), "an HTTP status from 100 to 599, such as 504");
+        }
+    }
+
+    #[test]
+    fn the_verb_that_was_meant_is_named() {
+        for (written, meant) in [("chek", "check"), ("simulat", "simulate"), ("explian", "explain")] {
+            let told =
+                Arguments::command().try_get_matches_from(["bowline", written]).unwrap_err().to_string();
+            assert!(told.contains(&format!("'{meant}'")), "{told}");
+        }
     }
 }

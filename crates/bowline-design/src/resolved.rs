@@ -27,6 +27,7 @@ use crate::routing::host::HostPattern;
 pub use call::{Balancing, CallSettings, EdgeKeys, HashBy, PlannedCall, TryPlan};
 pub use caller_tls::CallerTls;
 pub use intake::{Intake, IntakeId};
+use scenario::Arrivals;
 pub use scenario::Scenario;
 pub use service::{
     Endpoint, Idempotency, Needs, Operation, PathPattern, Program, Protocol, Run, Service, ServiceId, Subset,
@@ -139,6 +140,20 @@ impl Design {
             Some((pattern, listener))
         });
         meant.min_by(|(a, _), (b, _)| HostPattern::by_specificity(a, b)).map(|(_, listener)| listener)
+    }
+
+    /// Takes over the arrivals that somebody has read from files for the same scenarios of `known`: resolving the
+    /// documents once more does not know of them.
+    pub fn take_traces(&mut self, known: &Self) {
+        for scenario in &mut self.scenarios {
+            let is_it =
+                |other: &&Scenario| (&other.namespace, &other.name) == (&scenario.namespace, &scenario.name);
+            let arrivals = |scenario: &Scenario| scenario.load.arrivals.value.clone();
+            let read = known.scenarios.iter().find(is_it).map(arrivals);
+            if let (Arrivals::TraceFile(_), Some(times @ Arrivals::Trace(_))) = (arrivals(scenario), read) {
+                scenario.load.arrivals.value = times;
+            }
+        }
     }
 
     /// The scenario called `name`, or `namespace/name`; alone a name means the one in `default`, or else

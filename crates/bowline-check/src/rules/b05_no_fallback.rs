@@ -11,6 +11,9 @@ use bowline_design::kinds::intake::Start;
 use bowline_design::resolved::service::Idempotency;
 use std::collections::BTreeSet;
 
+/// So many callees are named in one finding.
+const NAMED_MAX: usize = 3;
+
 pub(super) const RULE: Rule = Rule {
     id: "B05",
     title: "no fallback on the critical path",
@@ -21,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
         requests make are not looked at, nor what a gateway asks directly: there is nothing to answer with but that.\n\
         Nothing is reported where an Overlay of the design gives the intake an `otherwise` or makes a record of it: then\n\
         the choice is made, and `bowline simulate` compares it.\n\
+        One finding for each operation, however many breakers are in its way.\n\
         The edit adds an `otherwise`, where the operation may be asked twice and a topic leads to it.",
     check,
 };
@@ -28,18 +32,20 @@ pub(super) const RULE: Rule = Rule {
 fn check(asked: &Asked<'_>) -> Vec<Finding> {
     let weighed = weighed(asked);
     let roots = waited::roots(asked.design, &asked.graph);
-    one_per_place(roots.into_iter().filter(|root| !weighed.contains(root)).flat_map(|root| {
+    // One for each operation: what to do instead is the same, however many breakers are on the way.
+    one_per_place(roots.into_iter().filter(|root| !weighed.contains(root)).filter_map(|root| {
         let ways = Ways::from(&asked.graph, root, is_sure);
-        let surely: Vec<Node> = ways.nodes().collect();
-        let calls =
-            surely.into_iter().flat_map(|node| asked.graph.made_by(node)).filter(|(_, call)| is_sure(call));
-        calls
-            .filter_map(|(_, call)| {
+        let surely = ways.nodes().flat_map(|node| asked.graph.made_by(node)).map(|(_, call)| call);
+        let guarded = surely.filter(|call| is_sure(call) && call.settings.breaker.is_some());
+        let mut ways: Vec<Vec<&Call<'_>>> = guarded
+            .filter_map(|call| {
                 let mut way = ways.to(&asked.graph, call.from?);
                 way.push(call);
-                Some((way.len(), finding(asked, root, call, &way)?))
+                Some(way)
             })
-            .collect::<Vec<_>>()
+            .collect();
+        ways.sort_by_key(Vec::len);
+        Some((ways.first()?.len(), finding(asked, root, &ways)?))
     }))
 }
 
@@ -56,10 +62,13 @@ fn weighed(asked: &Asked<'_>) -> BTreeSet<Node> {
     asked.design.intakes.iter().filter(has_one).filter_map(called).collect()
 }
 
-fn finding(asked: &Asked<'_>, root: Node, call: &Call<'_>, way: &[&Call<'_>]) -> Option<Finding> {
+/// `ways` lead to the calls that a breaker guards, the shortest first.
+fn finding(asked: &Asked<'_>, root: Node, ways: &[Vec<&Call<'_>>]) -> Option<Finding> {
+    let way = ways.first()?;
+    let call = way.last()?;
     let breaker = call.settings.breaker.as_ref()?;
     let (graph, name) = (&asked.graph, asked.graph.name(root));
-    let guarded = graph.name(call.to);
+    let guarded = named(ways.iter().filter_map(|way| way.last()).map(|call| graph.name(call.to)));
     let edit = otherwise(asked, root);
     let reads = graph.operation(root).http.as_ref().is_some_and(|(method, _)| method.is_safe());
     Some(Finding {
@@ -83,6 +92,20 @@ fn finding(asked: &Asked<'_>, root: Node, call: &Call<'_>, way: &[&Call<'_>]) ->
         },
         edits: edit.into_iter().collect(),
     })
+}
+
+/// `payment.capture`, `payment.capture or inventory.allocate`, with `and 3 others` where there are many; each once.
+fn named(callees: impl Iterator<Item = String>) -> String {
+    let mut each: Vec<String> = Vec::new();
+    callees.for_each(|callee| {
+        if !each.contains(&callee) {
+            each.push(callee)
+        }
+    });
+    match each.len() {
+        0..=NAMED_MAX => each.join(" or "),
+        more => format!("{} or {} others", each[..NAMED_MAX].join(", "), more - NAMED_MAX),
+    }
 }
 
 /// An `otherwise` for the intake that calls an operation: a topic whose records are given to that one.

@@ -10,8 +10,9 @@ use crate::met::Met;
 use crate::storm::{Asks, retries, storm};
 use crate::traffic::{Traffic, busy};
 use crate::words::{counted, factor};
-use bowline_design::Place;
+use bowline_design::kinds::destination_rule::TrafficPolicy;
 use bowline_design::resolved::{Protocol, ServiceId};
+use bowline_design::{Place, Spot};
 use bowline_policy::RetryRule;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ pub(super) const RULE: Rule = Rule {
         has no bound or is longer than a try waits).\n\
         Warning: with all its tries that load is more than the callee can do.\n\
         Info: the design does not hold the load or what the callee can do. All routes of a namespace are one finding;\n\
-        those that should not be tried again at all (R05) are not among them.\n\
+        those that should not be tried again at all (R05) are not among them, nor where a pool says `maxRetries`.\n\
         Where the numbers are there and all tries fit, nothing is reported.\n\
         The edit adds Istio's own budget, 20 %, where a DestinationRule speaks for the host.",
     check,
@@ -75,8 +76,8 @@ fn tries_of<'d>(call: &Call<'d>) -> Option<&'d Place> {
 fn unbounded<'d>(asked: &Asked<'d>, met: &Met<'d>) -> Option<&'d Place> {
     let plan = &met.settings.retry;
     let place = plan.tries.from.place().filter(|_| met.settings.budget.is_none())?;
-    // Retries that should not be made at all need no budget.
-    if r05::finding(asked, met).is_some() {
+    // Retries that should not be made at all need no budget, and one of Envoy's own is one.
+    if r05::finding(asked, met).is_some() || has_most_retries(asked, met.service) {
         return None;
     }
     let repeats = match (met.operation_in(asked.design), &plan.rule.value) {
@@ -214,16 +215,35 @@ fn with_budget(asked: &Asked<'_>, id: ServiceId, routes: u32) -> (String, Vec<Ed
 
 /// A budget in the one DestinationRule that speaks for a service, in Istio's own default.
 pub(super) fn budget(asked: &Asked<'_>, id: ServiceId) -> Option<Edit> {
+    let mut own = policies(asked, id);
+    let (Some(policy), None) = (own.next(), own.next()) else { return None };
+    let field = "retryBudget: { percent: 20 }".to_owned();
+    policy
+        .filter(|policy| policy.retry_budget.is_none())
+        .map(|policy| Edit::Add { place: policy.place.clone(), field })
+}
+
+/// Whether a pool bounds how many retries are under way at once, as `maxRetries` does in Envoy. It is noted as not acted
+/// on here; who wrote it knew of the danger.
+fn has_most_retries(asked: &Asked<'_>, id: ServiceId) -> bool {
+    let http =
+        |policy: &Spot<TrafficPolicy>| policy.connection_pool.as_ref()?.http.as_ref()?.max_retries.clone();
+    policies(asked, id).flatten().any(|policy| http(policy).is_some())
+}
+
+/// What the DestinationRules of a service say, each that speaks for it.
+fn policies<'a>(
+    asked: &'a Asked<'_>,
+    id: ServiceId,
+) -> impl Iterator<Item = Option<&'a Spot<TrafficPolicy>>> {
     let service = asked.design.service(id);
-    let speaks = |host: &str, namespace: &str| {
+    let speaks = move |host: &str, namespace: &str| {
         service.hosts.iter().any(|own| **own == *host)
             && (host.contains('.') || *service.namespace == *namespace)
     };
     let rules = asked.documents.destination_rules.iter();
-    let mut own = rules.filter(|rule| speaks(&rule.spec.host.value, &rule.meta.namespace));
-    let (Some(rule), None) = (own.next(), own.next()) else { return None };
-    let policy = rule.spec.traffic_policy.as_ref().filter(|policy| policy.retry_budget.is_none())?;
-    Some(Edit::Add { place: policy.place.clone(), field: "retryBudget: { percent: 20 }".to_owned() })
+    let own = rules.filter(move |rule| speaks(&rule.spec.host.value, &rule.meta.namespace));
+    own.map(|rule| rule.spec.traffic_policy.as_ref())
 }
 
 fn at(place: &Place) -> (&str, u32, u32) {

@@ -3,7 +3,7 @@
 use super::{Rule, one_per_place};
 use crate::Asked;
 use crate::finding::{Finding, Severity};
-use crate::mend::{only_deadline, to_fit};
+use crate::mend::{longer, only_deadline, to_fit};
 use crate::met::Met;
 use crate::timeouts::with_fact;
 use crate::words::span;
@@ -37,6 +37,11 @@ fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<(Duration, Finding)> {
         return None;
     }
     let mend = to_fit(asked, plan, deadline, only_deadline(met.settings));
+    let longer = longer(plan, only_deadline(met.settings));
+    let advice = match longer.filter(|longer| !mend.advice.contains(longer.as_str())) {
+        Some(longer) => format!("{}; or {longer}, where callers wait for that long", mend.advice),
+        None => mend.advice,
+    };
     let (per, whole) = (span(per_try.value), span(deadline));
     let finding = Finding {
         rule: RULE.id,
@@ -49,7 +54,7 @@ fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<(Duration, Finding)> {
         label: format!("not shorter than the deadline of {whole}"),
         path: Vec::new(),
         formula: format!("{per} >= {whole}, with {} tries", plan.tries.value),
-        advice: with_fact(mend.advice, met.settings, met.operation_in(asked.design)),
+        advice: with_fact(advice, met.settings, met.operation_in(asked.design)),
         edits: mend.edits,
     };
     Some((deadline, finding))

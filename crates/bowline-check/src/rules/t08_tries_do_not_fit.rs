@@ -2,10 +2,10 @@
 
 use super::{Rule, one_per_place};
 use crate::Asked;
-use crate::finding::{Finding, Severity};
+use crate::finding::Finding;
 use crate::mend::{only_deadline, to_fit};
 use crate::met::Met;
-use crate::timeouts::with_fact;
+use crate::timeouts::{severity, with_fact};
 use crate::tries::{beginning, fitting, formula, per_try_that_fits, worst};
 use crate::words::span;
 use std::time::Duration;
@@ -16,9 +16,10 @@ pub(super) const RULE: Rule = Rule {
     about: "If each try runs to its cap, with the longest back-off between them, only some of the configured tries\n\
         fit into the deadline: n x per-try + back-off > deadline. The last ones are cut off or never start, so the\n\
         design promises tries that a slow callee will never see.\n\
-        Warning: after fast failures all tries may fit. And a try that times out is followed by another only if\n\
-        `retryOn` names `5xx`, `gateway-error` or `reset`: Istio's default names none of them. Then the advice says\n\
-        so, for the per-try time does not do what it seems to be there for.\n\
+        Warning: after fast failures all tries may fit. A try that times out is followed by another only if `retryOn`\n\
+        names `5xx`, `gateway-error` or `reset`; where a written one names none of them, the advice says so, for the\n\
+        per-try time does not do what it seems to be there for.\n\
+        Info: no `retryOn` is written, and Istio's default names none of them, so that the sum is never reached.\n\
         The edit makes them fit: by a shorter per-try time, or by fewer tries or a longer deadline where the callee\n\
         is known to need the time that a try has.",
     check,
@@ -47,7 +48,7 @@ fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<(Duration, Finding)> {
     let whole = span(deadline);
     let finding = Finding {
         rule: RULE.id,
-        severity: Severity::Warning,
+        severity: severity(met.settings, met.operation_in(asked.design)),
         what: format!(
             "if each try takes as long as it may, {only} {fit} of {tries} tries of {} {fits} into its {whole}",
             met.name(asked.design)

@@ -290,6 +290,25 @@ fn b05_a_call_that_every_request_makes_has_nothing_in_its_stead() {
 }
 
 #[test]
+fn b05_several_breakers_in_the_way_are_one_finding() {
+    let more = "---
+kind: Service
+metadata: { name: ledger }
+spec: { operations: [ { name: write, http: { method: POST, path: /entries } } ] }
+---
+kind: Policy
+metadata: { name: ledger }
+spec: { targets: [ { service: ledger } ], breaker: { minCalls: 20, failureRatio: 0.5 } }
+";
+    check(
+        &ordered(CALL, more).replace("{ call: stock.read }", "{ call: stock.read }, { call: ledger.write }"),
+        &[
+            "B05 info spec.operations[0].does[0].call: while the breaker of stock.read or ledger.write is open, every orders.place fails: nothing is done in its stead",
+        ],
+    );
+}
+
+#[test]
 fn b05_another_way_in_the_design_or_in_a_variant_is_enough() {
     check(&ordered(&format!("{CALL}, otherwise: {{ publish: {{ topic: waiting }} }}"), ""), &[]);
     check(&ordered("start: { publish: { topic: waiting } }", ""), &[]);

@@ -127,6 +127,7 @@ spec: {{ host: {name}, trafficPolicy: {{ {more} }} }}
     assert_eq!(found[0].formula, "up to 3 times the load (ratings, prices); retryBudget: none");
     let one = "R04 info spec.http[0].retries.attempts: when calls of prices fail, nothing bounds how many are made again";
     check(&(of("ratings", "retryBudget: { percent: 10 }") + &of("prices", "tls: { mode: DISABLE }")), &[one]);
+    check(&of("ratings", "connectionPool: { http: { maxRetries: 3 } }"), &[]);
     check(&route("ratings", "retryOn: connect-failure"), &[]);
 }
 

@@ -73,7 +73,7 @@ fn t08_only_one_of_four_tries_of_two_seconds_fits_into_three() {
     let found = check(
         &route("    timeout: 3s\n    retries:\n      attempts: 3\n      perTryTimeout: 2s\n"),
         &[
-            "T08 warning spec.http[0].retries.perTryTimeout: if each try takes as long as it may, only 1 of 4 tries of ratings \
+            "T08 info spec.http[0].retries.perTryTimeout: if each try takes as long as it may, only 1 of 4 tries of ratings \
            fits into its 3 s",
         ],
     );
@@ -121,11 +121,24 @@ fn tries_of_a_policy_follow_a_timeout_where_the_operation_may_be_repeated() {
 }
 
 #[test]
+fn t08_tries_that_no_timeout_starts_are_worth_knowing_and_no_more() {
+    let severity = |retry_on: &str| {
+        let retries = format!("timeout: 3s\n    retries: {{ attempts: 3, perTryTimeout: 2s{retry_on} }}");
+        let found = findings(&[design(&route(&format!("    {retries}\n")))]);
+        found.iter().find(|finding| finding.rule == "T08").unwrap().severity.as_str()
+    };
+    assert_eq!(severity(""), "info");
+    // Somebody wrote it, and left the timeout out.
+    assert_eq!(severity(", retryOn: \"connect-failure\""), "warning");
+    assert_eq!(severity(", retryOn: 5xx"), "warning");
+}
+
+#[test]
 fn t08_at_worst_is_said_where_a_shorter_back_off_lets_more_fit() {
     check(
         &route("    timeout: 2s\n    retries: { attempts: 1, perTryTimeout: 990ms }\n"),
         &[
-            "T08 warning spec.http[0].retries.perTryTimeout: if each try takes as long as it may, at worst only 1 of 2 tries of \
+            "T08 info spec.http[0].retries.perTryTimeout: if each try takes as long as it may, at worst only 1 of 2 tries of \
            ratings fits into its 2 s",
         ],
     );
@@ -182,7 +195,7 @@ spec:
     let found = check(
         &(chain("", "", "", needs) + routes),
         &[
-            "T08 warning spec.http[0].retries.perTryTimeout: if each try takes as long as it may, only 1 of 2 tries of b fits into \
+            "T08 info spec.http[0].retries.perTryTimeout: if each try takes as long as it may, only 1 of 2 tries of b fits into \
            its 300 ms",
         ],
     );
@@ -218,6 +231,9 @@ fn t03_a_try_as_long_as_the_call_leaves_no_time_for_another() {
         ],
     );
     assert_eq!(found[0].formula, "2 s >= 2 s, with 4 tries");
+    let advice = "lower perTryTimeout to 430 ms and all 4 fit (4 x 430 ms + 25 ms + 75 ms + 175 ms = 1.995 s), or allow 1 try; or \
+                  raise the deadline to 8.3 s, where callers wait for that long";
+    assert_eq!(found[0].advice, format!("{advice}{BY_DEFAULT}"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::support::{check, check_texts, design, file};
 use bowline_design::Text;
 
-const T08: &str = "T08 warning spec.http[0].retries.perTryTimeout: if each try takes as long as it may, only 1 of 4 tries of ratings fits into its 3 s";
+const T08: &str = "T08 info spec.http[0].retries.perTryTimeout: if each try takes as long as it may, only 1 of 4 tries of ratings fits into its 3 s";
 
 const RATINGS: &str = "apiVersion: networking.istio.io/v1
 kind: VirtualService

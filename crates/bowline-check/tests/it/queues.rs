@@ -1,6 +1,7 @@
 //! Q01 and its like: queues, under the loads of scenarios.
 
 use crate::support::{check, check_texts, folder};
+use bowline_design::resolved::scenario::Arrivals;
 
 /// A window that asks stock, which does `takes` with `concurrency`, under a load of `rate`.
 fn under(rate: &str, stock: &str, policy: &str, scenario: &str) -> String {
@@ -152,6 +153,22 @@ fn q01_a_load_by_a_route_and_a_ramp_at_its_peak_count() {
     check(&ramp(0, 2_500, "10m"), &[GROWS]);
     check(&ramp(2_500, 0, "10m"), &[GROWS]);
     check(&ramp(0, 500, "10m"), &[]);
+}
+
+/// A trace in a file counts once whoever may read files has read it; here 2500 a second for a minute.
+#[test]
+fn q01_a_trace_in_a_file_counts_where_it_was_read() {
+    let yaml = entered("operation: window.look, arrivals: { trace: friday.txt }, for: 10m");
+    let reading = bowline_design::read(&[crate::support::design(&yaml)]);
+    let mut design = bowline_design::resolve(&reading).unwrap();
+    let found = |design: &bowline_design::Design| {
+        let found = bowline_check::check(design, &reading.documents);
+        found.iter().map(crate::support::line).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&design), [""; 0]);
+    let times: Vec<_> = (0..150_000).map(|at| std::time::Duration::from_micros(at * 400)).collect();
+    design.scenarios[0].load.arrivals.value = Arrivals::Trace(times.into());
+    assert_eq!(found(&design), [GROWS]);
 }
 
 #[test]

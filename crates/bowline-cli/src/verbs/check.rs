@@ -1,6 +1,7 @@
 //! `bowline check`: what can be seen to go wrong before anything runs.
 
 use super::design::{self, Loaded, counted};
+use super::experiment::with_traces;
 use super::mended::{self, Simulated};
 use crate::arguments::{Check, Format};
 use crate::{Done, Exit, Failure, print};
@@ -21,21 +22,23 @@ pub(crate) fn run(check: &Check, format: Format) -> Done {
     if check.syntax {
         return syntax(path, format);
     }
-    let loaded = match design::read(path)? {
+    let mut loaded = match design::read(path)? {
         Ok(loaded) => loaded,
         Err((mistakes, texts)) => return Ok(mistaken(&mistakes, &texts, format)),
     };
+    let (known, unread) = with_traces(&loaded.design, path);
+    loaded.design.notes.extend(unread);
     let documents = &loaded.reading.documents;
-    let review = match bowline_check::review(&loaded.design, documents) {
+    let review = match bowline_check::review(&known, documents) {
         Ok(_) if check.no_exceptions => {
-            Review { findings: bowline_check::check(&loaded.design, documents), ..Review::default() }
+            Review { findings: bowline_check::check(&known, documents), ..Review::default() }
         }
         Ok(review) => review,
         Err(mistakes) => return Ok(mistaken(&mistakes, &loaded.texts, format)),
     };
     let took = began.elapsed();
     let simulated = match check.simulate {
-        true => Some(mended::simulate(check, &loaded, &review, format.plain())),
+        true => Some(mended::simulate(check, &loaded, &known, &review, format.plain())),
         false => None,
     };
     match format {

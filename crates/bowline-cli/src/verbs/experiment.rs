@@ -3,10 +3,10 @@
 use super::design::{self, Loaded};
 use crate::arguments::{Experiment, Output};
 use crate::{Failure, print};
-use bowline_design::Text;
 use bowline_design::format::format_duration;
 use bowline_design::resolved::Scenario;
 use bowline_design::resolved::scenario::{Arrivals, parse_trace};
+use bowline_design::{Design, Note, Text};
 use bowline_sim::experiment::{ExperimentError, Options, Plan, Progress};
 use bowline_sim::report::Reproduce;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -89,6 +89,26 @@ pub(crate) fn trace(scenario: &Scenario, design: &Path) -> Result<Option<Arc<[Du
     let times = parse_trace(&text)
         .map_err(|(line, why)| Failure::wrong_use(format!("{}:{line}: {why}", path.display())))?;
     Ok(Some(times))
+}
+
+/// The design with the arrivals that stand in files, and what could not be read: the rules that go by loads know nothing
+/// of that scenario.
+pub(crate) fn with_traces(design: &Design, path: &Path) -> (Design, Vec<Note>) {
+    let mut known = design.clone();
+    let mut notes = Vec::new();
+    for scenario in &mut known.scenarios {
+        match trace(scenario, path) {
+            Ok(None) => {}
+            Ok(Some(times)) => scenario.load.arrivals.value = Arrivals::Trace(times),
+            Err(failure) => notes.push(Note {
+                subject: format!("Scenario {}", scenario.name),
+                text: format!("{}; no rule knows of its load", failure.error),
+                count: 1,
+                place: scenario.place.clone(),
+            }),
+        }
+    }
+    (known, notes)
 }
 
 /// The index of the arm of that name; the first where none is named.

@@ -11,7 +11,7 @@ use super::experiment::{threads, trace, watched};
 use crate::arguments::{Check, Output};
 use bowline_check::{Finding, Review, Severity};
 use bowline_design::resolved::Scenario;
-use bowline_design::{Reading, Text, read, resolve};
+use bowline_design::{Design, Reading, Text, read, resolve};
 use bowline_sim::experiment::{ArmPlan, Experiment, Options, Plan};
 use std::time::Duration;
 
@@ -65,7 +65,15 @@ struct Mended {
 }
 
 /// Simulates what the edits of all findings would do. What cannot be simulated is said, and the rest goes on.
-pub(crate) fn simulate(check: &Check, loaded: &Loaded, review: &Review, output: Output) -> Simulated {
+///
+/// `known`: the design with the arrivals that stand in files.
+pub(crate) fn simulate(
+    check: &Check,
+    loaded: &Loaded,
+    known: &Design,
+    review: &Review,
+    output: Output,
+) -> Simulated {
     let (derived, mut notes) = (derived(loaded), Vec::new());
     let mut texts = loaded.texts.clone();
     texts.extend(derived.clone());
@@ -77,7 +85,7 @@ pub(crate) fn simulate(check: &Check, loaded: &Loaded, review: &Review, output: 
     let mut edits: Vec<Said> = Vec::new();
     let mut mended: Vec<Mended> = Vec::new();
     for (index, finding) in review.findings.iter().enumerate() {
-        match proven(finding, review, loaded, derived.as_ref()) {
+        match proven(finding, review, (loaded, known), derived.as_ref()) {
             Ok(reading) => {
                 mended.push(Mended { finding: index, reading });
                 edits.push(Said::Arms(Vec::new()));
@@ -148,7 +156,7 @@ fn runs_as_it_is(scenario: &&Scenario) -> bool {
 fn proven(
     finding: &Finding,
     review: &Review,
-    loaded: &Loaded,
+    (loaded, known): (&Loaded, &Design),
     derived: Option<&Text>,
 ) -> Result<Reading, String> {
     if finding.edits.is_empty() {
@@ -156,7 +164,8 @@ fn proven(
     }
     let mut texts = finding.mended(&loaded.texts).ok_or("its edit cannot be made in this text")?;
     let reading = read(&texts);
-    let design = resolve(&reading).map_err(|_| "with its edit the design does not load")?;
+    let mut design = resolve(&reading).map_err(|_| "with its edit the design does not load")?;
+    design.take_traces(known);
     let after = bowline_check::check(&design, &reading.documents);
     let about = |finding: &Finding| {
         (finding.rule, finding.severity, finding.place.resource.clone(), finding.place.path.clone())

@@ -1,6 +1,7 @@
 //! `bowline up`: one design made to run.
 
 use super::design::{self, counted};
+use super::experiment::with_traces;
 use crate::arguments::{Output, Up};
 use crate::{Done, Exit, Failure, print};
 use bowline_check::Severity;
@@ -18,7 +19,8 @@ pub(crate) fn run(up: &Up, output: Output) -> Done {
     log(output);
     let seen = bowline_runtime::source::fingerprint(&up.design);
     let Some(loaded) = design::load(&up.design, output)? else { return Ok(design::MISTAKEN) };
-    let review = match bowline_check::review(&loaded.design, &loaded.reading.documents) {
+    let (known, _) = with_traces(&loaded.design, &up.design);
+    let review = match bowline_check::review(&known, &loaded.reading.documents) {
         Ok(review) => review,
         Err(mistakes) => {
             design::mistaken(&mistakes, &loaded.texts, output);

@@ -119,7 +119,10 @@ impl Library {
         let (documents, broken) = parse(body(text), number);
         for broken in broken {
             let place = reader.place(broken.extent);
-            reader.mistakes().add(broken.code, &place, broken.found, broken.expected);
+            let mistake = reader.mistakes().add(broken.code, &place, broken.found, broken.expected);
+            if let Some(hint) = broken.hint {
+                mistake.hint(hint);
+            }
         }
         let mut left = DOCUMENTS_MAX;
         for document in &documents {
@@ -218,7 +221,7 @@ impl Library {
                 reader.mistakes().add("unknown-version", &place, found, expected);
             }
             None if group == OURS.name && LATER.contains(&kind) => self.later(node, kind, reader),
-            None if group == OURS.name => {
+            None if is_misspelt(kind, group, &known) => {
                 let Some(written) = node.field("kind") else { return };
                 let place = reader.field("kind", |reader| reader.place(written.extent));
                 let names: Vec<&str> = known.iter().map(|door| door.kind).collect();
@@ -232,6 +235,15 @@ impl Library {
                 if let Some(meant) = suggest::nearest(kind, names) {
                     mistake.hint(format!("did you mean {meant}?"));
                 }
+            }
+            None if let Some(meant) = group_meant(kind, group, &doors) => {
+                let Some(written) = node.field("apiVersion") else { return };
+                let place = reader.field("apiVersion", |reader| reader.place(written.extent));
+                let found = format!("unknown group `{}`", shorten(group));
+                let versions = meant.versions.iter().map(|version| format!("{}/{version}", meant.name));
+                let expected = versions.collect::<Vec<_>>().join(" or ");
+                let mistake = reader.mistakes().add("unknown-version", &place, found, expected);
+                mistake.hint(format!("did you mean `{}`?", meant.name));
             }
             None => {
                 // A name that one of our kinds has too needs its group to be told apart.
@@ -336,14 +348,35 @@ pub(crate) fn body(text: &Text) -> &str {
 /// The namespace of a document that names none.
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
+/// Whether a kind of a group is none that anybody has: in a group of ours none but ours are, and in Istio's one that
+/// looks like a kind that is read.
+fn is_misspelt(kind: &str, group: &str, known: &[&Door]) -> bool {
+    let looks_alike = || known.iter().any(|door| suggest::is_slip(kind, door.kind));
+    group == OURS.name || (group == ISTIO.name && looks_alike())
+}
+
+/// The group that was meant by one that nobody has, of a kind that is read.
+fn group_meant<'d>(kind: &str, group: &str, doors: &'d [Door]) -> Option<&'d Group> {
+    let mut alike = doors.iter().filter(|door| door.kind == kind).map(|door| &door.group);
+    alike.find(|known| suggest::is_slip(group, known.name))
+}
+
 fn missing(node: &Node, field: &str, reader: &mut Reader<'_>) {
-    let place = reader.field(field, |reader| reader.place(node.extent));
-    reader.mistakes().add(
+    let Value::Map(entries) = &node.value else { return };
+    // What is written in its place is where to look.
+    let misspelt = suggest::nearest(field, entries.iter().map(|(key, _)| &*key.name));
+    let misspelt = misspelt.and_then(|name| entries.iter().find(|(key, _)| *key.name == *name));
+    let extent = misspelt.map_or(node.extent, |(key, _)| key.extent);
+    let place = reader.field(field, |reader| reader.place(extent));
+    let mistake = reader.mistakes().add(
         "missing-field",
         &place,
         format!("no `{field}`"),
         format!("`{field}`, which is required"),
     );
+    if let Some((key, _)) = misspelt {
+        mistake.hint(format!("`{}` is read by nobody: did you mean `{field}`?", shorten(&key.name)));
+    }
 }
 
 pub(crate) fn doors() -> Vec<Door> {

@@ -89,11 +89,14 @@ impl<'r> Reader<'r> {
     pub(crate) fn wrong(&mut self, node: &Node, expected: &str) {
         let place = self.place(node.extent);
         let mistake = self.mistakes.add("wrong-type", &place, describe(node), expected);
-        if let Value::Scalar(scalar) = &node.value
-            && expected.starts_with("text")
-            && (scalar.is_number() || scalar.truth().is_some())
-        {
+        let Value::Scalar(scalar) = &node.value else { return };
+        let bare = Scalar { text: scalar.text.clone(), plain: true };
+        let is_number = bare.is_number() && expected.contains("number");
+        let is_truth = bare.truth().is_some() && expected.starts_with("true");
+        if expected.starts_with("text") && (scalar.is_number() || scalar.truth().is_some()) {
             mistake.hint(format!("write it in quotes: \"{}\"", scalar.text));
+        } else if !scalar.plain && (is_number || is_truth) {
+            mistake.hint(format!("in quotes it is text; take them away: {}", shorten(&scalar.text)));
         }
     }
 

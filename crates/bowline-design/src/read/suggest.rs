@@ -22,6 +22,15 @@ pub(crate) fn nearest<'w>(written: &str, words: impl IntoIterator<Item = &'w str
         .map(|(_, word)| word)
 }
 
+/// Whether `written` is `word` but for a slip or two: near enough to call it a mistake, where others have names of their
+/// own.
+pub(crate) fn is_slip(written: &str, word: &str) -> bool {
+    const SLIPS_MAX: usize = 2;
+    let (written, word) = (written.to_lowercase(), word.to_lowercase());
+    // What differs more in its length is not worth measuring.
+    written.len().abs_diff(word.len()) <= SLIPS_MAX && distance(&written, &word) <= SLIPS_MAX
+}
+
 /// Where below `root` a field of this name exists: the shortest path, with `[]` for list items.
 pub(crate) fn elsewhere(field: &str, root: Root) -> Option<String> {
     let mut seen = Vec::new();

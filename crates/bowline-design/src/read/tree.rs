@@ -58,6 +58,7 @@ pub(crate) struct Broken {
     pub(crate) extent: Extent,
     pub(crate) found: String,
     pub(crate) expected: String,
+    pub(crate) hint: Option<&'static str>,
 }
 
 /// The documents of a text, and what is broken in it. A broken document does not take the others along.
@@ -133,17 +134,19 @@ fn syntax(error: &ScanError, text: u32) -> Broken {
     if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
         return too_deep(extent);
     }
+    let tab = error.info().contains("tab");
     Broken {
         code: "syntax",
         extent,
         found: format!("a syntax error: {}", error.info()),
         expected: "YAML (or JSON, which is YAML too)".to_owned(),
+        hint: tab.then_some("YAML is indented with spaces: put spaces in the place of each tab"),
     }
 }
 
 impl Broken {
     fn limit(extent: Extent, found: String, expected: String) -> Self {
-        Self { code: TOO_LARGE, extent, found, expected }
+        Self { code: TOO_LARGE, extent, found, expected, hint: None }
     }
 }
 
@@ -303,6 +306,7 @@ impl Builder {
                     extent,
                     found: "an alias inside what it stands for".to_owned(),
                     expected: "a value that ends".to_owned(),
+                    hint: None,
                 }),
             },
             Event::UnresolvedAlias(name) => {
@@ -311,6 +315,7 @@ impl Builder {
                     extent,
                     found: format!("`*{name}`, which stands for nothing"),
                     expected: format!("an anchor `&{name}` earlier in the document"),
+                    hint: None,
                 });
                 let value = Value::Scalar(Rc::new(Scalar { text: String::new(), plain: true }));
                 self.close(Node { value, extent, size: 1, depth: 0 }, false, 0, 1)
@@ -332,6 +337,7 @@ impl Builder {
                 extent,
                 found: format!("the tag `{word}`"),
                 expected: "a plain value; YAML's own tags are the only ones read".to_owned(),
+                hint: None,
             });
         }
         name == "str" || word == "!"
@@ -398,6 +404,7 @@ impl Builder {
                             extent: node.extent,
                             found: "a list or mapping as a field's name".to_owned(),
                             expected: "a word".to_owned(),
+                            hint: None,
                         });
                     }
                 },

@@ -6,7 +6,7 @@
 //!   places; a word beats a default.
 //! - Faults: everybody's.
 
-use super::findings::Findings;
+use super::findings::{Findings, did_you_mean};
 use super::policies::{self, Policies, Policy, Rank, share};
 use super::rules::{Rules, Traffic};
 use super::services::Services;
@@ -15,7 +15,7 @@ use crate::mistake::Spot;
 use crate::resolved::{Balancing, CallSettings, EdgeKeys, Idempotency, ServiceId, Sourced, TryPlan};
 use bowline_fault::{Fault, Kind, Percent};
 use bowline_model::decision::DeadlineSource;
-use bowline_policy::{Backoff, BalanceSettings, BudgetSettings, Conditions, RetryRule};
+use bowline_policy::{Backoff, BalanceSettings, BudgetSettings, Conditions, RetryRule, conditions};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -296,7 +296,10 @@ fn named(retries: &Spot<HttpRetry>, findings: &mut Findings) -> Sourced<RetryRul
         Ok(conditions) => Sourced::written(RetryRule::Named(conditions), on.place.clone()),
         Err(word) => {
             let found = format!("`{word}` is no condition to retry on");
-            findings.mistake("bad-retry-on", &on.place, found, "Envoy's conditions and status codes", None);
+            let words = || conditions::ALL.iter().map(|on| on.as_str());
+            let listed = words().collect::<Vec<_>>().join(", ");
+            let expected = format!("status codes and any of {listed}, with commas between them");
+            findings.mistake("bad-retry-on", &on.place, found, expected, did_you_mean(&word, words()));
             Sourced::written(RetryRule::Outcome, on.place.clone())
         }
     }

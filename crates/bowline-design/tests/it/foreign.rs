@@ -1,6 +1,6 @@
 //! What a cluster prints besides what is ours to read.
 
-use crate::support::{refused, taken};
+use crate::support::{read, refused, taken};
 
 #[test]
 fn a_list_is_opened_and_what_only_servers_write_is_passed_over() {
@@ -94,4 +94,78 @@ fn empty_documents_are_nothing() {
     let reading = taken("---\n---\n# only a comment\n---\n~\n...\n");
     assert!(reading.notes.is_empty());
     taken("");
+}
+
+/// What is told of one mistake, and the hint.
+fn told(content: &str) -> (String, Option<String>) {
+    let reading = read(content);
+    let mistakes = bowline_design::resolve(&reading).err().unwrap_or_default();
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    (mistakes[0].found.clone(), mistakes[0].hint.clone())
+}
+
+#[track_caller]
+fn hints(content: &str, found: &str, hint: &str) {
+    assert_eq!(told(content), (found.to_owned(), Some(hint.to_owned())), "{content}");
+}
+
+#[test]
+fn a_kind_or_a_group_of_istios_with_a_slip_in_it_is_no_kind_of_another_system() {
+    let of = |version: &str, kind: &str| {
+        format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{ name: a }}\nspec: {{ hosts: [ a ] }}\n")
+    };
+    hints(
+        &of("networking.istio.io/v1", "VirtualServce"),
+        "unknown kind `VirtualServce` of networking.istio.io",
+        "did you mean VirtualService?",
+    );
+    hints(
+        &of("networking.isto.io/v1", "VirtualService"),
+        "unknown group `networking.isto.io`",
+        "did you mean `networking.istio.io`?",
+    );
+    // Others have kinds of their own, and some of the same name.
+    for (version, kind) in [
+        ("networking.istio.io/v1", "Sidecar"),
+        ("networking.istio.io/v1", "EnvoyFilter"),
+        ("networking.istio.io/v1", "WorkloadEntry"),
+        ("networking.istio.io/v1", "WorkloadGroup"),
+        ("networking.istio.io/v1beta1", "ProxyConfig"),
+        ("gateway.solo.io/v1", "VirtualService"),
+        ("gateway.networking.k8s.io/v1", "Gateway"),
+        ("networking.k8s.io/v1", "Gateway"),
+        ("serving.knative.dev/v1", "Service"),
+    ] {
+        assert_eq!(taken(&of(version, kind)).notes.len(), 1, "{version} {kind}");
+    }
+}
+
+#[test]
+fn what_is_written_in_the_place_of_a_field_is_named() {
+    hints(
+        "apiVersoin: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: a }\nspec: { hosts: [ a ] }\n",
+        "no `apiVersion`",
+        "`apiVersoin` is read by nobody: did you mean `apiVersion`?",
+    );
+}
+
+#[test]
+fn quotes_around_a_number_tabs_and_words_of_retry_on_are_explained() {
+    let route = |retries: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{ name: a }}
+spec: {{ hosts: [ a ], http: [ {{ route: [ {{ destination: {{ host: a }} }} ], retries: {{ {retries} }} }} ] }}
+"
+        )
+    };
+    hints(&route("attempts: \"3\""), "`3`", "in quotes it is text; take them away: 3");
+    hints(
+        &route("attempts: 3, retryOn: gateway-eror"),
+        "`gateway-eror` is no condition to retry on",
+        "did you mean `gateway-error`?",
+    );
+    let (_, hint) = told("kind: Service\nmetadata:\n\tname: a\nspec: {}\n");
+    assert_eq!(hint.as_deref(), Some("YAML is indented with spaces: put spaces in the place of each tab"));
 }
