@@ -24,6 +24,7 @@ use crate::roles::{Role, Roles};
 use crate::services::Status;
 use crate::source::{self, Fingerprint};
 use crate::traces::{Settings, Traces};
+use bowline_design::kinds::Documents;
 use bowline_design::{Design, Mistake, Text};
 use bowline_proxy::{Config, Door, Files, Proxy};
 use console::Console;
@@ -107,10 +108,14 @@ pub enum Event<'a> {
     Console(SocketAddr),
     /// Everything is ready.
     Ready,
+    /// A door accepts no more: the design that holds from now on has it no more.
+    DoorClosed(&'a str, SocketAddr),
     /// The design's files changed and hold from now on.
-    Reloaded(&'a Design),
+    Reloaded(&'a Design, &'a Documents),
     /// The design's files changed and have mistakes; what ran before goes on.
     Rejected(&'a [Mistake], &'a [Text]),
+    /// The design's files changed and cannot be made to run; what ran before goes on, all of it.
+    Refused(&'a str),
     /// The design's files changed and something about them cannot be done; the rest holds.
     Hindered(&'a str),
     /// A successor accepts now; this process drains.
@@ -218,7 +223,7 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
         tell(Event::Hindered(&error.to_string()));
     }
 
-    let mut running_design = RunningDesign { options, running, doors, programs, console, traces, workers };
+    let mut running_design = RunningDesign { options, running, programs, console, traces, workers };
     let ending = running_design.serve(&mut signals, &successor, tell).await;
     drop(successor);
     running_design.end(ending, data, &mut signals, tell).await;
@@ -263,7 +268,6 @@ enum Ending {
 struct RunningDesign<'a> {
     options: &'a Options,
     running: Arc<Running>,
-    doors: Doors,
     programs: Programs,
     console: Option<Console>,
     traces: Traces,
@@ -331,7 +335,7 @@ impl RunningDesign<'_> {
         }
     }
 
-    /// Reads the design again. What has mistakes changes nothing.
+    /// Reads the design again. What has mistakes, or wants a port that cannot be had, changes nothing.
     ///
     /// What is new runs before the routes lead to it; what is taken away stops after they do not.
     async fn reload(&mut self, stop: &mut Stop, tell: &mut dyn FnMut(Event<'_>)) -> Option<Ending> {
@@ -342,10 +346,18 @@ impl RunningDesign<'_> {
                 return None;
             }
         };
-        let design = match bowline_design::load(&texts) {
+        let reading = bowline_design::read(&texts);
+        let design = match bowline_design::resolve(&reading) {
             Ok(design) => Arc::new(design),
             Err(mistakes) => {
                 tell(Event::Rejected(&mistakes, &texts));
+                return None;
+            }
+        };
+        let doors = match Doors::prepare(self.options, &design, self.workers, &self.running) {
+            Ok(doors) => doors,
+            Err(error) => {
+                tell(Event::Refused(&error.to_string()));
                 return None;
             }
         };
@@ -364,11 +376,11 @@ impl RunningDesign<'_> {
             }
         }
         self.running.proxy.reload(Arc::clone(&design));
-        if let Err(error) = self.doors.follow(self.options, &design, self.workers, &self.running, tell) {
+        if let Err(error) = doors.follow(&self.running, tell) {
             tell(Event::Hindered(&error.to_string()));
         }
         self.running.changed();
-        tell(Event::Reloaded(&design));
+        tell(Event::Reloaded(&design, &reading.documents));
         self.programs.settle().await;
         None
     }

@@ -5,11 +5,14 @@ use super::experiment::with_traces;
 use crate::arguments::{Output, Up};
 use crate::{Done, Exit, Failure, print};
 use bowline_check::Severity;
+use bowline_design::kinds::Documents;
 use bowline_design::{Design, Mistake, Note};
 use bowline_runtime::roles::{Role, Roles};
 use bowline_runtime::services::{State, Status};
 use bowline_runtime::up::{Event, Options, UpError};
 use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
@@ -38,7 +41,7 @@ pub(crate) fn run(up: &Up, output: Output) -> Done {
         );
         return Err(Failure::findings(what));
     }
-    let screen = Screen { output, hints: hints(&loaded, up) };
+    let screen = Screen::new(output, hints(&loaded, up), &up.design, &loaded.design.notes);
     screen.head(&loaded.design, &up.design, errors, warnings);
     let options = Options {
         data: up.data.clone().unwrap_or_else(|| beside(&up.design)),
@@ -134,9 +137,58 @@ const NOTES_SHOWN: usize = 5;
 struct Screen {
     output: Output,
     hints: Vec<String>,
+    path: PathBuf,
+    /// Notes that were told, by subject and text: a reload tells those that are new.
+    told: RefCell<BTreeSet<(String, String)>>,
+}
+
+/// What `check` says of a design that was reloaded. It is told; whether a design may start is asked at the start.
+struct Found {
+    errors: usize,
+    warnings: usize,
+    /// Exceptions that cannot be.
+    mistakes: usize,
+}
+
+fn found(design: &Design, documents: &Documents) -> Found {
+    match bowline_check::review(design, documents) {
+        Ok(review) => {
+            let count = |severity| review.findings.iter().filter(|it| it.severity == severity).count();
+            Found { errors: count(Severity::Error), warnings: count(Severity::Warning), mistakes: 0 }
+        }
+        Err(mistakes) => Found { errors: 0, warnings: 0, mistakes: mistakes.len() },
+    }
+}
+
+impl Found {
+    fn text(&self, path: &Path) -> String {
+        let found = match *self {
+            Self { mistakes: 1.., .. } => counted(self.mistakes, "exception that cannot be"),
+            Self { errors: 0, warnings: 0, .. } => return "no findings".to_owned(),
+            Self { errors: 0, warnings, .. } => counted(warnings, "warning"),
+            Self { errors, warnings, .. } => {
+                format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"))
+            }
+        };
+        format!("{found}: `{} check {}` shows more", program_as_typed(), path.display())
+    }
 }
 
 impl Screen {
+    fn new(output: Output, hints: Vec<String>, path: &Path, notes: &[Note]) -> Self {
+        let screen = Self { output, hints, path: path.to_owned(), told: RefCell::default() };
+        screen.news(notes);
+        screen
+    }
+
+    /// Those of `notes` that were not told yet.
+    fn news(&self, notes: &[Note]) -> String {
+        let mut told = self.told.borrow_mut();
+        let mut is_new = |note: &&Note| told.insert((note.subject.clone(), note.text.clone()));
+        let new: Vec<Note> = notes.iter().filter(|note| is_new(note)).cloned().collect();
+        noted(&new, &self.path)
+    }
+
     fn head(&self, design: &Design, path: &Path, errors: usize, warnings: usize) {
         let routes: usize = design.listeners.iter().map(|listener| listener.table.routes()).sum();
         let services = design.services.iter().filter(|service| !service.implied).count();
@@ -197,10 +249,24 @@ impl Screen {
             }
             Event::Console(address) => row("console", &format!("http://{address}"), "", ""),
             Event::Ready => self.tries(),
-            Event::Reloaded(design) => {
-                let routes: usize = design.listeners.iter().map(|listener| listener.table.routes()).sum();
-                format!("  the design changed: {} hold from now on\n", counted(routes, "route"))
+            Event::DoorClosed(name, address) => {
+                format!("  {name} closed: the design wants nobody to listen at {address} any more\n")
             }
+            Event::Reloaded(design, documents) => {
+                let routes: usize = design.listeners.iter().map(|listener| listener.table.routes()).sum();
+                let found = found(design, documents);
+                let notes = self.news(&design.notes);
+                let routes = counted(routes, "route");
+                format!(
+                    "  the design changed: {routes} hold from now on; {}\n{notes}",
+                    found.text(&self.path)
+                )
+            }
+            Event::Refused(why) => format!(
+                "  the design changed and cannot be made to run; what ran before goes on, all of it\n  because {why}\n  \
+                 once that is mended: save the design again, or kill -HUP {}\n",
+                std::process::id()
+            ),
             Event::Rejected(mistakes, texts) => {
                 let mut text =
                     String::from("  the design changed and has mistakes; what ran before goes on\n\n");
@@ -308,7 +374,18 @@ fn to_json(event: &Event<'_>) -> Value {
         }
         Event::Console(address) => json!({"event": "console", "address": address.to_string()}),
         Event::Ready => json!({"event": "ready"}),
-        Event::Reloaded(_) => json!({"event": "reloaded"}),
+        Event::DoorClosed(name, address) => {
+            json!({"event": "door-closed", "name": name, "address": address.to_string()})
+        }
+        Event::Reloaded(design, documents) => {
+            let Found { errors, warnings, mistakes } = found(design, documents);
+            let note = |note: &Note| json!({"subject": note.subject, "text": note.text, "place": note.place.to_string()});
+            json!({
+                "event": "reloaded", "errors": errors, "warnings": warnings, "mistakes": mistakes,
+                "notes": design.notes.iter().map(note).collect::<Vec<_>>(),
+            })
+        }
+        Event::Refused(why) => json!({"event": "refused", "why": why}),
         Event::Rejected(mistakes, _) => {
             json!({"event": "rejected", "mistakes": mistakes.iter().map(Mistake::to_json).collect::<Vec<_>>()})
         }

@@ -88,6 +88,79 @@ fn a_door_that_a_new_design_adds_opens_and_one_that_it_takes_away_closes() {
 }
 
 #[test]
+fn a_reload_that_cannot_have_its_port_changes_nothing_and_says_who_has_it() {
+    let (gateway, taken) = (port(), port());
+    let folder = small(gateway, &two_colours());
+    let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
+    let holder = std::net::TcpListener::bind(("127.0.0.1", taken)).unwrap();
+
+    // Another port, which somebody has, and another destination.
+    folder.edit("design.yaml", "host: blue", "host: green");
+    folder.edit("design.yaml", &format!("number: {gateway},"), &format!("number: {taken},"));
+    let refused = up.event("the refusal", |event| event["event"] == "refused");
+    let why = refused["why"].as_str().unwrap();
+    assert!(why.contains(&taken.to_string()) && why.contains("--port"), "{why}");
+    assert_eq!(up.ask("GET", "/", &[], "").text(), "blue", "what ran before goes on, at its port");
+
+    // Once it is free the same design holds, and the old door is told to have closed.
+    drop(holder);
+    up.signal(Signal::HUP);
+    up.event("the old door", |event| {
+        event["event"] == "door-closed"
+            && event["address"].as_str().unwrap().ends_with(&format!(":{gateway}"))
+    });
+    until("the new door", || {
+        crate::http::ask(taken, "GET", "/", &[], "").is_ok_and(|answer| answer.text() == "green")
+    });
+}
+
+#[test]
+fn a_door_that_moves_to_all_addresses_of_its_port_is_in_its_own_way_alone() {
+    let gateway = port();
+    let folder = small(gateway, &two_colours());
+    let up = Up::ready(&folder, Ports { gateway, ..Ports::new() }, &[]);
+    folder.edit("design.yaml", "bind: 127.0.0.1", "bind: 0.0.0.0");
+    up.event("the old door", |event| event["event"] == "door-closed");
+    until("the new door", || {
+        crate::http::ask(gateway, "GET", "/", &[], "").is_ok_and(|answer| answer.text() == "blue")
+    });
+}
+
+#[test]
+fn a_gateway_whose_file_is_removed_is_said_to_have_closed() {
+    let (gateway, other) = (port(), port());
+    let folder = small(gateway, &two_colours());
+    let second = std::fs::read_to_string(folder.path().join("design.yaml")).unwrap();
+    let second: Vec<&str> = second.split("---\n").filter(|text| text.contains("kind: Gateway")).collect();
+    let second = second[0].replace(&format!("number: {gateway},"), &format!("number: {other},"));
+    let renamed = second.replacen("metadata: { name: ", "metadata: { name: second-", 1);
+    folder.write("second.yaml", &renamed);
+    let up = Up::start(&folder, Ports { gateway, ..Ports::new() }, &[]);
+    up.shows("Ctrl-C stops everything.");
+    std::fs::remove_file(folder.path().join("second.yaml")).unwrap();
+    up.shows(&format!("closed: the design wants nobody to listen at 127.0.0.1:{other} any more"));
+    up.shows("hold from now on");
+    until("nobody listens there", || crate::world::is_free(other));
+}
+
+#[test]
+fn what_check_finds_and_what_is_new_to_note_is_told_on_a_reload() {
+    let gateway = port();
+    let folder = small(gateway, &two_colours());
+    let up = Up::start(&folder, Ports { gateway, ..Ports::new() }, &[]);
+    up.shows("Ctrl-C stops everything.");
+    // Four tries of 2 s in 3 s, and a kind of another system.
+    folder.edit(
+        "design.yaml",
+        "timeout: 10s\n    retries: { attempts: 0 }",
+        "timeout: 3s\n    retries: { attempts: 3, perTryTimeout: 2s }",
+    );
+    folder.write("more.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: x }\nspec: {}\n");
+    up.shows("warning");
+    up.shows("note: Deployment");
+}
+
+#[test]
 fn a_service_whose_command_is_edited_is_started_anew() {
     let shop = Shop::new();
     let up = Up::ready(&shop.folder, Ports::new(), &[]);

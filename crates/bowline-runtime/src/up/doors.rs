@@ -31,7 +31,7 @@ impl Doors {
                 .collect();
             let sockets = match own.is_empty() {
                 false => Sockets::adopt(door, own).map_err(UpError::System)?,
-                true => bind(door, &name, address, workers)?,
+                true => bind(door, &name, address, workers, false)?,
             };
             doors.bound.push((name, sockets));
         }
@@ -54,26 +54,51 @@ impl Doors {
         Ok(())
     }
 
-    /// Opens the doors that a new design has and closes those that it has not.
-    pub(super) fn follow(
-        &mut self,
+    /// Binds the doors that a new design has, before anything else of it holds: where one cannot be had, the design
+    /// changes nothing.
+    pub(super) fn prepare(
         options: &Options,
         design: &Design,
         workers: usize,
         running: &Running,
+    ) -> Result<Prepared, UpError> {
+        let wanted = wanted(options, design);
+        let open: Vec<(Door, String, SocketAddr)> = locked(&running.doors).clone();
+        let is_wanted = |door: Door| wanted.iter().any(|(wanted, ..)| *wanted == door);
+        let (_, closes): (Vec<_>, Vec<_>) = open.iter().cloned().partition(|(door, ..)| is_wanted(*door));
+        let mut opens = Self::default();
+        for (door, name, address) in &wanted {
+            if open.iter().any(|(known, ..)| known == door) {
+                continue;
+            }
+            // Who moves to another address of the same port is in nobody's way but its own.
+            let own = closes.iter().any(|(.., closing)| closing.port() == address.port());
+            opens.bound.push((name.clone(), bind(*door, name, *address, workers, own)?));
+        }
+        Ok(Prepared { opens, closes })
+    }
+}
+
+/// What a new design does to the doors: those that it adds are bound already.
+pub(super) struct Prepared {
+    opens: Doors,
+    closes: Vec<(Door, String, SocketAddr)>,
+}
+
+impl Prepared {
+    /// Opens the doors that the new design has and closes those that it has not.
+    pub(super) fn follow(
+        mut self,
+        running: &Running,
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), UpError> {
-        let wanted = wanted(options, design);
-        let open: Vec<Door> = locked(&running.doors).iter().map(|(door, ..)| *door).collect();
-        for door in open.iter().filter(|door| !wanted.iter().any(|(wanted, ..)| wanted == *door)) {
-            running.proxy.stop_listening(*door);
-            locked(&running.doors).retain(|(known, ..)| known != door);
+        self.opens.open(running, tell)?;
+        for (door, name, address) in self.closes {
+            running.proxy.stop_listening(door);
+            locked(&running.doors).retain(|(known, ..)| *known != door);
+            tell(Event::DoorClosed(&name, address));
         }
-        for (door, name, address) in wanted.into_iter().filter(|(door, ..)| !open.contains(door)) {
-            let sockets = bind(door, &name, address, workers)?;
-            self.bound.push((name, sockets));
-        }
-        self.open(running, tell)
+        Ok(())
     }
 }
 
@@ -108,7 +133,8 @@ fn wanted(options: &Options, design: &Design) -> Vec<(Door, String, SocketAddr)>
     wanted
 }
 
-fn bind(door: Door, name: &str, address: SocketAddr, workers: usize) -> Result<Sockets, UpError> {
+/// `own`: the port is ours already, by a door that closes.
+fn bind(door: Door, name: &str, address: SocketAddr, workers: usize, own: bool) -> Result<Sockets, UpError> {
     let refused = |source| {
         let flag = match door {
             Door::Gateway(design) => format!("--port {}={}", design.port(), free_port(address)),
@@ -117,7 +143,7 @@ fn bind(door: Door, name: &str, address: SocketAddr, workers: usize) -> Result<S
         UpError::port(name, address, &flag, source)
     };
     // SO_REUSEPORT would share the port with another process of ours without a word; ask first.
-    if address.port() != 0 {
+    if address.port() != 0 && !own {
         TcpListener::bind(address).map_err(refused)?;
     }
     Sockets::bind(door, address, workers, Limits::default().backlog).map_err(refused)
