@@ -2,13 +2,14 @@
 //! exporter writes them.
 //!
 //! In reading order: [`guard`] counts bytes and bounds texts, [`stream`] finds spans in the bytes, [`spans`]
-//! keeps of each what is needed, [`tree`] makes one trace's spans to calls, [`learned`] adds traces up, [`draw`]
+//! keeps of each what is needed, [`bowline`] knows what Bowline's own spans stand for, [`tree`] makes one trace's spans to calls, [`learned`] adds traces up, [`draw`]
 //! makes a design of it.
 //!
 //! What is kept of a span is 64 bytes of the five hundred and more that it has in the file; the file itself is
 //! never in memory. A trace's spans may stand anywhere in it, so all have to be there before the first trace
 //! can be looked at.
 
+mod bowline;
 mod draw;
 mod guard;
 mod learned;

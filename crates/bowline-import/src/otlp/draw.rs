@@ -1,7 +1,7 @@
 //! What was learned, as a design.
 
 use super::learned::{Key, Learned, Node, Slot, Target};
-use super::spans::{Spans, What};
+use super::spans::{Service as Whose, Spans, What};
 use crate::draft::{Draft, Operation, Scenario, Service, Subscription, Takes, Work, rounded, scenario_name};
 use crate::names::Names;
 use crate::note::{Notes, shorten};
@@ -23,6 +23,8 @@ const PEER_OPERATION: &str = "call";
 struct Drawing<'l> {
     learned: &'l Learned,
     spans: &'l Spans,
+    /// Names of services that several namespaces have.
+    ambiguous: BTreeSet<&'l str>,
     services: Names,
     operations: BTreeMap<String, Names>,
     topics: Names,
@@ -30,7 +32,8 @@ struct Drawing<'l> {
 
 pub(super) fn draw(learned: &Learned, spans: &Spans, notes: &mut Notes) -> Draft {
     let (services, operations, topics) = (Names::default(), BTreeMap::new(), Names::default());
-    let mut drawing = Drawing { learned, spans, services, operations, topics };
+    let ambiguous = in_several_namespaces(learned, spans, notes);
+    let mut drawing = Drawing { learned, spans, ambiguous, services, operations, topics };
     let mut draft = Draft::default();
     draft.head.push(format!(
         "Imported from {} spans of {} traces. Endpoints are placeholders; `takes` is what an operation works \
@@ -47,9 +50,30 @@ pub(super) fn draw(learned: &Learned, spans: &Spans, notes: &mut Notes) -> Draft
     draft
 }
 
+/// Names of services that several namespaces have, which are told apart by their namespaces.
+fn in_several_namespaces<'l>(learned: &Learned, spans: &'l Spans, notes: &mut Notes) -> BTreeSet<&'l str> {
+    let mut namespaces: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
+    for (service, _) in learned.nodes.keys() {
+        namespaces.entry(&spans.services[*service as usize].name).or_default().insert(*service);
+    }
+    namespaces.retain(|_, services| services.len() > 1);
+    for (name, services) in &namespaces {
+        let text = format!("in {} namespaces (`service.namespace`): written as {0} services", services.len());
+        notes.add(name, text, None);
+    }
+    namespaces.into_keys().collect()
+}
+
 impl Drawing<'_> {
+    /// What a service is called in the traces, with its namespace where the name alone is not one service's.
+    fn original(&self, service: u32) -> String {
+        let Whose { name, namespace } = &self.spans.services[service as usize];
+        let is_named_by_both = self.ambiguous.contains(name.as_str()) && !namespace.is_empty();
+        if is_named_by_both { format!("{namespace}/{name}") } else { name.clone() }
+    }
+
     fn service(&mut self, service: u32) -> String {
-        self.services.give(&self.spans.services[service as usize], "service")
+        self.services.give(&self.original(service), "service")
     }
 
     fn operation(&mut self, (service, what): Key) -> String {
@@ -99,9 +123,9 @@ impl Drawing<'_> {
         let learned = self.learned;
         for (key, node) in &learned.nodes {
             let name = self.service(key.0);
-            let original = &self.spans.services[key.0 as usize];
+            let original = self.original(key.0);
             if draft.services.last().is_none_or(|last| last.name != name) {
-                let renamed = (*original != name).then(|| format!("`{}` in the traces", shorten(original)));
+                let renamed = (original != name).then(|| format!("`{}` in the traces", shorten(&original)));
                 let replicas = self.spans.replicas(key.0);
                 let (grpc, operations) = (false, Vec::new());
                 draft.services.push(Service {

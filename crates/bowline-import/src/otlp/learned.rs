@@ -107,8 +107,8 @@ pub(super) struct Learned {
 }
 
 impl Call {
-    pub(super) fn of(target: Target, span: &Span) -> Self {
-        Self { target, start: span.start, end: span.end, again: span.again }
+    pub(super) fn of(target: Target, span: &Span, again: bool) -> Self {
+        Self { target, start: span.start, end: span.end, again }
     }
 }
 
@@ -218,7 +218,7 @@ impl Learned {
             notes.count(subject, text, count, None);
         }
         for ((from, to), clocks) in &self.clocks {
-            let name = |service: &u32| crate::note::shorten(&spans.services[*service as usize]);
+            let name = |service: &u32| crate::note::shorten(&spans.services[*service as usize].name);
             let by =
                 bowline_design::format::format_duration(std::time::Duration::from_nanos(clocks.furthest));
             let text = format!(

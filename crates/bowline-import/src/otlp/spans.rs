@@ -1,7 +1,8 @@
 //! What is kept of each span, and of whose it is.
 
+use super::bowline::{self, Role};
 use super::guard::Refusal;
-use super::stream::Raw;
+use super::stream::{Picked, Raw};
 use crate::note::Notes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +59,12 @@ pub(super) struct Span {
     pub(super) error: bool,
     /// Whether it asks again what was asked before.
     pub(super) again: bool,
+    pub(super) role: Role,
+    /// The service that a try of Bowline's was sent to.
+    pub(super) asked: u32,
 }
+
+const _: () = assert!(size_of::<Span>() == 64, "what the limit of spans reckons with");
 
 /// What a span is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,16 +119,29 @@ impl Refused {
     }
 }
 
+/// Whose spans they are. A name is one service's within its namespace alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Service {
+    pub(super) name: String,
+    /// Empty: none, which is one of its own.
+    pub(super) namespace: String,
+}
+
+/// Who says no name.
+const NAMELESS: &str = "unknown-service";
+
 /// All spans.
 #[derive(Debug, Default)]
 pub(super) struct Spans {
     pub(super) list: Vec<Span>,
-    pub(super) services: Vec<String>,
+    pub(super) services: Vec<Service>,
     pub(super) whats: Vec<What>,
-    service_ids: BTreeMap<String, u32>,
+    service_ids: BTreeMap<Service, u32>,
     what_ids: BTreeMap<What, u32>,
     /// Each resource's service. The last one is open while its spans are read.
     resources: Vec<u32>,
+    /// Whether the open resource has spans of Bowline's.
+    is_bowline: bool,
     instances: BTreeSet<(u32, String)>,
     without_ids: u64,
     backwards: u64,
@@ -131,11 +150,16 @@ pub(super) struct Spans {
 impl Spans {
     pub(super) fn begin_resource(&mut self) {
         self.resources.push(0);
+        self.is_bowline = false;
     }
 
     /// Whose the spans since [`Self::begin_resource`] are.
-    pub(super) fn end_resource(&mut self, name: Option<&str>, instance: Option<&str>) -> Result<(), Refused> {
-        let service = self.service(name.unwrap_or("unknown-service"))?;
+    pub(super) fn end_resource(&mut self, attributes: &Picked) -> Result<(), Refused> {
+        let name = attributes.first(&["service.name"]).unwrap_or(NAMELESS);
+        let name = if self.is_bowline { bowline::door(name) } else { name };
+        let namespace = attributes.first(&["service.namespace"]).unwrap_or_default();
+        let instance = attributes.first(&["service.instance.id", "k8s.pod.name", "host.name"]);
+        let service = self.service(name, namespace)?;
         if let Some(own) = self.resources.last_mut() {
             *own = service;
         }
@@ -145,16 +169,17 @@ impl Spans {
         Ok(())
     }
 
-    fn service(&mut self, name: &str) -> Result<u32, Refused> {
-        if let Some(id) = self.service_ids.get(name) {
+    fn service(&mut self, name: &str, namespace: &str) -> Result<u32, Refused> {
+        let service = Service { name: name.to_owned(), namespace: namespace.to_owned() };
+        if let Some(id) = self.service_ids.get(&service) {
             return Ok(*id);
         }
         let id = self.services.len() as u32;
         if self.services.len() >= SERVICES_MAX {
             return Err(Refused::Services);
         }
-        self.services.push(name.to_owned());
-        self.service_ids.insert(name.to_owned(), id);
+        self.services.push(service.clone());
+        self.service_ids.insert(service, id);
         Ok(id)
     }
 
@@ -170,7 +195,10 @@ impl Spans {
         if self.list.len() >= SPANS_MAX {
             return Err(Refused::Spans);
         }
-        let what = What::of(raw);
+        let role = Role::of(raw);
+        let asked = if role == Role::Try { self.service(bowline::asked(raw), "")? } else { 0 };
+        self.is_bowline |= role != Role::Other;
+        let what = if role == Role::Other { What::of(raw) } else { bowline::what(raw) };
         let known = self.what_ids.get(&what).copied();
         let what = match known {
             Some(id) => id,
@@ -191,9 +219,11 @@ impl Spans {
             end: raw.end,
             resource: self.resources.len().saturating_sub(1) as u32,
             what,
-            kind: raw.kind,
-            error: raw.error,
+            kind: if role == Role::Mesh { Kind::Client } else { raw.kind },
+            error: raw.error && !(role == Role::Try && bowline::is_callers_fault(raw)),
             again,
+            role,
+            asked,
         });
         Ok(())
     }
@@ -213,8 +243,8 @@ impl Spans {
     pub(super) fn tell(&self, notes: &mut Notes) {
         notes.count("spans", "left out: without a trace's or their own id", self.without_ids, None);
         notes.count("spans", "left out: without a beginning, or with an end before it", self.backwards, None);
-        let nameless = self.service_ids.contains_key("unknown-service");
-        notes.count("service.name", "missing: called `unknown-service`", u64::from(nameless), None);
+        let nameless = self.services.iter().any(|service| service.name == NAMELESS);
+        notes.count("service.name", format!("missing: called `{NAMELESS}`"), u64::from(nameless), None);
     }
 }
 

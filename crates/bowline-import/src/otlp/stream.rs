@@ -4,14 +4,16 @@
 //! Tolerated, because exporters differ: numbers as numbers or as texts, kinds as numbers or as words, `null` for
 //! what is not there, the older `instrumentationLibrarySpans`.
 
+use super::bowline;
 use super::guard::{Guard, Refusal};
 use super::spans::{Kind, Refused, Spans};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
 /// Attributes looked at, with the older names of the same. The order is that of [`Picked`].
-const PICKED: [&str; 22] = [
+const PICKED: [&str; 28] = [
     "service.name",
+    "service.namespace",
     "service.instance.id",
     "k8s.pod.name",
     "host.name",
@@ -33,6 +35,11 @@ const PICKED: [&str; 22] = [
     "messaging.kafka.consumer.group",
     "http.request.resend_count",
     "messaging.system",
+    bowline::LISTENER,
+    bowline::DESTINATION,
+    bowline::TRY,
+    bowline::END,
+    bowline::STATUS,
 ];
 
 /// Letters kept of a name.
@@ -96,8 +103,7 @@ impl Fields for Resource<'_> {
     }
 
     fn end(&mut self) -> Result<(), Refused> {
-        let instance = self.attributes.first(&["service.instance.id", "k8s.pod.name", "host.name"]);
-        self.spans.end_resource(self.attributes.first(&["service.name"]), instance)
+        self.spans.end_resource(&self.attributes)
     }
 }
 

@@ -5,8 +5,12 @@
 //! answer itself where no CLIENT span is recorded. Its own clock measured it, so clocks that differ between
 //! services move nothing but what is noted.
 //!
+//! Where Bowline stands between two services, its spans are the call, and a try of it is the answer of a service
+//! that has no spans of its own.
+//!
 //! No recursion: how deep spans lie is a stranger's decision.
 
+use super::bowline::Role;
 use super::learned::{Call, Learned, Target};
 use super::spans::{Kind, Span, Spans, What};
 
@@ -40,6 +44,10 @@ struct Tree<'s> {
     order: Vec<usize>,
     /// Of each span, the request it belongs to, or [`NONE`].
     owners: Vec<usize>,
+    /// Of each span, whether who was asked answers for himself: it has a span of somebody else's below it.
+    answered: Vec<bool>,
+    /// Of each span, whether a try of Bowline's for the same request reached somebody before.
+    again: Vec<bool>,
 }
 
 impl<'s> Tree<'s> {
@@ -84,7 +92,18 @@ impl<'s> Tree<'s> {
         }
         // Who was not reached stands in a circle, or below what was too deep.
         learned.unreached += (by_id.len() - order.len()) as u64;
-        let mut tree = Self { trace, spans, parents, order, owners: vec![NONE; trace.len()] };
+        let owners = vec![NONE; trace.len()];
+        let (mut answered, mut again) = (vec![false; trace.len()], vec![false; trace.len()]);
+        for below in children.chunk_by(|a, b| a.0 == b.0) {
+            let mut was_tried = false;
+            for &(parent, at) in below {
+                let Span { role, kind, .. } = trace[at];
+                answered[parent] |= role == Role::Other && !matches!(kind, Kind::Client | Kind::Producer);
+                again[at] = was_tried;
+                was_tried |= role == Role::Try;
+            }
+        }
+        let mut tree = Self { trace, spans, parents, order, owners, answered, again };
         for at in tree.order.clone() {
             let parent = tree.parents[at];
             tree.owners[at] = match parent {
@@ -100,6 +119,7 @@ impl<'s> Tree<'s> {
     fn answers(&self, at: usize) -> bool {
         let span = &self.trace[at];
         match span.kind {
+            _ if self.stands_for(at).is_some() => true,
             Kind::Server | Kind::Consumer => true,
             Kind::Client | Kind::Producer => false,
             Kind::Inside => match self.parents[at] {
@@ -109,8 +129,21 @@ impl<'s> Tree<'s> {
         }
     }
 
+    /// The service whose answer a try of Bowline's stands for.
+    fn stands_for(&self, at: usize) -> Option<u32> {
+        let span = &self.trace[at];
+        (span.role == Role::Try && !self.answered[at]).then_some(span.asked)
+    }
+
+    /// A call by the span of whoever waits. Where the first try reached nobody, the second is the call.
+    fn call(&self, target: Target, waiting: usize) -> Call {
+        let span = &self.trace[waiting];
+        let again = if span.role == Role::Try { self.again[waiting] } else { span.again };
+        Call::of(target, span, again)
+    }
+
     fn service(&self, at: usize) -> u32 {
-        self.spans.service_of(&self.trace[at])
+        self.stands_for(at).unwrap_or_else(|| self.spans.service_of(&self.trace[at]))
     }
 
     fn what(&self, at: usize) -> &'s What {
@@ -130,32 +163,39 @@ impl<'s> Tree<'s> {
             } else if caller == NONE {
                 learned.asked_from_outside(key, self.trace[at].start);
             } else {
-                let mut span = &self.trace[at];
-                if self.trace[parent].kind == Kind::Client && !told[parent] {
+                let mut waiting = at;
+                let measured = self.stands_for(at).is_none();
+                // A parent that answers itself calls somebody in the middle of it, and is not the call.
+                if self.trace[parent].kind == Kind::Client && self.owners[parent] != parent && !told[parent] {
                     told[parent] = true;
-                    span = &self.trace[parent];
-                    learned.wire(span, &self.trace[at]);
+                    waiting = parent;
+                    if measured {
+                        learned.wire(&self.trace[parent], &self.trace[at]);
+                    }
                 }
-                if self.service(parent) != key.0 {
+                // A try has the clock of whoever asks.
+                if measured && self.service(parent) != key.0 {
                     learned.clocks(self.service(parent), key.0, &self.trace[parent], &self.trace[at]);
                 }
-                calls.push((caller, Call::of(Target::Operation(key.0, key.1), span)));
+                calls.push((caller, self.call(Target::Operation(key.0, key.1), waiting)));
             }
         }
         for &at in self.order.iter().rev() {
             let span = &self.trace[at];
             let owner = self.owners[at];
             match span.kind {
+                // It is a request already.
+                Kind::Client if owner == at => {}
                 Kind::Client if !told[at] && owner != NONE => match self.what(at) {
                     What::Peer(_) => {
                         told[at] = true;
                         learned.peer(span);
-                        calls.push((owner, Call::of(Target::Peer(span.what), span)));
+                        calls.push((owner, self.call(Target::Peer(span.what), at)));
                     }
                     _ => learned.unanswered += 1,
                 },
                 Kind::Producer if owner != NONE => {
-                    calls.push((owner, Call::of(Target::Topic(span.what), span)));
+                    calls.push((owner, self.call(Target::Topic(span.what), at)));
                 }
                 _ => {}
             }

@@ -1,5 +1,6 @@
 //! The importers from outside: what comes of a file loads, says what the file said, and refuses what it cannot.
 
+mod bowline;
 mod hostile;
 mod isotope;
 mod otlp;

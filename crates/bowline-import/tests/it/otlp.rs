@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 #[track_caller]
-fn imported(text: &str) -> Imported {
+pub(crate) fn imported(text: &str) -> Imported {
     otlp("traces.json", &mut text.as_bytes(), &mut |_| {}).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
 }
 
@@ -18,7 +18,7 @@ fn design(yaml: &str) -> Design {
 }
 
 /// A span in milliseconds: service, id, parent, kind, begin, end.
-fn span(id: u64, parent: u64, kind: u8, name: &str, from: u64, to: u64) -> Value {
+pub(crate) fn span(id: u64, parent: u64, kind: u8, name: &str, from: u64, to: u64) -> Value {
     let parent = if parent == 0 { Value::Null } else { json!(format!("{parent:016x}")) };
     json!({
         "traceId": format!("{:032x}", 7), "spanId": format!("{id:016x}"), "parentSpanId": parent,
@@ -28,7 +28,7 @@ fn span(id: u64, parent: u64, kind: u8, name: &str, from: u64, to: u64) -> Value
     })
 }
 
-fn with(mut span: Value, attributes: &[(&str, &str)]) -> Value {
+pub(crate) fn with(mut span: Value, attributes: &[(&str, &str)]) -> Value {
     let attribute = |(key, value): &(&str, &str)| json!({"key": key, "value": {"stringValue": value}});
     span["attributes"] = attributes.iter().map(attribute).collect();
     span
@@ -39,7 +39,7 @@ fn in_trace(mut span: Value, trace: u64) -> Value {
     span
 }
 
-fn takes(design: &Design, service: &str, operation: &str) -> (Duration, Duration) {
+pub(crate) fn takes(design: &Design, service: &str, operation: &str) -> (Duration, Duration) {
     let service = design.services.iter().find(|known| *known.name == *service).expect(service);
     let operation = &service.operations[service.operation_named(operation).expect(operation)];
     let takes = operation.takes.as_ref().expect("times");
@@ -258,4 +258,28 @@ fn instances_are_replicas_and_paths_of_frameworks_are_paths() {
     let found = loaded(&imported);
     assert_eq!(found.services[0].replicas.value, 2);
     assert!(imported.design.contains("path: \"/users/{id}/{part}\""), "{}", imported.design);
+}
+
+#[test]
+fn one_name_in_two_namespaces_is_two_services() {
+    let of = |namespace: Option<&str>, trace: u64, to: u64| {
+        let mut document = document("cart", &[in_trace(span(1, 0, 2, "add", 0, to), trace)]);
+        let attribute = json!({"key": "service.namespace", "value": {"stringValue": namespace}});
+        document["resourceSpans"][0]["resource"]["attributes"].as_array_mut().unwrap().push(attribute);
+        document.to_string()
+    };
+    let imported = imported(&(of(Some("shop"), 1, 5) + &of(Some("test"), 2, 50) + &of(None, 3, 500)));
+    let found = loaded(&imported);
+    for (service, ms) in [("shop-cart", 5), ("test-cart", 50), ("cart", 500)] {
+        assert_eq!(takes(&found, service, "add").0, Duration::from_millis(ms));
+    }
+    noted(&imported, "cart", "in 3 namespaces");
+}
+
+#[test]
+fn a_name_of_one_namespace_alone_stays_as_it_is() {
+    let mut document = document("cart", &[span(1, 0, 2, "add", 0, 5)]);
+    let attribute = json!({"key": "service.namespace", "value": {"stringValue": "shop"}});
+    document["resourceSpans"][0]["resource"]["attributes"].as_array_mut().unwrap().push(attribute);
+    assert_eq!(&*loaded(&imported(&document.to_string())).services[0].name, "cart");
 }
