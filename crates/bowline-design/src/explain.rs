@@ -342,6 +342,9 @@ fn policy(settings: &CallSettings, endpoints: usize, asked: &Asked<'_>) -> Vec<L
         let value = format!("{} calls a second, {} at once", rate.value.per_second, rate.value.burst);
         lines.push(Line::new("rate limit", value, rate));
     }
+    if let Some(admission) = &settings.admission {
+        lines.push(Line::new("admission", values::admission(&admission.value), admission));
+    }
     for fault in &settings.faults {
         lines.push(Line::new("fault", values::fault(fault.value) + ", inside the try", fault));
     }

@@ -31,6 +31,13 @@ pub enum Decision {
         /// Calls under way, this one included.
         running: u32,
     },
+    /// The callee accepts too little of what it is asked: the try is rejected here, by chance.
+    Throttled {
+        /// Tries in the window, and calls rejected here.
+        requests: u32,
+        /// Tries that the callee accepted.
+        accepts: u32,
+    },
     /// The breaker lets the try through.
     BreakerPassed {
         /// The state that let it through.
@@ -345,6 +352,8 @@ pub enum GiveUp {
     RetriedElsewhere,
     /// The caller went away.
     Cancelled,
+    /// The callee accepts too little of what it is asked: the call was rejected here.
+    Throttled,
 }
 
 /// Something that wants to know what was decided: a trail, a metric, a trace.
@@ -536,6 +545,7 @@ words!(GiveUp {
     Self::Committed => "committed",
     Self::RetriedElsewhere => "retried elsewhere",
     Self::Cancelled => "cancelled",
+    Self::Throttled => "throttled",
 });
 
 #[cfg(test)]

@@ -62,6 +62,9 @@ impl fmt::Display for Description<'_> {
                 write!(f, "waits for a place: {ahead} ahead, {} at most", span(wait))
             }
             Decision::Admitted { running } => write!(f, "admitted: {running} running"),
+            Decision::Throttled { requests, accepts } => {
+                write!(f, "rejected here: {accepts} of the last {requests} were accepted")
+            }
             Decision::BreakerPassed { state, failures, calls } => {
                 write!(f, "breaker {state}: {failures} of {calls} failed")
             }
@@ -124,6 +127,7 @@ pub const fn word(decision: &Decision) -> &'static str {
         Decision::DeadlineSet { .. } => "deadline-set",
         Decision::Queued { .. } => "queued",
         Decision::Admitted { .. } => "admitted",
+        Decision::Throttled { .. } => "throttled",
         Decision::BreakerPassed { .. } => "breaker-passed",
         Decision::BreakerRefused { .. } => "breaker-refused",
         Decision::BreakerMoved { .. } => "breaker-moved",
@@ -233,6 +237,7 @@ fn gave_up(f: &mut fmt::Formatter<'_>, reason: GiveUp, remaining: Duration) -> f
         | GiveUp::BulkheadFull
         | GiveUp::QueueTimedOut
         | GiveUp::RateLimited
+        | GiveUp::Throttled
         | GiveUp::NoHost => write!(f, "no try: {reason}"),
         GiveUp::DeadlineExceeded | GiveUp::Cancelled => write!(f, "given up: {reason}"),
     }

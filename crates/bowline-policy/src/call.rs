@@ -4,12 +4,13 @@
 //! a place, send a try, sleep, or answer. Guard, client and simulator drive the same machine, which is why a
 //! design can be tried out before it runs.
 //!
-//! In order: rate limit, place in the bulkhead, then for each try: breaker, host, faults, send, classify,
+//! In order: rate limit, admission, place in the bulkhead, then for each try: breaker, host, faults, send, classify,
 //! record, and the question whether another follows.
 //!
 //! Dropping a [`Call`] is cancellation, at any step: its place, its place in the queue, its probe, its share
 //! of the budget go back.
 
+use crate::admission::Rejected;
 use crate::balance::{Balancer, Picked, Tried};
 use crate::breaker::{Admission, Lease, Moved};
 use crate::classify::{self, Health};
@@ -208,6 +209,11 @@ impl Call {
         self.last = Some(end);
         self.unknown |= outcome == Outcome::Unknown;
         self.held.retry_over();
+        if let Some(admission) = self.held.edge.admission()
+            && let Some(accepted) = classify::accepted(end, outcome).filter(|_| !report.callers_turn)
+        {
+            admission.decided(now, accepted);
+        }
         if !report.begun {
             self.held.settle(now, &report, took, rng, seen);
         }
@@ -275,6 +281,9 @@ impl Call {
         if let Some(Err(wait)) = self.held.edge.rate().map(|rate| rate.take(now)) {
             return self.refuse(now, GiveUp::RateLimited, Some(wait), seen);
         }
+        if self.is_rejected(now, rng, seen) {
+            return self.refuse(now, GiveUp::Throttled, None, seen);
+        }
         let Some(bulkhead) = self.held.edge.bulkhead() else { return self.send(now, rng, seen) };
         match bulkhead.arrive() {
             Arrived::Enters { running } => {
@@ -327,6 +336,10 @@ impl Call {
         if self.ask.deadline.has_passed(now) {
             return self.refuse(now, GiveUp::DeadlineExceeded, None, seen);
         }
+        // The first try was asked about before the call took a place.
+        if 0 < self.held.tries && self.is_rejected(now, rng, seen) {
+            return self.refuse(now, GiveUp::Throttled, None, seen);
+        }
         let per_try = self.held.edge.policy().retry.per_try;
         let (until, until_is_deadline) = until_of_try(self.ask.deadline, per_try, now);
         if let Some(breaker) = self.held.edge.breaker() {
@@ -357,6 +370,18 @@ impl Call {
         let what = Try { number, host, until, until_is_deadline, injection };
         self.phase = Phase::Trying { what, since: now };
         Step::Send(what)
+    }
+
+    /// Whether the callee accepts so little that the coming try is rejected here.
+    #[inline]
+    fn is_rejected(&self, now: Instant, rng: &mut impl Random, seen: &mut impl Observer) -> bool {
+        let Some(Err(rejected)) = self.held.edge.admission().map(|admission| admission.admit(now, rng))
+        else {
+            return false;
+        };
+        let Rejected { requests, accepts } = rejected;
+        seen.decided(now, Decision::Throttled { requests, accepts });
+        true
     }
 
     fn judge(&self, now: Instant, report: Report, rng: &mut impl Random) -> Verdict {

@@ -129,6 +129,27 @@ pub const fn health(end: TryEnd, outcome: Outcome) -> Health {
     }
 }
 
+/// Whether the callee accepted a try that ended this way: it did what was asked, or understood and said no.
+/// `None`: the caller went away, and nobody knows.
+///
+/// ```
+/// use bowline_model::Outcome;
+/// use bowline_model::decision::TryEnd;
+/// use bowline_policy::classify;
+/// assert_eq!(classify::accepted(TryEnd::Answered { status: 404 }, Outcome::Failed), Some(true));
+/// assert_eq!(classify::accepted(TryEnd::Answered { status: 429 }, Outcome::Refused), Some(false));
+/// assert_eq!(classify::accepted(TryEnd::TimedOut, Outcome::Unknown), Some(false));
+/// assert_eq!(classify::accepted(TryEnd::Cancelled, Outcome::Unknown), None);
+/// ```
+#[must_use]
+pub const fn accepted(end: TryEnd, outcome: Outcome) -> Option<bool> {
+    match (end, outcome) {
+        (TryEnd::Cancelled, _) => None,
+        (_, Outcome::Succeeded | Outcome::Pending | Outcome::Failed) => Some(true),
+        (_, Outcome::Refused | Outcome::Unknown) => Some(false),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

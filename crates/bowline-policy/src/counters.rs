@@ -21,7 +21,7 @@ pub struct Counters {
 }
 
 /// Every reason a call ends for.
-const ENDS: [GiveUp; 17] = [
+const ENDS: [GiveUp; 18] = [
     GiveUp::Done,
     GiveUp::NotRetryable,
     GiveUp::NotSafe,
@@ -39,6 +39,7 @@ const ENDS: [GiveUp; 17] = [
     GiveUp::Committed,
     GiveUp::RetriedElsewhere,
     GiveUp::Cancelled,
+    GiveUp::Throttled,
 ];
 
 impl Counters {

@@ -3,7 +3,7 @@
 use crate::balance::Balancer;
 use crate::counters::Counters;
 use crate::settings::CallPolicy;
-use crate::shared::{SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};
+use crate::shared::{SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};
 use std::sync::Arc;
 
 /// What all calls of one policy to one destination and subset have in common.
@@ -24,6 +24,8 @@ pub struct Parts {
     pub bulkhead: Option<Arc<SharedBulkhead>>,
     /// What is left of the rate.
     pub rate: Option<Arc<SharedRate>>,
+    /// How much of what is asked is accepted.
+    pub admission: Option<Arc<SharedAdmission>>,
     /// The hosts. Whoever knows them makes it, from the policy's settings and from the one before.
     pub balancer: Option<Arc<Balancer>>,
     /// What has happened so far.
@@ -56,6 +58,10 @@ impl Edge {
             rate: policy.rate.map(|settings| match parts.rate {
                 Some(kept) if *kept.settings() == settings => kept,
                 _ => Arc::new(SharedRate::new(settings)),
+            }),
+            admission: policy.admission.map(|settings| match parts.admission {
+                Some(kept) if *kept.settings() == settings => kept,
+                _ => Arc::new(SharedAdmission::new(settings)),
             }),
             balancer: parts.balancer,
             counters: parts.counters,
@@ -97,6 +103,12 @@ impl Edge {
     #[must_use]
     pub fn rate(&self) -> Option<&SharedRate> {
         self.parts.rate.as_deref()
+    }
+
+    /// Its admission throttle, if it has one.
+    #[must_use]
+    pub fn admission(&self) -> Option<&SharedAdmission> {
+        self.parts.admission.as_deref()
     }
 
     /// Its hosts, where more is known of them than their number.

@@ -10,10 +10,10 @@
 //! - [`deadline`]: who sets the deadline, and how it travels
 //! - [`report`]: [`Report`], what a driver tells of a finished try
 //! - [`backoff`], [`conditions`], [`retry`]: whether and when a try follows another
-//! - [`budget`], [`breaker`], [`bulkhead`], [`rate`]: the four machines that remember
+//! - [`budget`], [`breaker`], [`bulkhead`], [`rate`], [`admission`]: the five machines that remember
 //! - [`quantile`]: how long things take, as of late
 //! - [`balance`], [`outlier`]: which host a try goes to, and which are left out for a while
-//! - [`shared`]: the same four, shared by all workers of a process
+//! - [`shared`]: the same five, shared by all workers of a process
 //! - [`counters`], [`edge`]: what one destination's calls have in common
 //! - [`call`]: [`Call`], one call from its admission to its end
 //!
@@ -50,6 +50,7 @@
 //! assert!(matches!(step, Step::End(end) if end.reason == GiveUp::Done && end.tries == 2));
 //! ```
 
+pub mod admission;
 pub mod backoff;
 pub mod balance;
 pub mod breaker;
@@ -72,6 +73,7 @@ pub mod shared;
 mod sync;
 mod window;
 
+pub use admission::{Admission, AdmissionSettings};
 pub use backoff::Backoff;
 pub use balance::{BalanceSettings, Balancer};
 pub use breaker::{Breaker, BreakerSettings, Slow};
@@ -88,4 +90,4 @@ pub use ratio::Ratio;
 pub use report::{Pushback, Report};
 pub use retry::{RetryRule, RetrySettings};
 pub use settings::{CallPolicy, CrossHop};
-pub use shared::{SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};
+pub use shared::{SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};

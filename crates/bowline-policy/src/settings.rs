@@ -1,5 +1,6 @@
 //! Everything that governs one call, as data.
 
+use crate::admission::AdmissionSettings;
 use crate::balance::BalanceSettings;
 use crate::breaker::BreakerSettings;
 use crate::budget::BudgetSettings;
@@ -24,6 +25,8 @@ pub struct CallPolicy {
     pub bulkhead: Option<BulkheadSettings>,
     /// How many calls may begin a second.
     pub rate: Option<RateSettings>,
+    /// When calls are rejected here because the callee would not accept them.
+    pub admission: Option<AdmissionSettings>,
     /// Which host a try goes to.
     pub balance: BalanceSettings,
     /// When a host is left out for a while.

@@ -7,11 +7,13 @@
 //! Time and random numbers are still arguments. Each lock covers a few lines of arithmetic and is never held
 //! while anything is called that could wait.
 
+mod admission;
 mod breaker;
 mod budget;
 mod bulkhead;
 mod rate;
 
+pub use admission::SharedAdmission;
 pub use breaker::SharedBreaker;
 pub use budget::SharedBudget;
 pub use bulkhead::{Arrived, SharedBulkhead};

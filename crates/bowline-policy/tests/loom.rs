@@ -10,8 +10,8 @@ use bowline_policy::breaker::{Admission, Lease};
 use bowline_policy::classify::Health;
 use bowline_policy::shared::Arrived;
 use bowline_policy::{
-    BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget, LiveQuantile, QuantileSettings,
-    Ratio, SharedBreaker, SharedBudget, SharedBulkhead,
+    AdmissionSettings, BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget, LiveQuantile,
+    QuantileSettings, Ratio, SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead,
 };
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -300,6 +300,46 @@ fn never_more_retries_are_out_than_the_moment_allows() {
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(budget.retrying(), 0);
+    });
+}
+
+// === admission ===
+
+#[test]
+fn no_acceptance_is_counted_twice_or_lost_by_the_throttle() {
+    model(|| {
+        let admission = Arc::new(SharedAdmission::new(AdmissionSettings::default()));
+        let threads: Vec<_> = [(START, true), (PROBING, false)]
+            .into_iter()
+            .map(|(now, accepted)| {
+                let admission = Arc::clone(&admission);
+                thread::spawn(move || {
+                    admission.decided(now, true);
+                    admission.decided(now, accepted);
+                })
+            })
+            .collect();
+        let _ = admission.counts(PROBING);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(admission.counts(PROBING), (4, 3));
+    });
+}
+
+#[test]
+fn a_throttle_that_has_a_reason_to_reject_knows_it_on_every_thread() {
+    model(|| {
+        let settings =
+            AdmissionSettings { min_calls: 2, reject_max: Ratio::ONE, ..AdmissionSettings::default() };
+        let admission = Arc::new(SharedAdmission::new(settings));
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let admission = Arc::clone(&admission);
+                thread::spawn(move || admission.decided(START, false))
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let rejected = (0..8).filter(|_| admission.admit(START, &mut rng()).is_err()).count();
+        assert!(0 < rejected, "nothing was accepted, and everybody is let in");
     });
 }
 

@@ -1,4 +1,4 @@
-//! What went wrong with a request, in Envoy's letters.
+//! What went wrong with a request, in Envoy's letters, and in ours where Envoy has none.
 //!
 //! Whoever has read Envoy's access logs knows these; in metrics and trails they say at a glance whose
 //! fault an answer is.
@@ -41,6 +41,8 @@ pub enum Flag {
     DelayInjected,
     /// TLS cannot be spoken to the upstream: a file that it needs cannot be used. Envoy has no letters for it.
     NoTls,
+    /// The admission throttle rejected. Ours: Envoy's admission control sets no flag.
+    AdmissionRejected,
 }
 
 impl Flag {
@@ -62,6 +64,7 @@ impl Flag {
         Self::FaultInjected,
         Self::DelayInjected,
         Self::NoTls,
+        Self::AdmissionRejected,
     ];
 
     /// Envoy's letters; `-` for nothing.
@@ -84,6 +87,7 @@ impl Flag {
             Self::FaultInjected => "FI",
             Self::DelayInjected => "DI",
             Self::NoTls => "TLS",
+            Self::AdmissionRejected => "AR",
         }
     }
 }

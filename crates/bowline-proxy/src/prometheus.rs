@@ -138,6 +138,20 @@ fn edges(page: &mut Page, snapshot: &Snapshot, now: Instant) {
     for (key, bulkhead) in snapshot.bulkheads() {
         page.sample("bowline_bulkhead_waiting", &[("bulkhead", key)], bulkhead.waiting());
     }
+    page.family(
+        "bowline_admission_window_calls",
+        "gauge",
+        "Calls in each admission throttle's window, by whether the callee accepted them.",
+    );
+    for (key, admission) in snapshot.admissions() {
+        let (requests, accepts) = admission.counts(now);
+        page.sample("bowline_admission_window_calls", &[("admission", key), ("accepted", "yes")], accepts);
+        page.sample(
+            "bowline_admission_window_calls",
+            &[("admission", key), ("accepted", "no")],
+            requests.saturating_sub(accepts),
+        );
+    }
     page.family("bowline_endpoint_connections", "gauge", "Connections that are open to each endpoint.");
     // One address reached in two ways is two endpoints here and one to people.
     for ways in snapshot.endpoints().chunk_by(|a, b| a.address() == b.address()) {

@@ -112,6 +112,7 @@ impl Reply {
             GiveUp::BreakerOpen | GiveUp::BulkheadFull | GiveUp::QueueTimedOut => {
                 (503, Flag::UpstreamOverflow, end.reason.as_str())
             }
+            GiveUp::Throttled => (503, Flag::AdmissionRejected, end.reason.as_str()),
             GiveUp::RateLimited => (429, Flag::RateLimited, end.reason.as_str()),
             GiveUp::NoHost if end.tries == 0 => (503, Flag::NoHealthyUpstream, end.reason.as_str()),
             GiveUp::DeadlineExceeded => (504, Flag::UpstreamTimeout, end.reason.as_str()),
@@ -211,6 +212,7 @@ mod tests {
             assert_eq!((reply.status, reply.flag), (status, flag), "{reason} {last:?}");
         };
         check(GiveUp::BreakerOpen, 0, None, 503, Flag::UpstreamOverflow);
+        check(GiveUp::Throttled, 0, None, 503, Flag::AdmissionRejected);
         check(GiveUp::RateLimited, 0, None, 429, Flag::RateLimited);
         check(GiveUp::NoHost, 0, None, 503, Flag::NoHealthyUpstream);
         check(GiveUp::DeadlineExceeded, 1, Some(TryEnd::DeadlineExceeded), 504, Flag::UpstreamTimeout);

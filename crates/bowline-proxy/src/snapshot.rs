@@ -24,8 +24,8 @@ use bowline_model::Instant;
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::balance::Joining;
 use bowline_policy::{
-    Balancer, CallPolicy, Counters, CrossHop, Edge, Parts, SharedBreaker, SharedBudget, SharedBulkhead,
-    SharedRate,
+    Balancer, CallPolicy, Counters, CrossHop, Edge, Parts, SharedAdmission, SharedBreaker, SharedBudget,
+    SharedBulkhead, SharedRate,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -135,6 +135,7 @@ struct Kept {
     budgets: BTreeMap<Arc<str>, Arc<SharedBudget>>,
     bulkheads: BTreeMap<Arc<str>, Arc<SharedBulkhead>>,
     rates: BTreeMap<Arc<str>, Arc<SharedRate>>,
+    admissions: BTreeMap<Arc<str>, Arc<SharedAdmission>>,
     /// Whatever is known of hosts; a reload that changes how they are picked forgets none of it.
     balancers: BTreeMap<Arc<str>, Arc<Balancer>>,
     /// What edges have counted, by whom they call.
@@ -282,6 +283,10 @@ impl Snapshot {
 
     pub(crate) fn bulkheads(&self) -> impl Iterator<Item = (&str, &SharedBulkhead)> {
         self.kept.bulkheads.iter().map(|(key, bulkhead)| (&**key, &**bulkhead))
+    }
+
+    pub(crate) fn admissions(&self) -> impl Iterator<Item = (&str, &SharedAdmission)> {
+        self.kept.admissions.iter().map(|(key, admission)| (&**key, &**admission))
     }
 
     /// Destinations and their hosts, for `/metrics`.
@@ -485,6 +490,7 @@ impl Making<'_> {
             budget: find(&keys.budget, &self.kept.budgets, before.map(|kept| &kept.budgets)),
             bulkhead: find(&keys.bulkhead, &self.kept.bulkheads, before.map(|kept| &kept.bulkheads)),
             rate: find(&keys.rate, &self.kept.rates, before.map(|kept| &kept.rates)),
+            admission: find(&keys.admission, &self.kept.admissions, before.map(|kept| &kept.admissions)),
             balancer: None,
             counters: counted(&self.kept).or_else(|| before.and_then(counted)).unwrap_or_default(),
         }
@@ -519,6 +525,9 @@ impl Making<'_> {
         }
         if let Some(rate) = &parts.rate {
             kept.rates.entry(Arc::clone(&keys.rate)).or_insert_with(|| Arc::clone(rate));
+        }
+        if let Some(admission) = &parts.admission {
+            kept.admissions.entry(Arc::clone(&keys.admission)).or_insert_with(|| Arc::clone(admission));
         }
         if let Some(balancer) = &parts.balancer {
             kept.balancers.entry(Arc::clone(&keys.balance)).or_insert_with(|| Arc::clone(balancer));

@@ -43,6 +43,7 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
     let breaker = settings.breaker.as_ref().filter(|breaker| breaker.from.place().is_some());
     let bulkhead = settings.bulkhead.as_ref().filter(|bulkhead| bulkhead.from.place().is_some());
     let rate = settings.rate.as_ref().filter(|rate| rate.from.place().is_some());
+    let admission = settings.admission.as_ref().filter(|admission| admission.from.place().is_some());
     let budget = retry_place.and(settings.budget.as_ref());
     let keys = &settings.keys;
     // A key only for what is said: a part that the code asks for is the guard's own.
@@ -51,6 +52,7 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
         budget: budget.map(|_| keys.budget.to_string()),
         bulkhead: bulkhead.map(|_| keys.bulkhead.to_string()),
         rate: rate.map(|_| keys.rate.to_string()),
+        admission: admission.map(|_| keys.admission.to_string()),
     };
     let place = deadline
         .and_then(|(_, span)| span.from.place())
@@ -70,6 +72,7 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
         breaker: breaker.map(|breaker| breaker.value),
         bulkhead: bulkhead.map(|bulkhead| bulkhead.value),
         rate: rate.map(|rate| rate.value),
+        admission: admission.map(|admission| admission.value),
         state,
         faults: Plan::new(plan),
         ..Guard::named(name)

@@ -97,6 +97,10 @@ pub const BREAKER_CALLS: &str = "bowline.breaker.calls";
 pub const RUNNING: &str = "bowline.bulkhead.running";
 /// Calls that wait before it.
 pub const AHEAD: &str = "bowline.bulkhead.ahead";
+/// Calls in the admission throttle's window.
+pub const ADMISSION_REQUESTS: &str = "bowline.admission.requests";
+/// Those that the callee accepted.
+pub const ADMISSION_ACCEPTS: &str = "bowline.admission.accepts";
 /// The endpoint that a decision is about.
 pub const HOST: &str = "bowline.host";
 /// Why a host was picked, left out or kept.
@@ -116,6 +120,8 @@ pub mod events {
     pub const QUEUED: &str = "queued";
     /// It has a place in the bulkhead.
     pub const ADMITTED: &str = "admitted";
+    /// The admission throttle rejected a try.
+    pub const THROTTLED: &str = "throttled";
     /// The breaker refused a try.
     pub const BREAKER_REFUSED: &str = "breaker refused";
     /// The breaker changed its state because of this request.

@@ -107,6 +107,13 @@ impl<'r> Story<'r> {
             Decision::Admitted { running } => {
                 self.happened(at, events::ADMITTED, vec![number(names::RUNNING, running)]);
             }
+            Decision::Throttled { requests, accepts } => {
+                let told = vec![
+                    number(names::ADMISSION_REQUESTS, requests),
+                    number(names::ADMISSION_ACCEPTS, accepts),
+                ];
+                self.happened(at, events::THROTTLED, told);
+            }
             Decision::BreakerPassed { state, failures, calls } => self.coming.extend([
                 text(names::BREAKER_STATE, state.as_str()),
                 number(names::BREAKER_FAILURES, failures),

@@ -83,10 +83,13 @@ impl Error {
         self.inner.end.reason == GiveUp::BreakerOpen
     }
 
-    /// Whether too many calls are under way, waiting or begun this second.
+    /// Whether too many calls are under way, waiting or begun this second, or the callee accepts too few.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self.inner.end.reason, GiveUp::BulkheadFull | GiveUp::QueueTimedOut | GiveUp::RateLimited)
+        matches!(
+            self.inner.end.reason,
+            GiveUp::BulkheadFull | GiveUp::QueueTimedOut | GiveUp::RateLimited | GiveUp::Throttled
+        )
     }
 
     /// Whether time ran out: the deadline's, or that of the last try.

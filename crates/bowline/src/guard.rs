@@ -1,5 +1,6 @@
 //! The guard: everything that stands between a caller and one destination.
 
+use crate::admission::Admission;
 use crate::attempt::Try;
 use crate::breaker::Breaker;
 use crate::bulkhead::{Bulkhead, Rate};
@@ -133,6 +134,12 @@ impl<C> Guard<C> {
     #[must_use]
     pub fn rate(self, rate: Rate) -> Self {
         self.with(|settings| settings.policy.rate = Some(rate.settings))
+    }
+
+    /// When calls are rejected here because the callee accepts too few of them.
+    #[must_use]
+    pub fn admission(self, admission: Admission) -> Self {
+        self.with(|settings| settings.policy.admission = Some(admission.settings))
     }
 
     /// Draws its jitter and its faults from this seed: the same calls in the same order meet the same.

@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //! - [`guard`](mod@guard): [`Guard`], everything that stands between a caller and one destination
-//! - [`breaker`], [`retry`], [`bulkhead`]: what it can do, as one writes it; [`spans`]: `25.ms()`
+//! - [`breaker`], [`retry`], [`bulkhead`], [`admission`]: what it can do, as one writes it; [`spans`]: `25.ms()`
 //! - [`outcome`]: how a result becomes an outcome; [`error`]: what is said where there is no answer
 //! - [`attempt`]: [`Try`], one try as the guarded work sees it; [`headers`]: what it tells the next hop
 //! - [`deadline`], [`incoming`]: what the request being served brought along
@@ -62,6 +62,8 @@
 //! layers around tonic's channel.
 
 #[cfg(feature = "policy")]
+pub mod admission;
+#[cfg(feature = "policy")]
 pub mod attempt;
 #[cfg(feature = "policy")]
 pub mod breaker;
@@ -105,6 +107,7 @@ pub use all::*;
 
 #[cfg(feature = "policy")]
 mod all {
+    pub use crate::admission::Admission;
     pub use crate::attempt::Try;
     pub use crate::breaker::Breaker;
     pub use crate::bulkhead::{Bulkhead, Rate};

@@ -6,7 +6,8 @@ use crate::routing::{CalleeTls, IstioFault};
 use bowline_fault::{Fault, Kind, Then};
 use bowline_policy::balance::Algorithm;
 use bowline_policy::{
-    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, OutlierSettings, Ratio, RetryRule,
+    AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, OutlierSettings, Ratio,
+    RetryRule,
 };
 use std::time::Duration;
 
@@ -93,6 +94,16 @@ pub(super) fn bulkhead(bulkhead: &BulkheadSettings) -> String {
         format!(" up to {}", span(bulkhead.wait))
     };
     format!("{} at once, {queue}{wait}", bulkhead.concurrent)
+}
+
+pub(super) fn admission(admission: &AdmissionSettings) -> String {
+    format!(
+        "rejects what is beyond {} times the calls accepted in {} (of {} at least), at most {}",
+        f64::from(admission.multiplier) / 1e3,
+        span(admission.window),
+        admission.min_calls,
+        admission.reject_max
+    )
 }
 
 pub(super) fn balancing(balancing: &Balancing) -> String {

@@ -25,6 +25,8 @@ record! {
         pub bulkhead: Option<Spot<Bulkhead>>,
         /// How many calls may begin.
         pub rate_limit: Option<Spot<RateLimit>>,
+        /// When calls are rejected because the callee accepts too few.
+        pub admission: Option<Spot<Admission>>,
         /// Which endpoint a try goes to.
         pub balance: Option<Spot<Balance>>,
         /// When an endpoint is left out for a while.
@@ -173,6 +175,20 @@ record! {
 }
 
 record! {
+    /// When calls are rejected because the callee accepts too few of them.
+    pub struct Admission {
+        /// How many calls there may be for each that is accepted.
+        pub multiplier: Option<Spot<f64>>,
+        /// The time it looks back on.
+        pub window: Option<Spot<Duration>>,
+        /// Fewer calls than this prove nothing.
+        pub min_calls: Option<Spot<u32>>,
+        /// The largest share of calls that is rejected.
+        pub reject_max: Option<Spot<f64>>,
+    } checked by check_admission
+}
+
+record! {
     /// Which endpoint a try goes to.
     pub struct Balance {
         /// In which way; `peak-ewma` when absent, `ring-hash` beside a `hash`.
@@ -286,6 +302,7 @@ impl Kind for Policy {
             breaker,
             bulkhead,
             rate_limit,
+            admission,
             balance,
             outlier,
             faults,
@@ -301,7 +318,7 @@ impl Kind for Policy {
             );
         }
         let any = deadline.is_some() || retry.is_some() || breaker.is_some() || bulkhead.is_some();
-        let any = any || balance.is_some() || outlier.is_some();
+        let any = any || admission.is_some() || balance.is_some() || outlier.is_some();
         if !any && rate_limit.is_none() && faults.is_empty() && idempotent.is_none() {
             mistakes.add("missing-field", place, "a policy that says nothing", "a deadline, for a start");
         }
@@ -402,6 +419,23 @@ fn check_rate(rate: &RateLimit, _: &Place, mistakes: &mut Mistakes) {
     at_least_one(Some(&rate.per_second), mistakes);
     at_least_one(rate.burst.as_ref(), mistakes);
 }
+
+fn check_admission(admission: &Admission, _: &Place, mistakes: &mut Mistakes) {
+    longer_than_zero(admission.window.as_ref(), mistakes);
+    at_least_one(admission.min_calls.as_ref(), mistakes);
+    ratio(admission.reject_max.as_ref(), false, mistakes);
+    if let Some(reject_max) = admission.reject_max.as_ref().filter(|it| it.value == 1.0) {
+        let expected = "less than 1: some calls have to find out that things got better";
+        mistakes.add("bad-value", &reject_max.place, "a share of all calls", expected);
+    }
+    if let Some(it) = admission.multiplier.as_ref().filter(|it| !(1.0..=MULTIPLIER_MAX).contains(&it.value)) {
+        let found = format!("{} calls for each that is accepted", it.value);
+        mistakes.add("bad-value", &it.place, found, format!("1 to {MULTIPLIER_MAX}"));
+    }
+}
+
+/// A callee that is asked a hundred times for each call it accepts is not protected.
+const MULTIPLIER_MAX: f64 = 100.0;
 
 fn check_balance(balance: &Balance, _: &Place, mistakes: &mut Mistakes) {
     longer_than_zero(balance.slow_start.as_ref(), mistakes);

@@ -5,15 +5,16 @@ use super::findings::{Findings, did_you_mean};
 use super::services::{Services, idempotency};
 use crate::kinds::istio::GRPC_STATUS;
 use crate::kinds::policy::{
-    Backoff as WrittenBackoff, Breaker, Budget, Bulkhead, Fault as WrittenFault, Jitter, RateLimit, Target,
+    Admission, Backoff as WrittenBackoff, Breaker, Budget, Bulkhead, Fault as WrittenFault, Jitter,
+    RateLimit, Target,
 };
 use crate::kinds::{Doc, Documents, Policy as WrittenPolicy};
 use crate::mistake::{Place, Spot};
 use crate::resolved::{Balancing, Idempotency, ServiceId, Sourced};
 use bowline_fault::{Fault, Kind, Percent};
 use bowline_policy::{
-    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget, OutlierSettings,
-    RateSettings, Ratio, Slow,
+    AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget,
+    OutlierSettings, RateSettings, Ratio, Slow,
 };
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub(super) struct Policy {
     pub(super) breaker: Option<Sourced<BreakerSettings>>,
     pub(super) bulkhead: Option<Sourced<BulkheadSettings>>,
     pub(super) rate: Option<Sourced<RateSettings>>,
+    pub(super) admission: Option<Sourced<AdmissionSettings>>,
     pub(super) balance: Option<Sourced<Balancing>>,
     pub(super) outlier: Option<Sourced<OutlierSettings>>,
     pub(super) faults: Vec<Sourced<Fault>>,
@@ -118,6 +120,7 @@ impl Policy {
             breaker: spec.breaker.as_ref().map(|it| breaker(it, findings)),
             bulkhead: spec.bulkhead.as_ref().map(bulkhead),
             rate: spec.rate_limit.as_ref().map(rate),
+            admission: spec.admission.as_ref().map(|it| admission(it, findings)),
             balance: spec.balance.as_ref().map(|it| balance::of_ours(it, findings)),
             outlier: spec.outlier.as_ref().map(|it| balance::outlier_of_ours(it, findings)),
             faults: spec.faults.iter().filter_map(|it| fault(it, findings)).collect(),
@@ -271,6 +274,20 @@ fn rate(it: &Spot<RateLimit>) -> Sourced<RateSettings> {
     let per_second = it.per_second.value;
     let burst = it.burst.as_ref().map_or(per_second, |burst| burst.value);
     Sourced::written(RateSettings { per_second, burst }, it.place.clone())
+}
+
+fn admission(it: &Spot<Admission>, findings: &mut Findings) -> Sourced<AdmissionSettings> {
+    let default = AdmissionSettings::default();
+    let settings = AdmissionSettings {
+        multiplier: it
+            .multiplier
+            .as_ref()
+            .map_or(default.multiplier, |multiplier| (multiplier.value * 1e3).round() as u32),
+        window: it.window.as_ref().map_or(default.window, |window| window.value),
+        min_calls: it.min_calls.as_ref().map_or(default.min_calls, |calls| calls.value),
+        reject_max: ratio(it.reject_max.as_ref(), findings).unwrap_or(default.reject_max),
+    };
+    Sourced::written(settings, it.place.clone())
 }
 
 fn fault(it: &Spot<WrittenFault>, findings: &mut Findings) -> Option<Sourced<Fault>> {

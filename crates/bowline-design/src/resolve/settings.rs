@@ -82,6 +82,8 @@ impl Voices<'_> {
             choose(&policies, "the bulkhead", |policy| policy.bulkhead.as_ref(), pool.as_ref(), findings);
         let breaker = choose(&policies, "the breaker", |policy| policy.breaker.as_ref(), None, findings);
         let rate = choose(&policies, "the rate limit", |policy| policy.rate.as_ref(), None, findings);
+        let admission =
+            choose(&policies, "the admission", |policy| policy.admission.as_ref(), None, findings);
         let (picks, ejects) = (traffic.balance(), traffic.ejection());
         let balance =
             choose(&policies, "the balancing", |policy| policy.balance.as_ref(), picks.as_ref(), findings);
@@ -113,6 +115,7 @@ impl Voices<'_> {
                 key(if word.by.is_empty() { &traffic.rule } else { word.by })
             }),
             rate: rate.as_ref().map_or_else(Arc::default, |word| key(word.by)),
+            admission: admission.as_ref().map_or_else(Arc::default, |word| key(word.by)),
             balance: match caller.port {
                 Some(port) => key(&format!("hosts:{port}")),
                 None => key("hosts"),
@@ -128,6 +131,7 @@ impl Voices<'_> {
             breaker: breaker.map(|word| word.value.clone()),
             bulkhead: bulkhead.map(|word| word.value.clone()),
             rate: rate.map(|word| word.value.clone()),
+            admission: admission.map(|word| word.value.clone()),
             faults: faults(caller, &policies, findings),
             idempotent: match operation {
                 Some(operation) if operation.idempotent.from.place().is_some() => {

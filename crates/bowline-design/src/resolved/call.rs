@@ -5,8 +5,8 @@ use super::{Source, Sourced};
 use bowline_fault::{Fault, Plan};
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::{
-    Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, OutlierSettings,
-    RateSettings, RetryRule, RetrySettings,
+    AdmissionSettings, Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
+    CallPolicy, OutlierSettings, RateSettings, RetryRule, RetrySettings,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub struct CallSettings {
     pub bulkhead: Option<Sourced<BulkheadSettings>>,
     /// The rate limit.
     pub rate: Option<Sourced<RateSettings>>,
+    /// When calls are rejected because the callee accepts too few.
+    pub admission: Option<Sourced<AdmissionSettings>>,
     /// Faults inside the try.
     pub faults: Vec<Sourced<Fault>>,
     /// Whether the call may be repeated after an unknown outcome.
@@ -64,6 +66,7 @@ impl CallSettings {
             breaker: None,
             bulkhead: None,
             rate: None,
+            admission: None,
             faults: Vec::new(),
             idempotent: Sourced::default(Idempotency::ByMethod, why),
             pending: false,
@@ -89,6 +92,7 @@ impl CallSettings {
             breaker: self.breaker.as_ref().map(|breaker| breaker.value),
             bulkhead: self.bulkhead.as_ref().map(|bulkhead| bulkhead.value),
             rate: self.rate.as_ref().map(|rate| rate.value),
+            admission: self.admission.as_ref().map(|admission| admission.value),
             faults: Plan::new(self.faults.iter().map(|fault| fault.value).collect()),
             balance: self.balance.value.settings,
             outlier: self.outlier.as_ref().map(|outlier| outlier.value),
@@ -148,6 +152,8 @@ pub struct EdgeKeys {
     pub bulkhead: Arc<str>,
     /// The rate limit's.
     pub rate: Arc<str>,
+    /// The admission throttle's.
+    pub admission: Arc<str>,
     /// The balancer's. It is the destination's alone: what is known of a host does not depend on whose policy
     /// asks.
     pub balance: Arc<str>,

@@ -5,8 +5,8 @@ use bowline_fault::{Fault, Kind, Percent, Plan, Then};
 use bowline_model::decision::{BreakerMove, BreakerState, DeadlineSource, GiveUp, RetryWhy, TryEnd};
 use bowline_model::{Deadline, Decision, Instant, Outcome};
 use bowline_policy::{
-    Ask, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, ConcurrentBudget, CrossHop,
-    Pushback, RateSettings, Ratio, Report, RetrySettings, Step, classify,
+    AdmissionSettings, Ask, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy,
+    ConcurrentBudget, CrossHop, Pushback, RateSettings, Ratio, Report, RetrySettings, Step, classify,
 };
 use proptest::prelude::*;
 use std::task::Poll;
@@ -292,6 +292,48 @@ fn a_rate_limited_call_is_told_when_to_come_back() {
     let (_, step) = world.begin(ask);
     let Step::End(end) = step else { panic!("{step:?}") };
     assert_eq!((end.reason, end.retry_after), (GiveUp::RateLimited, Some(MS * 100)));
+}
+
+/// A throttle that ten calls are enough for.
+fn throttled() -> CallPolicy {
+    let admission = AdmissionSettings { min_calls: 10, ..AdmissionSettings::default() };
+    CallPolicy { admission: Some(admission), ..tries(1) }
+}
+
+#[test]
+fn a_callee_that_accepts_nothing_is_asked_little_and_the_calls_are_refused_here() {
+    let mut world = World::new(throttled());
+    let busy = TryEnd::Answered { status: 429 };
+    let ends: Vec<_> = (0..200).map(|_| world.run(world.ask(), &[busy]).0).collect();
+    let rejected: Vec<_> = ends.iter().filter(|end| end.reason == GiveUp::Throttled).collect();
+    assert!((150..195).contains(&rejected.len()), "{}", rejected.len());
+    assert!(ends[..10].iter().all(|end| end.tries == 1), "ten prove something");
+    assert!(rejected.iter().all(|end| (end.outcome, end.tries) == (Outcome::Refused, 0)));
+    let told = |decision: &Decision| matches!(decision, Decision::Throttled { accepts: 0, .. });
+    assert!(world.trail.decisions().iter().any(|(_, decision)| told(decision)));
+}
+
+#[test]
+fn a_refusal_of_the_throttle_is_not_tried_again_and_a_retry_is_asked_about_too() {
+    let mut world = World::new(CallPolicy { retry: RetrySettings::tries(3), ..throttled() });
+    let ends: Vec<_> = (0..200).map(|_| world.run(world.ask(), &[REFUSED]).0).collect();
+    assert!(ends.iter().any(|end| (end.reason, end.tries) == (GiveUp::Throttled, 0)));
+    assert!(ends.iter().any(|end| (end.reason, end.tries) == (GiveUp::Throttled, 1)), "before its retry");
+}
+
+#[test]
+fn what_was_answered_counts_as_accepted_and_who_goes_away_says_nothing() {
+    let mut world = World::new(throttled());
+    for end in [OK, TryEnd::Answered { status: 404 }, TryEnd::Answered { status: 302 }] {
+        (0..20).for_each(|_| drop(world.run(world.ask(), &[end])));
+    }
+    let admission = std::sync::Arc::clone(world.edge.parts().admission.as_ref().unwrap());
+    assert_eq!(admission.counts(world.now), (60, 60));
+    world.run(world.ask(), &[TryEnd::Cancelled]);
+    drop(world.begin(world.ask()));
+    assert_eq!(admission.counts(world.now), (60, 60));
+    world.run(world.ask(), &[ANSWERED_500]);
+    assert_eq!(admission.counts(world.now), (61, 60));
 }
 
 #[test]

@@ -512,7 +512,7 @@ fn edge_of<'m>(
     now: Instant,
     known: &mut Known<'m>,
 ) -> Arc<Edge> {
-    let EdgeKeys { breaker, budget, bulkhead, rate, balance } = &edge.spec.keys;
+    let EdgeKeys { breaker, budget, bulkhead, rate, admission, balance } = &edge.spec.keys;
     let CallPolicy { balance: settings, outlier, .. } = &edge.spec.policy;
     let at = |key: &'m str| (edge.caller, which, key);
     let parts = Parts {
@@ -520,6 +520,7 @@ fn edge_of<'m>(
         budget: known.get(&at(budget)).and_then(|parts| parts.budget.clone()),
         bulkhead: known.get(&at(bulkhead)).and_then(|parts| parts.bulkhead.clone()),
         rate: known.get(&at(rate)).and_then(|parts| parts.rate.clone()),
+        admission: known.get(&at(admission)).and_then(|parts| parts.admission.clone()),
         balancer: {
             let before = known.get(&at(balance)).and_then(|parts| parts.balancer.as_ref());
             let hosts = hosts(model, edge);
@@ -531,13 +532,16 @@ fn edge_of<'m>(
         counters: Arc::default(),
     };
     let made = Edge::with(edge.spec.policy.clone(), parts);
-    for key in [breaker, budget, bulkhead, rate, balance].into_iter().filter(|key| !key.is_empty()) {
+    for key in [breaker, budget, bulkhead, rate, admission, balance].into_iter().filter(|key| !key.is_empty())
+    {
         let shared = known.entry(at(key)).or_default();
-        let Parts { breaker: a, budget: b, bulkhead: c, rate: d, balancer: e, .. } = made.parts();
+        let Parts { breaker: a, budget: b, bulkhead: c, rate: d, admission: f, balancer: e, .. } =
+            made.parts();
         for_key(breaker, key, &mut shared.breaker, a.as_ref());
         for_key(budget, key, &mut shared.budget, b.as_ref());
         for_key(bulkhead, key, &mut shared.bulkhead, c.as_ref());
         for_key(rate, key, &mut shared.rate, d.as_ref());
+        for_key(admission, key, &mut shared.admission, f.as_ref());
         for_key(balance, key, &mut shared.balancer, e.as_ref());
     }
     made

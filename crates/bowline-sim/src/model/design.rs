@@ -456,6 +456,7 @@ fn keys(settings: &CallSettings) -> EdgeKeys {
         budget: Arc::clone(&keys.budget),
         bulkhead: Arc::clone(&keys.bulkhead),
         rate: Arc::clone(&keys.rate),
+        admission: Arc::clone(&keys.admission),
         balance: Arc::clone(&keys.balance),
     }
 }

@@ -135,6 +135,8 @@ pub struct EdgeKeys {
     pub bulkhead: Arc<str>,
     /// The rate limit's.
     pub rate: Arc<str>,
+    /// The admission throttle's.
+    pub admission: Arc<str>,
     /// The balancer's: what is known of the destination's replicas.
     pub balance: Arc<str>,
 }

@@ -8,8 +8,8 @@
 
 use super::format::StateKeys;
 use bowline_policy::{
-    BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, Parts, RateSettings, SharedBreaker,
-    SharedBudget, SharedBulkhead, SharedRate,
+    AdmissionSettings, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, Parts, RateSettings,
+    SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate,
 };
 use std::sync::{Arc, Weak};
 
@@ -20,6 +20,7 @@ pub(crate) struct SharedParts {
     budgets: Pool<SharedBudget>,
     bulkheads: Pool<SharedBulkhead>,
     rates: Pool<SharedRate>,
+    admissions: Pool<SharedAdmission>,
 }
 
 impl SharedParts {
@@ -40,6 +41,12 @@ impl SharedParts {
             budget: self.budgets.part(policy.budget, &keys.budget, &before.budget, &parts.budget),
             bulkhead: self.bulkheads.part(policy.bulkhead, &keys.bulkhead, &before.bulkhead, &parts.bulkhead),
             rate: self.rates.part(policy.rate, &keys.rate, &before.rate, &parts.rate),
+            admission: self.admissions.part(
+                policy.admission,
+                &keys.admission,
+                &before.admission,
+                &parts.admission,
+            ),
             // Who answers is the client's choice: from here it is one destination.
             balancer: None,
             counters: Arc::clone(&parts.counters),
@@ -109,6 +116,7 @@ part!(SharedBreaker, BreakerSettings);
 part!(SharedBudget, BudgetSettings);
 part!(SharedBulkhead, BulkheadSettings);
 part!(SharedRate, RateSettings);
+part!(SharedAdmission, AdmissionSettings);
 
 #[cfg(test)]
 mod tests {
@@ -122,16 +130,23 @@ mod tests {
             budget: Some(BudgetSettings::default()),
             bulkhead: Some(BulkheadSettings { concurrent: 2, queue: 0, wait: Duration::ZERO }),
             rate: Some(RateSettings { per_second: 5, burst: 5 }),
+            admission: Some(AdmissionSettings::default()),
             ..CallPolicy::default()
         }
     }
 
     fn all(key: &str) -> StateKeys {
         let key = Some(key.to_owned());
-        StateKeys { breaker: key.clone(), budget: key.clone(), bulkhead: key.clone(), rate: key }
+        StateKeys {
+            breaker: key.clone(),
+            budget: key.clone(),
+            bulkhead: key.clone(),
+            rate: key.clone(),
+            admission: key,
+        }
     }
 
-    fn is_same(a: &Parts, b: &Parts) -> [bool; 4] {
+    fn is_same(a: &Parts, b: &Parts) -> [bool; 5] {
         fn same<T>(a: &Option<Arc<T>>, b: &Option<Arc<T>>) -> bool {
             Arc::ptr_eq(a.as_ref().unwrap(), b.as_ref().unwrap())
         }
@@ -140,6 +155,7 @@ mod tests {
             same(&a.budget, &b.budget),
             same(&a.bulkhead, &b.bulkhead),
             same(&a.rate, &b.rate),
+            same(&a.admission, &b.admission),
         ]
     }
 

@@ -8,8 +8,8 @@ use bowline_model::Instant;
 use bowline_model::decision::{DeadlineSource, Decision, GiveUp, TryEnd};
 use bowline_model::{Deadline, Outcome};
 use bowline_policy::{
-    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, Conditions, CrossHop,
-    RateSettings, Ratio, RetryRule, RetrySettings, Slow,
+    AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, Conditions,
+    CrossHop, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -40,12 +40,14 @@ fn guards() -> Guards {
         }),
         bulkhead: Some(BulkheadSettings { concurrent: 64, queue: 32, wait: 20.ms() }),
         rate: Some(RateSettings { per_second: 100, burst: 10 }),
+        admission: Some(AdmissionSettings::default()),
         cross_hop: Some(CrossHop::SecondTries),
         state: StateKeys {
             breaker: key("stock"),
             budget: key("allocations"),
             bulkhead: key("stock"),
             rate: key("stock"),
+            admission: key("stock"),
         },
         faults: Plan::new(vec![
             fault(Kind::Delay(Duration::from_micros(500)), 12.5),

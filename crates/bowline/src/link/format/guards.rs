@@ -5,8 +5,8 @@ use super::state::StateKeys;
 use crate::settings::{Idempotency, Settings};
 use bowline_fault::{Fault, Kind, Percent, Plan};
 use bowline_policy::{
-    Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy,
-    ConcurrentBudget, Conditions, CrossHop, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
+    AdmissionSettings, Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
+    CallPolicy, ConcurrentBudget, Conditions, CrossHop, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -43,9 +43,11 @@ pub struct Guard {
     pub bulkhead: Option<BulkheadSettings>,
     /// How many calls may begin a second.
     pub rate: Option<RateSettings>,
+    /// When calls are rejected because the callee accepts too few.
+    pub admission: Option<AdmissionSettings>,
     /// What happens to calls that a layer before already tries again.
     pub cross_hop: Option<CrossHop>,
-    /// Whose state the budget, breaker, bulkhead and rate limit are.
+    /// Whose state the budget, breaker, bulkhead, rate limit and admission throttle are.
     pub state: StateKeys,
     /// What is broken on purpose. No faults here means no faults: they never come from the code.
     pub faults: Plan,
@@ -99,6 +101,7 @@ impl Guard {
             breaker: policy.breaker,
             bulkhead: policy.bulkhead,
             rate: policy.rate,
+            admission: policy.admission,
             cross_hop: Some(policy.cross_hop),
             faults: policy.faults.clone(),
             ..Self::named(name)
@@ -119,6 +122,7 @@ impl Guard {
                 breaker: self.breaker.or(policy.breaker),
                 bulkhead: self.bulkhead.or(policy.bulkhead),
                 rate: self.rate.or(policy.rate),
+                admission: self.admission.or(policy.admission),
                 faults: self.faults.clone(),
                 cross_hop: self.cross_hop.unwrap_or(policy.cross_hop),
                 // Which endpoint a try goes to is the client's choice.
@@ -140,6 +144,7 @@ impl Guard {
             breaker: object(fields, "breaker", read_breaker)?,
             bulkhead: object(fields, "bulkhead", read_bulkhead)?,
             rate: object(fields, "rate", read_rate)?,
+            admission: object(fields, "admission", read_admission)?,
             cross_hop: word(fields, "cross_hop", read_cross_hop)?,
             state: object(fields, "state", StateKeys::read)?.unwrap_or_default(),
             faults: Plan::new(fields.list("faults", read_fault)?),
@@ -158,6 +163,7 @@ impl Guard {
             .with_some("breaker", self.breaker.as_ref().map(write_breaker))
             .with_some("bulkhead", self.bulkhead.as_ref().map(write_bulkhead))
             .with_some("rate", self.rate.as_ref().map(write_rate))
+            .with_some("admission", self.admission.as_ref().map(write_admission))
             .with_some("cross_hop", self.cross_hop.map(cross_hop_word))
             .with_some("state", self.state.write())
             .with_list("faults", self.faults.faults().iter().map(write_fault).collect())
@@ -346,6 +352,26 @@ fn read_rate(fields: &Fields<'_>) -> Result<RateSettings, FormatError> {
 
 fn write_rate(rate: &RateSettings) -> Object {
     Object::new().with("per_second", rate.per_second).with("burst", rate.burst)
+}
+
+// === admission ===
+
+fn read_admission(fields: &Fields<'_>) -> Result<AdmissionSettings, FormatError> {
+    let count = |name| fields.need(name, fields.u32(name)?);
+    Ok(AdmissionSettings {
+        multiplier: count("multiplier_thousandths")?,
+        window: fields.need("window_ms", fields.ms("window_ms")?)?,
+        min_calls: count("min_calls")?,
+        reject_max: fields.need("reject_max", ratio(fields, "reject_max")?)?,
+    })
+}
+
+fn write_admission(admission: &AdmissionSettings) -> Object {
+    Object::new()
+        .with("multiplier_thousandths", admission.multiplier)
+        .with("window_ms", ms(admission.window))
+        .with("min_calls", admission.min_calls)
+        .with("reject_max", share(admission.reject_max))
 }
 
 // === faults ===

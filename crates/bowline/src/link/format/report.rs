@@ -259,6 +259,9 @@ fn numbers(decision: &Decision) -> Vec<(&'static str, u64)> {
         Decision::DeadlineSet { remaining, .. } => vec![us("remaining_us", remaining)],
         Decision::Queued { ahead, wait } => vec![is("ahead", ahead), us("wait_us", wait)],
         Decision::Admitted { running } => vec![is("running", running)],
+        Decision::Throttled { requests, accepts } => {
+            vec![is("requests", requests), is("accepts", accepts)]
+        }
         Decision::BreakerPassed { failures, calls, .. } => vec![is("failures", failures), is("calls", calls)],
         Decision::BreakerRefused { retry_after, .. } => vec![us("retry_after_us", retry_after)],
         Decision::FaultInjected { number, fault } => {

@@ -15,6 +15,8 @@ pub struct StateKeys {
     pub bulkhead: Option<String>,
     /// The rate limit's.
     pub rate: Option<String>,
+    /// The admission throttle's.
+    pub admission: Option<String>,
 }
 
 impl StateKeys {
@@ -25,6 +27,7 @@ impl StateKeys {
             budget: key("budget")?,
             bulkhead: key("bulkhead")?,
             rate: key("rate")?,
+            admission: key("admission")?,
         })
     }
 
@@ -36,6 +39,7 @@ impl StateKeys {
                 .with_some("budget", self.budget.as_deref())
                 .with_some("bulkhead", self.bulkhead.as_deref())
                 .with_some("rate", self.rate.as_deref())
+                .with_some("admission", self.admission.as_deref())
         };
         (*self != Self::default()).then(object)
     }
