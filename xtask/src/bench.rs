@@ -6,12 +6,13 @@
 //! - [`machine`]: processes, cores, and what `/proc` says about them
 //! - [`summary`]: medians, the table, the line of JSON
 //! - [`callgrind`]: instructions of one request; [`ratchet`]: that they do not grow
-//! - [`policy`]: `bench policy`; [`sim`]: `bench sim`; [`tls`]: `bench tls`
+//! - [`overload`]: `bench overload`; [`policy`]: `bench policy`; [`sim`]: `bench sim`; [`tls`]: `bench tls`
 
 mod callgrind;
 mod candidates;
 pub(crate) mod machine;
 mod measure;
+mod overload;
 mod policy;
 mod proxy;
 pub(crate) mod ratchet;
@@ -23,6 +24,7 @@ use crate::Stop;
 
 const HELP: &str = "\
 cargo xtask bench proxy [--rounds N] [--seconds S] [--only NAME,..] [--program 'COMMAND'] [--output json]
+cargo xtask bench overload [--program PATH] [--output json]
 cargo xtask bench policy [--output json]
 cargo xtask bench sim [--whole] [--output json]
 cargo xtask bench tls [--output json]
@@ -32,6 +34,8 @@ proxy    Bowline, Envoy, nginx and haproxy in front of one upstream that answers
          with 256 connections, and Bowline once more under callgrind. About six minutes.
          --program measures another command in Bowline's place; it must serve 127.0.0.1:17001 from
          the upstream at 127.0.0.1:17000.
+overload A callee at three times its capacity behind the gateway, without protection and with it, beside what the
+         simulator predicts. About two and a half minutes; --program measures that `bowline`.
 policy   `cargo bench -p bowline-policy`.
 sim      Events a second in virtual time, one server without policies and a chain of six services with all of
          them; memory for ten times the simulated time; six services, 1,000/s, ten minutes, three arms, two
@@ -48,11 +52,12 @@ pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
     }
     match args.split_first().map(|(what, rest)| (what.as_str(), rest)) {
         Some(("proxy", rest)) => proxy::main(rest),
+        Some(("overload", rest)) => overload::main(rest),
         Some(("policy", rest)) => policy::main(rest),
         Some(("sim", rest)) => sim::main(rest),
         Some(("tls", rest)) => tls::main(rest),
         _ => {
-            let usage = "say `bench proxy`, `bench policy`, `bench sim` or `bench tls`; --help tells more";
+            let usage = "say `bench proxy`, `overload`, `policy`, `sim` or `tls`; --help tells more";
             Err(Stop::Usage(usage.to_owned()))
         }
     }

@@ -6,12 +6,14 @@
 //! - [`upstream`]: answers every request with 1 KiB
 //! - [`open`]: so many requests a second whatever comes back; latency from the intended send time
 //! - [`answering`]: a callee of its own port, for comparisons and conformance
+//! - [`fixed`]: a callee of a fixed capacity, with a queue without an end
 //! - [`closed`]: so many requests in all, a fixed number in flight; for counting instructions
 //! - [`connection`]: one keep-alive connection and its one request in flight
 
 pub(crate) mod answering;
 mod closed;
 mod connection;
+pub(crate) mod fixed;
 mod open;
 pub(crate) mod upstream;
 
@@ -19,22 +21,30 @@ use crate::Stop;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// `xtask load open|closed TARGET CONNECTIONS ..`; ends in one line of JSON.
 pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
     let report = match args.split_first().map(|(how, rest)| (how.as_str(), rest)) {
-        Some(("open", [target, connections, rate, seconds, warm_up])) => open::run(
-            &number::<SocketAddr>(target)?,
-            number(connections)?,
-            number(rate)?,
-            number(seconds)?,
-            number(warm_up)?,
-        ),
+        Some(("open", [target, connections, rate, seconds, warm_up, within @ ..])) if within.len() < 2 => {
+            let within = match within {
+                [millis] => Duration::from_millis(number(millis)?),
+                _ => Duration::MAX,
+            };
+            open::run(
+                &number::<SocketAddr>(target)?,
+                number(connections)?,
+                number(rate)?,
+                number(seconds)?,
+                number(warm_up)?,
+                within,
+            )
+        }
         Some(("closed", [target, connections, requests])) => {
             closed::run(&number::<SocketAddr>(target)?, number(connections)?, number(requests)?)
         }
         _ => {
-            let usage = "xtask load open TARGET CONNECTIONS RATE SECONDS WARM_UP | closed TARGET CONNECTIONS REQUESTS";
+            let usage = "xtask load open TARGET CONNECTIONS RATE SECONDS WARM_UP [WITHIN_MS] | closed TARGET CONNECTIONS REQUESTS";
             return Err(Stop::Usage(usage.to_owned()));
         }
     };
@@ -78,9 +88,9 @@ mod tests {
 
     #[test]
     fn an_open_loop_sends_at_its_rate() {
-        let report = open::run(&upstream(), 4, 500, 0.4, 0.1).expect("the upstream answers");
+        let report = open::run(&upstream(), 4, 500, 0.4, 0.1, Duration::MAX).expect("the upstream answers");
         assert_eq!(report["requests"], 250);
-        assert_eq!(report["failed"], 0);
+        assert_eq!((&report["failed"], &report["good"]), (&0.into(), &200.into()));
         assert!(report["p50_us"].as_u64().expect("a number") > 0);
     }
 

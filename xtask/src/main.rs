@@ -93,6 +93,7 @@ fn dispatch(args: &[String]) -> Result<(), Stop> {
         "validate" => validate::main(rest),
         // Not in the help: what `bench` starts on the load core.
         "upstream" => load::upstream::main(rest),
+        "fixed" => load::fixed::main(rest),
         "load" => load::main(rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");

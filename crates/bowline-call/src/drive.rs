@@ -62,6 +62,11 @@ pub trait Asker {
     /// What a 202 means: accepted and not finished (`true`), or done.
     fn pending_allowed(&self) -> bool;
 
+    /// Whether the answer says, and may be believed, that a layer behind has used up its tries for this call.
+    fn exhausted(&self, _: &HeaderMap) -> bool {
+        false
+    }
+
     /// The outcome that the answer itself names, where it comes from somebody trusted.
     fn named_outcome(&self, headers: &HeaderMap) -> Option<Outcome>;
 }
@@ -336,7 +341,9 @@ impl Client {
     fn report(&self, head: &Head, body: &AnswerBody, asker: &impl Asker) -> Report {
         let named = asker.named_outcome(&head.headers);
         if asker.is_grpc() && head.status == StatusCode::OK {
-            return report_grpc(head, body, named);
+            let mut report = report_grpc(head, body, named);
+            report.exhausted = !report.begun && asker.exhausted(&head.headers);
+            return report;
         }
         let end = TryEnd::Answered { status: head.status.as_u16() };
         let outcome = named.unwrap_or_else(|| classify::of(end, asker.pending_allowed()));
@@ -344,6 +351,7 @@ impl Client {
         if head.status.as_u16() >= 400 {
             report.pushback = pushback::of(&head.headers, || self.clock.wall());
             report.rate_limited = head.headers.contains_key(&RATE_LIMITED);
+            report.exhausted = asker.exhausted(&head.headers);
         }
         report
     }

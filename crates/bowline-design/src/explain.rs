@@ -345,6 +345,9 @@ fn policy(settings: &CallSettings, endpoints: usize, asked: &Asked<'_>) -> Vec<L
     if let Some(admission) = &settings.admission {
         lines.push(Line::new("admission", values::admission(&admission.value), admission));
     }
+    if let Some(doomed) = &settings.doomed {
+        lines.push(Line::new("doomed", values::doomed(&doomed.value), doomed));
+    }
     for fault in &settings.faults {
         lines.push(Line::new("fault", values::fault(fault.value) + ", inside the try", fault));
     }

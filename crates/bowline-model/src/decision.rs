@@ -31,6 +31,13 @@ pub enum Decision {
         /// Calls under way, this one included.
         running: u32,
     },
+    /// The call has less time left than half of the tries take: it is shed before anything is done for it.
+    Doomed {
+        /// What is left of its deadline.
+        remaining: Duration,
+        /// Half of the tries take longer than this.
+        median: Duration,
+    },
     /// The callee accepts too little of what it is asked: the try is rejected here, by chance.
     Throttled {
         /// Tries in the window, and calls rejected here.
@@ -354,6 +361,11 @@ pub enum GiveUp {
     Cancelled,
     /// The callee accepts too little of what it is asked: the call was rejected here.
     Throttled,
+    /// A layer behind this one has used up its tries or its budget for this call: trying it again here would
+    /// multiply them.
+    ExhaustedElsewhere,
+    /// Less time is left than half of the tries take.
+    Doomed,
 }
 
 /// Something that wants to know what was decided: a trail, a metric, a trace.
@@ -546,6 +558,8 @@ words!(GiveUp {
     Self::RetriedElsewhere => "retried elsewhere",
     Self::Cancelled => "cancelled",
     Self::Throttled => "throttled",
+    Self::ExhaustedElsewhere => "exhausted elsewhere",
+    Self::Doomed => "doomed",
 });
 
 #[cfg(test)]

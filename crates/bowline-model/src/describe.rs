@@ -62,6 +62,9 @@ impl fmt::Display for Description<'_> {
                 write!(f, "waits for a place: {ahead} ahead, {} at most", span(wait))
             }
             Decision::Admitted { running } => write!(f, "admitted: {running} running"),
+            Decision::Doomed { remaining, median } => {
+                write!(f, "shed: {} left, and half of the tries take {}", span(remaining), span(median))
+            }
             Decision::Throttled { requests, accepts } => {
                 write!(f, "rejected here: {accepts} of the last {requests} were accepted")
             }
@@ -127,6 +130,7 @@ pub const fn word(decision: &Decision) -> &'static str {
         Decision::DeadlineSet { .. } => "deadline-set",
         Decision::Queued { .. } => "queued",
         Decision::Admitted { .. } => "admitted",
+        Decision::Doomed { .. } => "doomed",
         Decision::Throttled { .. } => "throttled",
         Decision::BreakerPassed { .. } => "breaker-passed",
         Decision::BreakerRefused { .. } => "breaker-refused",
@@ -232,12 +236,14 @@ fn gave_up(f: &mut fmt::Formatter<'_>, reason: GiveUp, remaining: Duration) -> f
         | GiveUp::BudgetExhausted
         | GiveUp::BodyTooLarge
         | GiveUp::Committed
-        | GiveUp::RetriedElsewhere => write!(f, "no retry: {reason}"),
+        | GiveUp::RetriedElsewhere
+        | GiveUp::ExhaustedElsewhere => write!(f, "no retry: {reason}"),
         GiveUp::BreakerOpen
         | GiveUp::BulkheadFull
         | GiveUp::QueueTimedOut
         | GiveUp::RateLimited
         | GiveUp::Throttled
+        | GiveUp::Doomed
         | GiveUp::NoHost => write!(f, "no try: {reason}"),
         GiveUp::DeadlineExceeded | GiveUp::Cancelled => write!(f, "given up: {reason}"),
     }

@@ -4,7 +4,7 @@
 //! a place, send a try, sleep, or answer. Guard, client and simulator drive the same machine, which is why a
 //! design can be tried out before it runs.
 //!
-//! In order: rate limit, admission, place in the bulkhead, then for each try: breaker, host, faults, send, classify,
+//! In order: whether it is doomed, rate limit, admission, place in the bulkhead, then for each try: breaker, host, faults, send, classify,
 //! record, and the question whether another follows.
 //!
 //! Dropping a [`Call`] is cancellation, at any step: its place, its place in the queue, its probe, its share
@@ -15,6 +15,7 @@ use crate::balance::{Balancer, Picked, Tried};
 use crate::breaker::{Admission, Lease, Moved};
 use crate::classify::{self, Health};
 use crate::deadline::until_of_try;
+use crate::doomed;
 use crate::edge::Edge;
 use crate::outlier::Judged;
 use crate::report::{Pushback, Report};
@@ -209,6 +210,12 @@ impl Call {
         self.last = Some(end);
         self.unknown |= outcome == Outcome::Unknown;
         self.held.retry_over();
+        if let Some(median) = self.held.edge.median()
+            && doomed::tells(end, outcome)
+            && !report.callers_turn
+        {
+            median.record(now, took);
+        }
         if let Some(admission) = self.held.edge.admission()
             && let Some(accepted) = classify::accepted(end, outcome).filter(|_| !report.callers_turn)
         {
@@ -274,6 +281,9 @@ impl Call {
         }
         if deadline.has_passed(now) {
             return self.refuse(now, GiveUp::DeadlineExceeded, None, seen);
+        }
+        if self.is_doomed(now, rng, seen) {
+            return self.refuse(now, GiveUp::Doomed, None, seen);
         }
         if self.held.edge.balancer().map_or(self.ask.hosts, Balancer::len) == 0 {
             return self.refuse(now, GiveUp::NoHost, None, seen);
@@ -372,6 +382,18 @@ impl Call {
         Step::Send(what)
     }
 
+    /// Whether less time is left than half of the tries take.
+    #[inline]
+    fn is_doomed(&self, now: Instant, rng: &mut impl Random, seen: &mut impl Observer) -> bool {
+        let Some(median) = self.held.edge.median().and_then(|median| median.read(now)) else { return false };
+        let remaining = self.ask.deadline.remaining(now);
+        let sheds = self.held.edge.policy().doomed.is_some_and(|doomed| doomed.sheds(remaining, median, rng));
+        if sheds {
+            seen.decided(now, Decision::Doomed { remaining, median });
+        }
+        sheds
+    }
+
     /// Whether the callee accepts so little that the coming try is rejected here.
     #[inline]
     fn is_rejected(&self, now: Instant, rng: &mut impl Random, seen: &mut impl Observer) -> bool {
@@ -386,9 +408,10 @@ impl Call {
 
     fn judge(&self, now: Instant, report: Report, rng: &mut impl Random) -> Verdict {
         let policy = self.held.edge.policy();
+        let exhausted = report.exhausted && policy.cross_hop.heeds_exhaustion();
         let finished = Finished {
             number: self.held.tries,
-            report,
+            report: Report { exhausted, ..report },
             repeatable: self.ask.repeatable,
             untried_host: match self.held.edge.balancer() {
                 // Asked only of tries that another may follow.
@@ -400,6 +423,7 @@ impl Call {
             forbidden: self.forbidden,
             retried_elsewhere: policy.cross_hop.retried_elsewhere(self.ask.arrived_try),
             remaining: self.ask.deadline.remaining(now),
+            median: self.held.edge.median().and_then(|median| median.read(now)).unwrap_or_default(),
             previous: self.previous,
         };
         let budget = || self.held.edge.budget().is_none_or(|budget| budget.try_retry(now));

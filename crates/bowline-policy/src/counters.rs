@@ -21,7 +21,7 @@ pub struct Counters {
 }
 
 /// Every reason a call ends for.
-const ENDS: [GiveUp; 18] = [
+const ENDS: [GiveUp; 20] = [
     GiveUp::Done,
     GiveUp::NotRetryable,
     GiveUp::NotSafe,
@@ -40,6 +40,8 @@ const ENDS: [GiveUp; 18] = [
     GiveUp::RetriedElsewhere,
     GiveUp::Cancelled,
     GiveUp::Throttled,
+    GiveUp::ExhaustedElsewhere,
+    GiveUp::Doomed,
 ];
 
 impl Counters {

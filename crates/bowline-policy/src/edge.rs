@@ -2,6 +2,7 @@
 
 use crate::balance::Balancer;
 use crate::counters::Counters;
+use crate::quantile::LiveQuantile;
 use crate::settings::CallPolicy;
 use crate::shared::{SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Parts {
     pub rate: Option<Arc<SharedRate>>,
     /// How much of what is asked is accepted.
     pub admission: Option<Arc<SharedAdmission>>,
+    /// How long tries take, as of late.
+    pub median: Option<Arc<LiveQuantile>>,
     /// The hosts. Whoever knows them makes it, from the policy's settings and from the one before.
     pub balancer: Option<Arc<Balancer>>,
     /// What has happened so far.
@@ -62,6 +65,10 @@ impl Edge {
             admission: policy.admission.map(|settings| match parts.admission {
                 Some(kept) if *kept.settings() == settings => kept,
                 _ => Arc::new(SharedAdmission::new(settings)),
+            }),
+            median: policy.doomed.map(|settings| match parts.median {
+                Some(kept) if *kept.settings() == settings.quantile() => kept,
+                _ => Arc::new(LiveQuantile::new(settings.quantile())),
             }),
             balancer: parts.balancer,
             counters: parts.counters,
@@ -109,6 +116,12 @@ impl Edge {
     #[must_use]
     pub fn admission(&self) -> Option<&SharedAdmission> {
         self.parts.admission.as_deref()
+    }
+
+    /// How long half of its tries take, if that is measured.
+    #[must_use]
+    pub fn median(&self) -> Option<&LiveQuantile> {
+        self.parts.median.as_deref()
     }
 
     /// Its hosts, where more is known of them than their number.

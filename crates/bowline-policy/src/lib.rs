@@ -11,7 +11,7 @@
 //! - [`report`]: [`Report`], what a driver tells of a finished try
 //! - [`backoff`], [`conditions`], [`retry`]: whether and when a try follows another
 //! - [`budget`], [`breaker`], [`bulkhead`], [`rate`], [`admission`]: the five machines that remember
-//! - [`quantile`]: how long things take, as of late
+//! - [`quantile`]: how long things take, as of late; [`doomed`]: which calls have too little time left for it
 //! - [`balance`], [`outlier`]: which host a try goes to, and which are left out for a while
 //! - [`shared`]: the same five, shared by all workers of a process
 //! - [`counters`], [`edge`]: what one destination's calls have in common
@@ -61,6 +61,7 @@ pub mod classify;
 pub mod conditions;
 pub mod counters;
 pub mod deadline;
+pub mod doomed;
 pub mod edge;
 pub mod outlier;
 pub mod quantile;
@@ -82,6 +83,7 @@ pub use bulkhead::{Bulkhead, BulkheadSettings};
 pub use call::{Ask, Call, End, Permit, Step, Try};
 pub use conditions::Conditions;
 pub use counters::Counters;
+pub use doomed::DoomedSettings;
 pub use edge::{Edge, Parts};
 pub use outlier::OutlierSettings;
 pub use quantile::{LiveQuantile, QuantileSettings};

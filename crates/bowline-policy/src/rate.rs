@@ -16,6 +16,19 @@ pub struct RateSettings {
     pub burst: u32,
 }
 
+/// What is left of a rate limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Calls that may begin at once.
+    pub left: u32,
+    /// Calls that may begin at once after a quiet time.
+    pub most: u32,
+    /// How long until there are that many, if nobody takes one; [`Duration::MAX`] where none are added.
+    pub full_in: Duration,
+    /// How long an empty bucket takes to be full again; [`Duration::MAX`] where nothing is added.
+    pub fills_in: Duration,
+}
+
 /// The rate limit as a pure machine.
 ///
 /// ```
@@ -58,9 +71,7 @@ impl RateLimit {
     /// # Errors
     /// How long until there is one, if nobody else takes it.
     pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
-        let poured = nanos(now.since(self.at)).saturating_mul(self.settings.per_second.into());
-        self.level = self.level.saturating_add(poured).min(Self::full(&self.settings));
-        self.at = self.at.max(now);
+        self.pour(now);
         if CALL <= self.level {
             self.level -= CALL;
             return Ok(());
@@ -69,6 +80,42 @@ impl RateLimit {
             return Err(Duration::MAX);
         }
         Err(Duration::from_nanos((CALL - self.level).div_ceil(self.settings.per_second.into())))
+    }
+
+    /// What is left at `now`.
+    ///
+    /// ```
+    /// use bowline_model::Instant;
+    /// use bowline_policy::{RateLimit, RateSettings};
+    /// use std::time::Duration;
+    ///
+    /// let mut limit = RateLimit::new(RateSettings { per_second: 10, burst: 5 });
+    /// let now = Instant::from_millis(5);
+    /// assert_eq!(limit.take(now), Ok(()));
+    /// let standing = limit.standing(now);
+    /// assert_eq!((standing.left, standing.most, standing.full_in), (4, 5, Duration::from_millis(100)));
+    /// ```
+    #[must_use]
+    pub fn standing(&mut self, now: Instant) -> Standing {
+        self.pour(now);
+        let full = Self::full(&self.settings);
+        let pours = |billionths: u64| match self.settings.per_second {
+            0 if 0 < billionths => Duration::MAX,
+            0 => Duration::ZERO,
+            per_second => Duration::from_nanos(billionths.div_ceil(per_second.into())),
+        };
+        Standing {
+            left: (self.level / CALL) as u32,
+            most: (full / CALL) as u32,
+            full_in: pours(full - self.level),
+            fills_in: pours(full),
+        }
+    }
+
+    fn pour(&mut self, now: Instant) {
+        let poured = nanos(now.since(self.at)).saturating_mul(self.settings.per_second.into());
+        self.level = self.level.saturating_add(poured).min(Self::full(&self.settings));
+        self.at = self.at.max(now);
     }
 
     const fn full(settings: &RateSettings) -> u64 {

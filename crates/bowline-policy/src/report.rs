@@ -20,6 +20,8 @@ pub struct Report {
     /// Whether the callee was still waiting for the caller, who had not sent all of the request: how long
     /// that took says nothing about the callee.
     pub callers_turn: bool,
+    /// Whether a layer behind has used up its tries or its budget for this call, and says so.
+    pub exhausted: bool,
     /// Whether the answer has only begun and says at its end how the try ended, as gRPC does in its trailers.
     /// The breaker waits for [`Permit::settle`](crate::Permit::settle) then.
     pub begun: bool,
@@ -36,6 +38,7 @@ impl Report {
             retriable_header: false,
             rate_limited: false,
             callers_turn: false,
+            exhausted: false,
             begun: false,
         }
     }

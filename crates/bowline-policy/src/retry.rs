@@ -48,6 +48,8 @@ pub struct Finished {
     pub retried_elsewhere: bool,
     /// What is left of the deadline.
     pub remaining: Duration,
+    /// How long half of the tries take, where that is known and heeded; else nothing.
+    pub median: Duration,
     /// The wait before this try.
     pub previous: Duration,
 }
@@ -100,6 +102,9 @@ impl RetrySettings {
         if finished.retried_elsewhere && finished.report.outcome != Outcome::Refused {
             return Err(GiveUp::RetriedElsewhere);
         }
+        if finished.report.exhausted {
+            return Err(GiveUp::ExhaustedElsewhere);
+        }
         if let Some(reason) = finished.forbidden {
             return Err(reason);
         }
@@ -107,7 +112,7 @@ impl RetrySettings {
             return Err(GiveUp::TriesExhausted);
         }
         let after = self.wait(finished, rng)?;
-        if finished.remaining <= after {
+        if finished.remaining <= after.saturating_add(finished.median) {
             return Err(GiveUp::DeadlineTooClose);
         }
         if !budget() {
@@ -197,6 +202,7 @@ mod tests {
             forbidden: None,
             retried_elsewhere: false,
             remaining: Duration::from_secs(1),
+            median: Duration::ZERO,
             previous: Duration::ZERO,
         }
     }
@@ -302,6 +308,14 @@ mod tests {
     }
 
     #[test]
+    fn a_retry_that_would_be_doomed_is_not_made() {
+        let millis = Duration::from_millis;
+        let known = |median| Finished { remaining: millis(100), median, ..finished(TryEnd::ConnectFailed) };
+        assert_eq!(decide(&three_tries(), &known(millis(99))), again(RetryWhy::Refused));
+        assert_eq!(decide(&three_tries(), &known(millis(100))), Verdict::Stop(GiveUp::DeadlineTooClose));
+    }
+
+    #[test]
     fn the_last_try_is_the_last() {
         let last = Finished { number: 3, ..finished(TryEnd::ConnectFailed) };
         assert_eq!(decide(&three_tries(), &last), Verdict::Stop(GiveUp::TriesExhausted));
@@ -336,6 +350,23 @@ mod tests {
         assert_eq!(decide(&named("reset"), &elsewhere), Verdict::Stop(GiveUp::RetriedElsewhere));
         let refused = Finished { retried_elsewhere: true, ..finished(TryEnd::ConnectFailed) };
         assert_eq!(decide(&three_tries(), &refused), again(RetryWhy::Refused));
+    }
+
+    #[test]
+    fn what_a_layer_behind_has_used_its_tries_up_for_is_not_tried_again_at_all() {
+        for end in [TryEnd::ConnectFailed, OFFERED_503, OFFERED_429] {
+            let mut exhausted = Finished { repeatable: true, ..finished(end) };
+            exhausted.report.exhausted = true;
+            assert_eq!(
+                decide(&three_tries(), &exhausted),
+                Verdict::Stop(GiveUp::ExhaustedElsewhere),
+                "{end}"
+            );
+            assert_eq!(
+                decide(&named("5xx,429,connect-failure"), &exhausted),
+                Verdict::Stop(GiveUp::ExhaustedElsewhere)
+            );
+        }
     }
 
     #[test]

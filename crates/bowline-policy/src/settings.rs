@@ -5,6 +5,7 @@ use crate::balance::BalanceSettings;
 use crate::breaker::BreakerSettings;
 use crate::budget::BudgetSettings;
 use crate::bulkhead::BulkheadSettings;
+use crate::doomed::DoomedSettings;
 use crate::outlier::OutlierSettings;
 use crate::rate::RateSettings;
 use crate::retry::RetrySettings;
@@ -27,6 +28,8 @@ pub struct CallPolicy {
     pub rate: Option<RateSettings>,
     /// When calls are rejected here because the callee would not accept them.
     pub admission: Option<AdmissionSettings>,
+    /// When calls are shed that have too little time left.
+    pub doomed: Option<DoomedSettings>,
     /// Which host a try goes to.
     pub balance: BalanceSettings,
     /// When a host is left out for a while.
@@ -48,7 +51,7 @@ pub enum CrossHop {
     SecondTries,
     /// The same for whatever arrives with a try number at all: the layer before this one tries again.
     AnyTry,
-    /// The layers know nothing of each other.
+    /// The layers know nothing of each other, neither of their tries nor of their having none left.
     Ignored,
 }
 
@@ -61,5 +64,11 @@ impl CrossHop {
             Self::AnyTry => arrived > 0,
             Self::Ignored => false,
         }
+    }
+
+    /// Whether a layer behind is heeded that has used up its tries for a call.
+    #[must_use]
+    pub const fn heeds_exhaustion(self) -> bool {
+        !matches!(self, Self::Ignored)
     }
 }

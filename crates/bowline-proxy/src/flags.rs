@@ -43,11 +43,13 @@ pub enum Flag {
     NoTls,
     /// The admission throttle rejected. Ours: Envoy's admission control sets no flag.
     AdmissionRejected,
+    /// Too little time was left. Ours.
+    Doomed,
 }
 
 impl Flag {
     /// Every flag, in declaration order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::None,
         Self::UpstreamFailed,
         Self::UpstreamClosed,
@@ -65,6 +67,7 @@ impl Flag {
         Self::DelayInjected,
         Self::NoTls,
         Self::AdmissionRejected,
+        Self::Doomed,
     ];
 
     /// Envoy's letters; `-` for nothing.
@@ -88,6 +91,7 @@ impl Flag {
             Self::DelayInjected => "DI",
             Self::NoTls => "TLS",
             Self::AdmissionRejected => "AR",
+            Self::Doomed => "DM",
         }
     }
 }

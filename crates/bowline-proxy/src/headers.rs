@@ -24,6 +24,12 @@ use std::time::Duration;
 pub(crate) static EXPECTED_MS: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 /// Which try of its sender's this is: who sends it, tries again itself.
 pub(crate) static TRY: HeaderName = HeaderName::from_static("x-bowline-try");
+/// Which try of its sender's this is, in Envoy's spelling. Istio's Envoys write 1 on requests that nobody tries
+/// again, so that only a later one says something.
+static ATTEMPT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
+/// The tries for this call are used up, or the budget for them (`tries`, `budget`): layers before do not try it
+/// again.
+pub(crate) static EXHAUSTED: HeaderName = HeaderName::from_static("x-retry-exhausted");
 /// Asks for the number of the request's decision trail.
 pub(crate) static EXPLAIN: HeaderName = HeaderName::from_static("x-bowline-explain");
 /// The number of the request's decision trail.
@@ -72,6 +78,7 @@ pub(crate) struct Steering {
     numbered: bool,
     expected: bool,
     tried: bool,
+    strange_attempt: bool,
     explains: bool,
     hop: HopByHop,
 }
@@ -182,6 +189,9 @@ pub(crate) fn receive(headers: &mut HeaderMap, trusted: bool, local: bool) -> St
     if steering.tried {
         headers.remove(&TRY);
     }
+    if steering.strange_attempt {
+        headers.remove(&ATTEMPT);
+    }
     if steering.explains {
         headers.remove(&EXPLAIN);
     }
@@ -243,9 +253,17 @@ impl Steering {
             "x-bowline-try" => {
                 self.tried = true;
                 if trusted {
-                    self.arrived_try = value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+                    let number = value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+                    self.arrived_try = self.arrived_try.max(number);
                 }
             }
+            "x-envoy-attempt-count" if trusted => {
+                let number = value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+                if 1 < number {
+                    self.arrived_try = self.arrived_try.max(number);
+                }
+            }
+            "x-envoy-attempt-count" => self.strange_attempt = true,
             "x-bowline-explain" => {
                 self.explains = true;
                 self.explain |= (trusted || local) && value.as_bytes() == b"1";
@@ -393,15 +411,19 @@ fn hex(into: &mut [u8], mut number: u64) {
     }
 }
 
-/// Takes away of an answer what ends at this hop. `trusted`: the caller understands our outcomes.
-pub(crate) fn return_answer(headers: &mut HeaderMap, trusted: bool) {
+/// Takes away of an answer what ends at this hop. `trusted`: the caller understands our outcomes; `believed`: the
+/// callee may speak to the layers before.
+pub(crate) fn return_answer(headers: &mut HeaderMap, trusted: bool, believed: bool) {
     let mut hop = HopByHop::default();
-    let mut outcome = false;
+    let (mut outcome, mut exhausted) = (false, false);
     for (name, value) in headers.iter() {
         let name = name.as_str();
         match name.as_bytes()[0] {
             b'c' | b'k' | b'p' | b'u' | b't' => hop.note(name, value),
-            b'x' => outcome |= name == "x-bowline-outcome",
+            b'x' => {
+                outcome |= name == "x-bowline-outcome";
+                exhausted |= name == "x-retry-exhausted";
+            }
             _ => (),
         }
     }
@@ -409,6 +431,9 @@ pub(crate) fn return_answer(headers: &mut HeaderMap, trusted: bool) {
     hop.remove(headers);
     if outcome && !trusted {
         headers.remove(&OUTCOME);
+    }
+    if exhausted && !believed {
+        headers.remove(&EXHAUSTED);
     }
 }
 
@@ -505,6 +530,7 @@ mod tests {
             ("x-envoy-expected-rq-timeout-ms", "50"),
             ("grpc-timeout", "20m"),
             ("x-bowline-try", "2"),
+            ("x-envoy-attempt-count", "3"),
             ("x-bowline-explain", "1"),
         ];
         let mut headers = map(&fields);
@@ -514,7 +540,7 @@ mod tests {
 
         let trusted = receive(&mut map(&fields), true, false);
         assert_eq!(trusted.remaining, Some(Duration::from_millis(20)));
-        assert_eq!((trusted.arrived_try, trusted.explain), (2, true));
+        assert_eq!((trusted.arrived_try, trusted.explain), (3, true));
         assert!(receive(&mut map(&fields), false, true).explain, "loopback may look, not steer");
     }
 

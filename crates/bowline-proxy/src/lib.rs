@@ -35,6 +35,7 @@ mod mirror;
 mod prometheus;
 pub mod protocol;
 pub mod proxy;
+mod rate_fields;
 mod reach;
 pub mod recorder;
 mod reply;

@@ -152,6 +152,16 @@ fn edges(page: &mut Page, snapshot: &Snapshot, now: Instant) {
             requests.saturating_sub(accepts),
         );
     }
+    page.family(
+        "bowline_try_median_seconds",
+        "gauge",
+        "Half of the tries take longer than this, where doomed calls are shed and there were enough tries.",
+    );
+    for (callee, median) in snapshot.medians() {
+        if let Some(median) = median.read(now) {
+            page.sample("bowline_try_median_seconds", &callee.labels(), median.as_secs_f64());
+        }
+    }
     page.family("bowline_endpoint_connections", "gauge", "Connections that are open to each endpoint.");
     // One address reached in two ways is two endpoints here and one to people.
     for ways in snapshot.endpoints().chunk_by(|a, b| a.address() == b.address()) {

@@ -112,6 +112,7 @@ impl Reply {
             GiveUp::BreakerOpen | GiveUp::BulkheadFull | GiveUp::QueueTimedOut => {
                 (503, Flag::UpstreamOverflow, end.reason.as_str())
             }
+            GiveUp::Doomed => (504, Flag::Doomed, end.reason.as_str()),
             GiveUp::Throttled => (503, Flag::AdmissionRejected, end.reason.as_str()),
             GiveUp::RateLimited => (429, Flag::RateLimited, end.reason.as_str()),
             GiveUp::NoHost if end.tries == 0 => (503, Flag::NoHealthyUpstream, end.reason.as_str()),
@@ -132,6 +133,15 @@ impl Reply {
             _ => Self::of_try(end, violation),
         };
         Self { status, flag, reason, outcome: end.outcome, retry_after: end.retry_after }
+    }
+
+    /// What of a call's tries is used up, so that layers before must not try it again: they would multiply.
+    pub(crate) const fn exhausted(end: &End) -> Option<&'static str> {
+        match end.reason {
+            GiveUp::TriesExhausted if 1 < end.tries => Some("tries"),
+            GiveUp::BudgetExhausted => Some("budget"),
+            _ => None,
+        }
     }
 
     fn of_try(end: &End, violation: Option<u16>) -> (u16, Flag, &'static str) {
@@ -212,6 +222,7 @@ mod tests {
             assert_eq!((reply.status, reply.flag), (status, flag), "{reason} {last:?}");
         };
         check(GiveUp::BreakerOpen, 0, None, 503, Flag::UpstreamOverflow);
+        check(GiveUp::Doomed, 0, None, 504, Flag::Doomed);
         check(GiveUp::Throttled, 0, None, 503, Flag::AdmissionRejected);
         check(GiveUp::RateLimited, 0, None, 429, Flag::RateLimited);
         check(GiveUp::NoHost, 0, None, 503, Flag::NoHealthyUpstream);

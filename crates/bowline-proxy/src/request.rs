@@ -16,6 +16,7 @@ use crate::incoming::Incoming;
 use crate::ledger::{Ledger, Listening};
 use crate::mirror;
 use crate::protocol::Protocol;
+use crate::rate_fields;
 use crate::reply::Reply;
 use crate::snapshot::{Entrance, PlannedEdge, Snapshot, Target, Way};
 use crate::traced::Traced;
@@ -245,6 +246,7 @@ impl<'s> Forward<'s> {
             believed: target.believed,
             switches: self.switches,
         };
+        let rated = planned.edge.rate();
         let mut listening =
             Listening { trail: &mut scratch.trail, tally: &planned.tally, notable: &mut ledger.notable };
         let ended = worker
@@ -269,7 +271,12 @@ impl<'s> Forward<'s> {
         }
         // The edge's stamp bounds the wait for an answer; an answer that has begun may take its time.
         let whole_by = if by == DeadlineSource::Edge { Instant::FAR } else { deadline.instant() };
-        self.pass_on(ledger, weighted, ended, whole_by, answering)
+        let mut response = self.pass_on(ledger, weighted, target.believed, ended, whole_by, answering);
+        if let Some(rate) = rated {
+            let now = ledger.connection().worker().clock().now();
+            rate_fields::tell(&rate.standing(now), response.headers_mut());
+        }
+        response
     }
 
     fn pick(&self, random: u64) -> Option<(&'s Weighted, &'s Target)> {
@@ -366,7 +373,7 @@ impl<'s> Forward<'s> {
         if !answering.grant_tunnel() {
             return self.reply(ledger, &Reply::TOO_EARLY, weighted, answering);
         }
-        headers::return_answer(&mut headers, ledger.entrance.trusted);
+        headers::return_answer(&mut headers, ledger.entrance.trusted, true);
         headers::apply_to_answer(&weighted.headers.response, &mut headers);
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -382,16 +389,20 @@ impl<'s> Forward<'s> {
         &self,
         ledger: &mut Ledger<'_>,
         weighted: &Weighted,
+        believed: bool,
         ended: Ended,
         whole_by: Instant,
         answering: Answering,
     ) -> Response<Body> {
         let Ended { end, at, answer, permit } = ended;
         let side = &weighted.headers.response;
+        let exhausted = Reply::exhausted(&end);
         match answer {
             None => {
                 let violation = answering.violation_status();
-                self.reply(ledger, &Reply::of(&end, violation), weighted, answering)
+                let mut response = self.reply(ledger, &Reply::of(&end, violation), weighted, answering);
+                say_exhausted(response.headers_mut(), exhausted);
+                response
             }
             Some(Answer::Injected { status, grpc }) => {
                 drop(permit);
@@ -402,8 +413,9 @@ impl<'s> Forward<'s> {
                 self.switch(ledger, weighted, headers, tunnel, at, answering)
             }
             Some(Answer::Given { status, mut headers, body, .. }) => {
-                headers::return_answer(&mut headers, ledger.entrance.trusted);
+                headers::return_answer(&mut headers, ledger.entrance.trusted, believed);
                 headers::apply_to_answer(side, &mut headers);
+                say_exhausted(&mut headers, exhausted);
                 let code = status.as_u16();
                 let exhausted =
                     end.reason == bowline_model::decision::GiveUp::TriesExhausted && end.tries > 1;
@@ -530,6 +542,10 @@ impl Asker for Outgoing {
         self.pending
     }
 
+    fn exhausted(&self, headers: &HeaderMap) -> bool {
+        self.believed && headers.contains_key(&headers::EXHAUSTED)
+    }
+
     fn named_outcome(&self, headers: &HeaderMap) -> Option<Outcome> {
         if !self.believed {
             return None;
@@ -628,6 +644,13 @@ fn own(response: Response<Bytes>, answering: Answering, close: bool) -> Response
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// Says to the layers before that the tries for this call, or the budget for them, are used up.
+fn say_exhausted(headers: &mut HeaderMap, which: Option<&'static str>) {
+    if let Some(which) = which {
+        headers.insert(&headers::EXHAUSTED, HeaderValue::from_static(which));
+    }
 }
 
 fn explained(headers: &mut HeaderMap, id: Option<u64>, asked: bool) {

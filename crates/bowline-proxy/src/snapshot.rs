@@ -24,8 +24,8 @@ use bowline_model::Instant;
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::balance::Joining;
 use bowline_policy::{
-    Balancer, CallPolicy, Counters, CrossHop, Edge, Parts, SharedAdmission, SharedBreaker, SharedBudget,
-    SharedBulkhead, SharedRate,
+    Balancer, CallPolicy, Counters, CrossHop, Edge, LiveQuantile, Parts, SharedAdmission, SharedBreaker,
+    SharedBudget, SharedBulkhead, SharedRate,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -144,6 +144,8 @@ struct Kept {
     servers: Vec<(Door, Arc<Server>)>,
     /// How TLS is spoken to callees.
     spoken: Spoken,
+    /// How long their tries take.
+    medians: BTreeMap<Callee, Arc<LiveQuantile>>,
 }
 
 /// What a snapshot is compiled with.
@@ -287,6 +289,11 @@ impl Snapshot {
 
     pub(crate) fn admissions(&self) -> impl Iterator<Item = (&str, &SharedAdmission)> {
         self.kept.admissions.iter().map(|(key, admission)| (&**key, &**admission))
+    }
+
+    /// How long half of the tries to each callee take, where that is measured.
+    pub(crate) fn medians(&self) -> impl Iterator<Item = (&Callee, &LiveQuantile)> {
+        self.kept.medians.iter().map(|(callee, median)| (callee, &**median))
     }
 
     /// Destinations and their hosts, for `/metrics`.
@@ -485,12 +492,14 @@ impl Making<'_> {
     fn parts(&self, callee: &Callee, keys: &EdgeKeys) -> Parts {
         let before = self.before;
         let counted = |kept: &Kept| kept.counters.get(callee).cloned();
+        let timed = |kept: &Kept| kept.medians.get(callee).cloned();
         Parts {
             breaker: find(&keys.breaker, &self.kept.breakers, before.map(|kept| &kept.breakers)),
             budget: find(&keys.budget, &self.kept.budgets, before.map(|kept| &kept.budgets)),
             bulkhead: find(&keys.bulkhead, &self.kept.bulkheads, before.map(|kept| &kept.bulkheads)),
             rate: find(&keys.rate, &self.kept.rates, before.map(|kept| &kept.rates)),
             admission: find(&keys.admission, &self.kept.admissions, before.map(|kept| &kept.admissions)),
+            median: timed(&self.kept).or_else(|| before.and_then(timed)),
             balancer: None,
             counters: counted(&self.kept).or_else(|| before.and_then(counted)).unwrap_or_default(),
         }
@@ -531,6 +540,9 @@ impl Making<'_> {
         }
         if let Some(balancer) = &parts.balancer {
             kept.balancers.entry(Arc::clone(&keys.balance)).or_insert_with(|| Arc::clone(balancer));
+        }
+        if let Some(median) = &parts.median {
+            kept.medians.entry(callee.clone()).or_insert_with(|| Arc::clone(median));
         }
         kept.counters.entry(callee.clone()).or_insert_with(|| Arc::clone(&parts.counters));
     }

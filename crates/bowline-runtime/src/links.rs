@@ -44,6 +44,7 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
     let bulkhead = settings.bulkhead.as_ref().filter(|bulkhead| bulkhead.from.place().is_some());
     let rate = settings.rate.as_ref().filter(|rate| rate.from.place().is_some());
     let admission = settings.admission.as_ref().filter(|admission| admission.from.place().is_some());
+    let doomed = settings.doomed.as_ref().filter(|doomed| doomed.from.place().is_some());
     let budget = retry_place.and(settings.budget.as_ref());
     let keys = &settings.keys;
     // A key only for what is said: a part that the code asks for is the guard's own.
@@ -73,6 +74,7 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
         bulkhead: bulkhead.map(|bulkhead| bulkhead.value),
         rate: rate.map(|rate| rate.value),
         admission: admission.map(|admission| admission.value),
+        doomed: doomed.map(|doomed| doomed.value),
         state,
         faults: Plan::new(plan),
         ..Guard::named(name)

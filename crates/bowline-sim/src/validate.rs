@@ -9,6 +9,7 @@
 //! - [`asynchronous`]: what a consumer's death does to who published
 //! - [`collapse`]: what does not recover, and the jitter that would have helped
 //! - [`networks`]: branching, feedback, fork and join, by means that share nothing with the engine
+//! - [`overload`]: what is left at three times the capacity, and how much of it a throttle lets through
 //! - [`outage`]: one outage under seven designs
 
 pub mod asynchronous;
@@ -17,6 +18,7 @@ pub mod closed_forms;
 pub mod collapse;
 pub mod networks;
 pub mod outage;
+pub mod overload;
 
 use crate::model::{Do, EdgeId, EdgeSpec, EntrySpec, EntryTo, OperationId, ServiceSpec};
 use crate::{Arrivals, Dist, FaultEvent, Model, Run, RunSpec, model, run};
@@ -108,6 +110,7 @@ pub fn rows() -> Vec<Row> {
         closed_forms::rows(),
         networks::rows(),
         budgets::rows(),
+        overload::rows(),
         collapse::rows(),
         asynchronous::rows(),
         outage::rows(),
@@ -119,7 +122,6 @@ pub fn rows() -> Vec<Row> {
 #[must_use]
 pub const fn absent() -> &'static [(&'static str, &'static str)] {
     &[
-        ("V4", "adaptive throttling is not among the policies yet"),
         (
             "V5 adaptive, breaker",
             "the published buckets and breakers count otherwise than ours; the plain retries run",

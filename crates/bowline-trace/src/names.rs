@@ -97,6 +97,8 @@ pub const BREAKER_CALLS: &str = "bowline.breaker.calls";
 pub const RUNNING: &str = "bowline.bulkhead.running";
 /// Calls that wait before it.
 pub const AHEAD: &str = "bowline.bulkhead.ahead";
+/// Half of the tries take longer than this, in milliseconds.
+pub const MEDIAN: &str = "bowline.try.median.ms";
 /// Calls in the admission throttle's window.
 pub const ADMISSION_REQUESTS: &str = "bowline.admission.requests";
 /// Those that the callee accepted.
@@ -120,6 +122,8 @@ pub mod events {
     pub const QUEUED: &str = "queued";
     /// It has a place in the bulkhead.
     pub const ADMITTED: &str = "admitted";
+    /// Too little time was left.
+    pub const DOOMED: &str = "doomed";
     /// The admission throttle rejected a try.
     pub const THROTTLED: &str = "throttled";
     /// The breaker refused a try.

@@ -107,6 +107,10 @@ impl<'r> Story<'r> {
             Decision::Admitted { running } => {
                 self.happened(at, events::ADMITTED, vec![number(names::RUNNING, running)]);
             }
+            Decision::Doomed { remaining, median } => {
+                let told = vec![millis(names::REMAINING, remaining), millis(names::MEDIAN, median)];
+                self.happened(at, events::DOOMED, told);
+            }
             Decision::Throttled { requests, accepts } => {
                 let told = vec![
                     number(names::ADMISSION_REQUESTS, requests),

@@ -92,16 +92,28 @@ impl Error {
         )
     }
 
+    /// Whether all tries are used up, here or in a layer behind, or the budget for them. A server that answers its
+    /// own caller because of it says so with the header `x-retry-exhausted`, so that nobody multiplies them.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        match self.inner.end.reason {
+            GiveUp::TriesExhausted => 1 < self.inner.end.tries,
+            GiveUp::BudgetExhausted | GiveUp::ExhaustedElsewhere => true,
+            _ => false,
+        }
+    }
+
     /// Whether time ran out: the deadline's, or that of the last try.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.is_deadline() || self.inner.end.last == Some(TryEnd::TimedOut)
     }
 
-    /// Whether the call's deadline ended it: it ran out, or another try would not have fitted.
+    /// Whether the call's deadline ended it: it ran out, another try would not have fitted, or so little was left
+    /// that none was made.
     #[must_use]
     pub fn is_deadline(&self) -> bool {
-        matches!(self.inner.end.reason, GiveUp::DeadlineExceeded | GiveUp::DeadlineTooClose)
+        matches!(self.inner.end.reason, GiveUp::DeadlineExceeded | GiveUp::DeadlineTooClose | GiveUp::Doomed)
             || self.inner.end.last == Some(TryEnd::DeadlineExceeded)
     }
 

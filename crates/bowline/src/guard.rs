@@ -15,7 +15,7 @@ use crate::settings::{Idempotency, Settings};
 use crate::stats::Stats;
 use arc_swap::ArcSwap;
 use bowline_model::{Random, SplitMix64};
-use bowline_policy::Edge;
+use bowline_policy::{DoomedSettings, Edge};
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -140,6 +140,13 @@ impl<C> Guard<C> {
     #[must_use]
     pub fn admission(self, admission: Admission) -> Self {
         self.with(|settings| settings.policy.admission = Some(admission.settings))
+    }
+
+    /// Sheds calls that have less time left than half of the tries take, all but one in twenty: they would be
+    /// worked on for nobody. Fewer than fifty tries prove nothing.
+    #[must_use]
+    pub fn shed_doomed(self) -> Self {
+        self.with(|settings| settings.policy.doomed = Some(DoomedSettings::default()))
     }
 
     /// Draws its jitter and its faults from this seed: the same calls in the same order meet the same.

@@ -10,6 +10,12 @@ pub(crate) const EXPECTED_MS: &str = "x-envoy-expected-rq-timeout-ms";
 pub(crate) const TRACEPARENT: &str = "traceparent";
 /// Which try of a guard this is: layers behind it do not try again what it already does.
 pub(crate) const TRY: &str = "x-bowline-try";
+/// The same in Envoy's spelling: read, never written.
+#[cfg(feature = "http")]
+pub(crate) const ATTEMPT: &str = "x-envoy-attempt-count";
+/// A layer behind has used up its tries, or the budget for them.
+#[cfg(any(feature = "http", feature = "tonic"))]
+pub(crate) const EXHAUSTED: &str = "x-retry-exhausted";
 /// What makes a repetition recognisable to the callee.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// gRPC's remaining time.

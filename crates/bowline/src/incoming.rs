@@ -98,7 +98,8 @@ impl Incoming {
 #[cfg(feature = "http")]
 impl Incoming {
     /// What the headers of a request say: `x-envoy-expected-rq-timeout-ms` and `grpc-timeout`, the
-    /// smaller of both, less a millisecond for the answer's way back; `traceparent`; `x-bowline-try`.
+    /// smaller of both, less a millisecond for the answer's way back; `traceparent`; `x-bowline-try`, and
+    /// `x-envoy-attempt-count` from the second try on (Istio's Envoys write 1 where nobody tries again).
     ///
     /// Take them only from a peer that may set a deadline for you: the mesh or gateway in front, not the
     /// open internet.
@@ -116,7 +117,10 @@ impl Incoming {
         if let Some(traceparent) = text(headers::TRACEPARENT) {
             incoming = incoming.traced(traceparent);
         }
-        incoming.try_number(text(headers::TRY).and_then(|number| number.parse().ok()).unwrap_or(0))
+        let number = |name| text(name).and_then(|number| number.parse::<u32>().ok());
+        let ours = number(headers::TRY).unwrap_or(0);
+        let envoys = number(headers::ATTEMPT).filter(|number| 1 < *number).unwrap_or(0);
+        incoming.try_number(ours.max(envoys))
     }
 }
 
@@ -146,6 +150,11 @@ mod tests {
         let incoming = Incoming::of_headers(&headers);
         assert_eq!(incoming.remaining(), Some(Duration::from_millis(199)));
         assert_eq!(incoming.arrived_try(), 2);
+        headers.insert("x-envoy-attempt-count", "3".parse().unwrap());
+        assert_eq!(Incoming::of_headers(&headers).arrived_try(), 3);
+        headers.remove("x-bowline-try");
+        headers.insert("x-envoy-attempt-count", "1".parse().unwrap());
+        assert_eq!(Incoming::of_headers(&headers).arrived_try(), 0, "Envoy counts where nobody tries again");
         assert!(incoming.traceparent().unwrap().starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
 
         headers.insert("grpc-timeout", "400u".parse().unwrap());

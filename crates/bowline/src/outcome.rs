@@ -50,13 +50,14 @@ pub struct Seen {
     outcome: Outcome,
     end: Option<TryEnd>,
     pushback: Option<Pushback>,
+    exhausted: bool,
 }
 
 impl Seen {
     /// An outcome, and nothing more to say.
     #[must_use]
     pub const fn new(outcome: Outcome) -> Self {
-        Self { outcome, end: None, pushback: None }
+        Self { outcome, end: None, pushback: None, exhausted: false }
     }
 
     /// An HTTP answer of this status, with the outcome that goes with it.
@@ -75,6 +76,14 @@ impl Seen {
     #[must_use]
     pub const fn connect_failed() -> Self {
         Self::ended(TryEnd::ConnectFailed)
+    }
+
+    /// A layer behind has used up its tries for this call, or the budget for them (`x-retry-exhausted`): trying it
+    /// again would multiply them.
+    #[must_use]
+    pub const fn exhausted(mut self) -> Self {
+        self.exhausted = true;
+        self
     }
 
     /// The callee asks to be left alone this long.
@@ -99,13 +108,13 @@ impl Seen {
 
     /// What was seen, with the outcome that goes with it.
     pub(crate) const fn ended(end: TryEnd) -> Self {
-        Self { outcome: classify::of(end, false), end: Some(end), pushback: None }
+        Self { outcome: classify::of(end, false), end: Some(end), pushback: None, exhausted: false }
     }
 
     /// What the call's machine is told.
     pub(crate) fn report(self, is_ok: bool) -> Report {
         let end = self.end.unwrap_or(if is_ok { TryEnd::Returned } else { TryEnd::Raised });
-        Report { pushback: self.pushback, ..Report::new(end, self.outcome) }
+        Report { pushback: self.pushback, exhausted: self.exhausted, ..Report::new(end, self.outcome) }
     }
 }
 
@@ -212,11 +221,17 @@ impl HttpAnswer for reqwest::Response {
 /// What the head of an HTTP answer says.
 #[cfg(feature = "http")]
 pub(crate) fn of_head(status: u16, headers: &http::HeaderMap) -> Seen {
-    let seen = Seen::status(status);
+    let seen = exhausted_by(headers, Seen::status(status));
     match headers.get(http::header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?)) {
         Some(after) => seen.retry_after(after),
         None => seen,
     }
+}
+
+/// `seen`, and whether the answer says that tries are used up. A success needs no other try.
+#[cfg(feature = "http")]
+pub(crate) fn exhausted_by(headers: &http::HeaderMap, seen: Seen) -> Seen {
+    if headers.contains_key(crate::headers::EXHAUSTED) { seen.exhausted() } else { seen }
 }
 
 /// `Retry-After` as RFC 9110 section 10.2.3 has it: seconds, or a date.
@@ -253,6 +268,8 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for OfGrpc {
             return seen;
         }
         let seen = Seen::grpc(status.code() as u8);
+        let exhausted = status.metadata().contains_key(crate::headers::EXHAUSTED);
+        let seen = if exhausted { seen.exhausted() } else { seen };
         let pushback = status.metadata().get(GRPC_PUSHBACK_MS).and_then(|value| value.to_str().ok());
         pushback.map_or(seen, |value| grpc_pushback(seen, value))
     }

@@ -23,13 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The timer's own event; connections are their index.
 const TIMER: u64 = u64::MAX;
 
-/// Sends `rate` requests a second for `warm_up` and then `seconds`; latencies are of the latter.
+/// Sends `rate` requests a second for `warm_up` and then `seconds`; latencies are of the latter, and so are the
+/// good answers that came `within` the time after they were due.
 pub(super) fn run(
     target: &SocketAddr,
     connections: usize,
     rate: u32,
     seconds: f64,
     warm_up: f64,
+    within: Duration,
 ) -> io::Result<Value> {
     let interval = Duration::from_secs(1) / rate;
     let due_in_all = count((seconds + warm_up) * f64::from(rate));
@@ -54,7 +56,7 @@ pub(super) fn run(
     let mut free: Vec<usize> = (0..connections).collect();
     let mut in_flight: Vec<Option<u64>> = vec![None; connections];
     let mut waiting: VecDeque<u64> = VecDeque::new();
-    let (mut due, mut answered, mut failed) = (0, 0, 0);
+    let (mut due, mut answered, mut failed, mut in_time) = (0, 0, 0, 0_u64);
     let mut latencies: Vec<u64> = Vec::with_capacity(usize::try_from(due_in_all).unwrap_or_default());
     let mut events = Vec::with_capacity(256);
 
@@ -80,7 +82,10 @@ pub(super) fn run(
                 failed += u64::from(!good);
                 free.push(index);
                 if number >= unmeasured {
-                    latencies.push(micros(due_at(number), clock::now()));
+                    let now = clock::now();
+                    let took = now.saturating_duration_since(due_at(number));
+                    in_time += u64::from(good && took <= within);
+                    latencies.push(micros(due_at(number), now));
                 }
             }
         }
@@ -103,7 +108,7 @@ pub(super) fn run(
     latencies.sort_unstable();
     let at = |share| percentile(&latencies, share);
     Ok(json!({
-        "requests": due_in_all, "failed": failed,
+        "requests": due_in_all, "failed": failed, "good": in_time,
         "p50_us": at(0.5), "p99_us": at(0.99), "p999_us": at(0.999), "max_us": at(1.0),
     }))
 }

@@ -6,8 +6,8 @@ use crate::routing::{CalleeTls, IstioFault};
 use bowline_fault::{Fault, Kind, Then};
 use bowline_policy::balance::Algorithm;
 use bowline_policy::{
-    AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, OutlierSettings, Ratio,
-    RetryRule,
+    AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, DoomedSettings,
+    OutlierSettings, Ratio, RetryRule,
 };
 use std::time::Duration;
 
@@ -103,6 +103,13 @@ pub(super) fn admission(admission: &AdmissionSettings) -> String {
         span(admission.window),
         admission.min_calls,
         admission.reject_max
+    )
+}
+
+pub(super) fn doomed(doomed: &DoomedSettings) -> String {
+    format!(
+        "shed when less is left than half of the tries take (of {} at least), {} let through",
+        doomed.min_calls, doomed.let_through
     )
 }
 

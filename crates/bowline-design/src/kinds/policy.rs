@@ -27,6 +27,8 @@ record! {
         pub rate_limit: Option<Spot<RateLimit>>,
         /// When calls are rejected because the callee accepts too few.
         pub admission: Option<Spot<Admission>>,
+        /// When calls are shed that have too little time left.
+        pub doomed: Option<Spot<Doomed>>,
         /// Which endpoint a try goes to.
         pub balance: Option<Spot<Balance>>,
         /// When an endpoint is left out for a while.
@@ -189,6 +191,16 @@ record! {
 }
 
 record! {
+    /// When calls are shed that have less time left than half of the tries take.
+    pub struct Doomed {
+        /// Fewer tries than this prove nothing.
+        pub min_calls: Option<Spot<u32>>,
+        /// The share of them that is let through all the same.
+        pub let_through: Option<Spot<f64>>,
+    } checked by check_doomed
+}
+
+record! {
     /// Which endpoint a try goes to.
     pub struct Balance {
         /// In which way; `peak-ewma` when absent, `ring-hash` beside a `hash`.
@@ -303,6 +315,7 @@ impl Kind for Policy {
             bulkhead,
             rate_limit,
             admission,
+            doomed,
             balance,
             outlier,
             faults,
@@ -318,7 +331,7 @@ impl Kind for Policy {
             );
         }
         let any = deadline.is_some() || retry.is_some() || breaker.is_some() || bulkhead.is_some();
-        let any = any || admission.is_some() || balance.is_some() || outlier.is_some();
+        let any = any || admission.is_some() || doomed.is_some() || balance.is_some() || outlier.is_some();
         if !any && rate_limit.is_none() && faults.is_empty() && idempotent.is_none() {
             mistakes.add("missing-field", place, "a policy that says nothing", "a deadline, for a start");
         }
@@ -432,6 +445,12 @@ fn check_admission(admission: &Admission, _: &Place, mistakes: &mut Mistakes) {
         let found = format!("{} calls for each that is accepted", it.value);
         mistakes.add("bad-value", &it.place, found, format!("1 to {MULTIPLIER_MAX}"));
     }
+}
+
+fn check_doomed(doomed: &Doomed, _: &Place, mistakes: &mut Mistakes) {
+    at_least_one(doomed.min_calls.as_ref(), mistakes);
+    // None at all could never learn that things got better.
+    ratio(doomed.let_through.as_ref(), false, mistakes);
 }
 
 /// A callee that is asked a hundred times for each call it accepts is not protected.

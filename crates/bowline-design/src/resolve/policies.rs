@@ -5,7 +5,7 @@ use super::findings::{Findings, did_you_mean};
 use super::services::{Services, idempotency};
 use crate::kinds::istio::GRPC_STATUS;
 use crate::kinds::policy::{
-    Admission, Backoff as WrittenBackoff, Breaker, Budget, Bulkhead, Fault as WrittenFault, Jitter,
+    Admission, Backoff as WrittenBackoff, Breaker, Budget, Bulkhead, Doomed, Fault as WrittenFault, Jitter,
     RateLimit, Target,
 };
 use crate::kinds::{Doc, Documents, Policy as WrittenPolicy};
@@ -14,7 +14,7 @@ use crate::resolved::{Balancing, Idempotency, ServiceId, Sourced};
 use bowline_fault::{Fault, Kind, Percent};
 use bowline_policy::{
     AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget,
-    OutlierSettings, RateSettings, Ratio, Slow,
+    DoomedSettings, OutlierSettings, RateSettings, Ratio, Slow,
 };
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ pub(super) struct Policy {
     pub(super) bulkhead: Option<Sourced<BulkheadSettings>>,
     pub(super) rate: Option<Sourced<RateSettings>>,
     pub(super) admission: Option<Sourced<AdmissionSettings>>,
+    pub(super) doomed: Option<Sourced<DoomedSettings>>,
     pub(super) balance: Option<Sourced<Balancing>>,
     pub(super) outlier: Option<Sourced<OutlierSettings>>,
     pub(super) faults: Vec<Sourced<Fault>>,
@@ -121,6 +122,7 @@ impl Policy {
             bulkhead: spec.bulkhead.as_ref().map(bulkhead),
             rate: spec.rate_limit.as_ref().map(rate),
             admission: spec.admission.as_ref().map(|it| admission(it, findings)),
+            doomed: spec.doomed.as_ref().map(|it| doomed(it, findings)),
             balance: spec.balance.as_ref().map(|it| balance::of_ours(it, findings)),
             outlier: spec.outlier.as_ref().map(|it| balance::outlier_of_ours(it, findings)),
             faults: spec.faults.iter().filter_map(|it| fault(it, findings)).collect(),
@@ -286,6 +288,16 @@ fn admission(it: &Spot<Admission>, findings: &mut Findings) -> Sourced<Admission
         window: it.window.as_ref().map_or(default.window, |window| window.value),
         min_calls: it.min_calls.as_ref().map_or(default.min_calls, |calls| calls.value),
         reject_max: ratio(it.reject_max.as_ref(), findings).unwrap_or(default.reject_max),
+    };
+    Sourced::written(settings, it.place.clone())
+}
+
+fn doomed(it: &Spot<Doomed>, findings: &mut Findings) -> Sourced<DoomedSettings> {
+    let default = DoomedSettings::default();
+    let settings = DoomedSettings {
+        min_calls: it.min_calls.as_ref().map_or(default.min_calls, |calls| calls.value),
+        let_through: ratio(it.let_through.as_ref(), findings).unwrap_or(default.let_through),
+        half_life: default.half_life,
     };
     Sourced::written(settings, it.place.clone())
 }

@@ -84,6 +84,13 @@ impl Voices<'_> {
         let rate = choose(&policies, "the rate limit", |policy| policy.rate.as_ref(), None, findings);
         let admission =
             choose(&policies, "the admission", |policy| policy.admission.as_ref(), None, findings);
+        let doomed = choose(
+            &policies,
+            "what becomes of doomed calls",
+            |policy| policy.doomed.as_ref(),
+            None,
+            findings,
+        );
         let (picks, ejects) = (traffic.balance(), traffic.ejection());
         let balance =
             choose(&policies, "the balancing", |policy| policy.balance.as_ref(), picks.as_ref(), findings);
@@ -132,6 +139,7 @@ impl Voices<'_> {
             bulkhead: bulkhead.map(|word| word.value.clone()),
             rate: rate.map(|word| word.value.clone()),
             admission: admission.map(|word| word.value.clone()),
+            doomed: doomed.map(|word| word.value.clone()),
             faults: faults(caller, &policies, findings),
             idempotent: match operation {
                 Some(operation) if operation.idempotent.from.place().is_some() => {

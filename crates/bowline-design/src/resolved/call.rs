@@ -6,7 +6,7 @@ use bowline_fault::{Fault, Plan};
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::{
     AdmissionSettings, Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
-    CallPolicy, OutlierSettings, RateSettings, RetryRule, RetrySettings,
+    CallPolicy, DoomedSettings, OutlierSettings, RateSettings, RetryRule, RetrySettings,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub struct CallSettings {
     pub rate: Option<Sourced<RateSettings>>,
     /// When calls are rejected because the callee accepts too few.
     pub admission: Option<Sourced<AdmissionSettings>>,
+    /// When calls are shed that have too little time left.
+    pub doomed: Option<Sourced<DoomedSettings>>,
     /// Faults inside the try.
     pub faults: Vec<Sourced<Fault>>,
     /// Whether the call may be repeated after an unknown outcome.
@@ -67,6 +69,7 @@ impl CallSettings {
             bulkhead: None,
             rate: None,
             admission: None,
+            doomed: None,
             faults: Vec::new(),
             idempotent: Sourced::default(Idempotency::ByMethod, why),
             pending: false,
@@ -93,6 +96,7 @@ impl CallSettings {
             bulkhead: self.bulkhead.as_ref().map(|bulkhead| bulkhead.value),
             rate: self.rate.as_ref().map(|rate| rate.value),
             admission: self.admission.as_ref().map(|admission| admission.value),
+            doomed: self.doomed.as_ref().map(|doomed| doomed.value),
             faults: Plan::new(self.faults.iter().map(|fault| fault.value).collect()),
             balance: self.balance.value.settings,
             outlier: self.outlier.as_ref().map(|outlier| outlier.value),

@@ -161,6 +161,7 @@ fn policies_that_make_no_sense_are_refused() {
         ("admission: { multiplier: 0.5 }", "spec.admission.multiplier: 0.5 calls for each that is accepted"),
         ("admission: { rejectMax: 1 }", "spec.admission.rejectMax: a share of all calls"),
         ("admission: { window: 0s }", "spec.admission.window: no time at all"),
+        ("doomed: { letThrough: 0 }", "spec.doomed.letThrough: a ratio of 0"),
         ("rateLimit: { burst: 5 }", "spec.rateLimit.perSecond: no `perSecond`"),
         ("faults: [{}]", "spec.faults[0]: a fault that does nothing"),
         ("faults: [{ drop: true, delay: 1s }]", "spec.faults[0]: more than one fault in one entry"),

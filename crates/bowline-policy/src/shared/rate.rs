@@ -1,6 +1,6 @@
 //! A rate limit shared by all workers.
 
-use crate::rate::{RateLimit, RateSettings};
+use crate::rate::{RateLimit, RateSettings, Standing};
 use crate::sync::{Mutex, lock};
 use bowline_model::Instant;
 use std::time::Duration;
@@ -31,5 +31,11 @@ impl SharedRate {
     /// How long until there is one, if nobody else takes it.
     pub fn take(&self, now: Instant) -> Result<(), Duration> {
         lock(&self.limit).take(now)
+    }
+
+    /// What is left at `now`.
+    #[must_use]
+    pub fn standing(&self, now: Instant) -> Standing {
+        lock(&self.limit).standing(now)
     }
 }

@@ -5,8 +5,8 @@ use bowline_fault::{Fault, Kind, Percent, Plan};
 use bowline_model::decision::TryEnd;
 use bowline_model::{Outcome, SplitMix64};
 use bowline_policy::{
-    AdmissionSettings, BreakerSettings, BudgetSettings, BulkheadSettings, Call, CallPolicy, RateSettings,
-    Report, RetrySettings, Step,
+    AdmissionSettings, BreakerSettings, BudgetSettings, BulkheadSettings, Call, CallPolicy, DoomedSettings,
+    RateSettings, Report, RetrySettings, Step,
 };
 
 /// Everything a call can have.
@@ -18,6 +18,7 @@ fn policy() -> CallPolicy {
         bulkhead: Some(BulkheadSettings { concurrent: 64, queue: 32, wait: MS * 20 }),
         rate: Some(RateSettings { per_second: 1_000_000, burst: 1_000 }),
         admission: Some(AdmissionSettings::default()),
+        doomed: Some(DoomedSettings::default()),
         faults: Plan::new(vec![Fault { kind: Kind::DropFirst(1), percent: Percent::NEVER }]),
         ..CallPolicy::default()
     }

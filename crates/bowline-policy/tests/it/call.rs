@@ -6,7 +6,8 @@ use bowline_model::decision::{BreakerMove, BreakerState, DeadlineSource, GiveUp,
 use bowline_model::{Deadline, Decision, Instant, Outcome};
 use bowline_policy::{
     AdmissionSettings, Ask, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy,
-    ConcurrentBudget, CrossHop, Pushback, RateSettings, Ratio, Report, RetrySettings, Step, classify,
+    ConcurrentBudget, CrossHop, DoomedSettings, Pushback, RateSettings, Ratio, Report, RetrySettings, Step,
+    classify,
 };
 use proptest::prelude::*;
 use std::task::Poll;
@@ -292,6 +293,61 @@ fn a_rate_limited_call_is_told_when_to_come_back() {
     let (_, step) = world.begin(ask);
     let Step::End(end) = step else { panic!("{step:?}") };
     assert_eq!((end.reason, end.retry_after), (GiveUp::RateLimited, Some(MS * 100)));
+}
+
+/// Fifty tries of a millisecond each are known.
+fn with_known_times(let_through: Ratio) -> World {
+    let doomed = Some(DoomedSettings { let_through, ..DoomedSettings::default() });
+    let mut world = World::new(CallPolicy { doomed, ..tries(1) });
+    (0..60).for_each(|_| drop(world.run(world.ask(), &[OK])));
+    // What is said of the times may be this much older than the tries.
+    world.now += MS * 200;
+    world
+}
+
+#[test]
+fn a_call_with_less_time_left_than_half_of_the_tries_take_is_shed_on_arrival() {
+    let mut world = with_known_times(Ratio::ZERO);
+    let left = |micros| Deadline::after(world.now, Duration::from_micros(micros));
+    let (short, enough) = (left(500), left(2_000));
+    let (end, tries) = world.run(Ask { deadline: short, ..world.ask() }, &[OK]);
+    assert_eq!((end.reason, end.outcome, tries.len()), (GiveUp::Doomed, Outcome::Refused, 0));
+    let told = |decision: &Decision| matches!(decision, Decision::Doomed { remaining, median } if remaining < median);
+    assert!(world.trail.decisions().iter().any(|(_, decision)| told(decision)) || 0 < world.trail.dropped());
+    let (end, _) = world.run(Ask { deadline: enough, ..world.ask() }, &[OK]);
+    assert_eq!(end.reason, GiveUp::Done);
+}
+
+#[test]
+fn a_few_doomed_calls_pass_so_that_it_is_noticed_when_tries_become_quick_again() {
+    let mut world = with_known_times(Ratio::percent(50));
+    let ends: Vec<_> = (0..100)
+        .map(|_| {
+            let ask = Ask { deadline: Deadline::after(world.now, Duration::from_micros(900)), ..world.ask() };
+            let (mut call, step) = world.begin(ask);
+            if let Step::End(end) = step {
+                return end.reason;
+            }
+            world.now += Duration::from_micros(10);
+            world.ended(&mut call, OK);
+            GiveUp::Done
+        })
+        .collect();
+    assert!(ends.iter().filter(|end| **end == GiveUp::Done).count() > 20);
+    // Now quick ones are the greater part.
+    (0..60).for_each(|_| drop(world.run(Ask { now: world.now, ..world.ask() }, &[OK])));
+    world.now += Duration::from_secs(300);
+    let ask = Ask { deadline: Deadline::after(world.now, Duration::from_micros(900)), ..world.ask() };
+    assert!(matches!(world.begin(ask).1, Step::Send(_)), "what is known fades");
+}
+
+#[test]
+fn too_few_tries_prove_nothing_about_the_time_they_take() {
+    let mut world = World::new(CallPolicy { doomed: Some(DoomedSettings::default()), ..tries(1) });
+    (0..49).for_each(|_| drop(world.run(world.ask(), &[OK])));
+    world.now += MS * 200;
+    let ask = Ask { deadline: Deadline::after(world.now, Duration::from_micros(1)), ..world.ask() };
+    assert!(matches!(world.begin(ask).1, Step::Send(_)));
 }
 
 /// A throttle that ten calls are enough for.

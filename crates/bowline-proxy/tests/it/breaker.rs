@@ -1,6 +1,6 @@
-//! Breaker, bulkhead and rate limit, seen from both sides.
+//! Breaker, bulkhead, rate limit and what sheds load, seen from both sides.
 
-use crate::support::{Callee, Do, World, eventually, policy, route};
+use crate::support::{Callee, Caller, Do, World, eventually, policy, route};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -112,6 +112,66 @@ async fn a_full_bulkhead_queues_then_refuses() {
     assert_eq!(statuses, [200, 200, 503]);
     assert_eq!(callee.count(), 2);
     assert_eq!(world.metric("bowline_bulkhead_running", &[]), 0.0, "every place came back");
+}
+
+#[tokio::test]
+async fn answers_behind_a_rate_limit_say_how_it_stands() {
+    let callee = Callee::friendly().await;
+    let limit = policy("  rateLimit: { perSecond: 1, burst: 2 }");
+    let world = World::start(&(route(&[callee.address], "") + &limit));
+    let first = world.get("/stock").await;
+    assert_eq!(first.header("ratelimit-policy"), Some("\"bowline\";q=2;w=2"));
+    assert_eq!(first.header("ratelimit"), Some("\"bowline\";r=1;t=1"));
+    // A machine that is busy may take a second for one of them.
+    for _ in 0..20 {
+        let answer = world.get("/stock").await;
+        if answer.status() == 429 {
+            assert_eq!(answer.header("x-bowline-reason"), Some("rate limited"));
+            assert_eq!(answer.header("ratelimit"), Some("\"bowline\";r=0;t=2"));
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            return;
+        }
+    }
+    panic!("nothing was refused");
+}
+
+#[tokio::test]
+async fn what_the_callee_would_not_accept_is_rejected_here() {
+    let callee = Callee::start(|_| Do::Answer(429, String::new())).await;
+    let throttle = policy("  retry: { tries: 1 }\n  admission: { minCalls: 5, rejectMax: 0.9 }");
+    let world = World::start(&(route(&[callee.address], "") + &throttle));
+    let mut rejected = 0;
+    for _ in 0..100 {
+        let answer = world.get("/stock").await;
+        if answer.status() == 503 {
+            rejected += 1;
+            assert_eq!(answer.header("x-bowline-reason"), Some("throttled"));
+            assert_eq!(answer.header("x-bowline-outcome"), Some("refused"));
+        }
+    }
+    assert!(60 < rejected, "{rejected}");
+    assert_eq!(callee.count(), 100 - rejected, "what is rejected costs the callee nothing");
+    assert_eq!(world.metric("bowline_requests_total", &["flag=\"AR\""]), rejected as f64);
+    assert_eq!(world.metric("bowline_admission_window_calls", &["accepted=\"no\""]), 100.0);
+    assert_eq!(world.metric("bowline_call_ends_total", &["reason=\"throttled\""]), rejected as f64);
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_answered_in_time_is_shed_on_arrival() {
+    let callee = Callee::start(|_| Do::Late(Duration::from_millis(40), 200)).await;
+    let doomed = policy("  retry: { tries: 1 }\n  doomed: { minCalls: 5, letThrough: 0.000001 }");
+    let world = World::start(&(route(&[callee.address], "") + &doomed));
+    for _ in 0..8 {
+        assert_eq!(world.get("/stock").await.status(), 200);
+    }
+    let known = || world.metric("bowline_try_median_seconds", &[]) >= 0.035;
+    eventually("its times are known", known).await;
+    let mut caller = Caller::connect(world.mesh).await;
+    caller.send("GET /stock HTTP/1.1\r\nhost: stock\r\nx-envoy-expected-rq-timeout-ms: 20\r\n\r\n").await;
+    let shed = caller.receive("GET").await.unwrap();
+    assert_eq!((shed.status(), shed.header("x-bowline-reason")), (504, Some("doomed")));
+    assert_eq!(callee.count(), 8, "nothing was sent");
+    assert_eq!(world.metric("bowline_requests_total", &["flag=\"DM\""]), 1.0);
 }
 
 #[tokio::test]

@@ -146,6 +146,48 @@ async fn the_mesh_does_not_repeat_what_the_library_repeats() {
 }
 
 #[tokio::test]
+async fn what_comes_as_a_later_attempt_of_an_envoy_is_repeated_only_after_a_refusal() {
+    for (attempt, arrivals) in [("1", 3), ("2", 1), ("soon", 3)] {
+        let callee = Callee::start(|_| Do::Answer(503, String::new())).await;
+        let world = World::start(&(route(&[callee.address], "") + &no_wait(3)));
+        let mut caller = Caller::connect(world.mesh).await;
+        caller
+            .send(&format!("GET /stock HTTP/1.1\r\nhost: stock\r\nx-envoy-attempt-count: {attempt}\r\n\r\n"))
+            .await;
+        assert_eq!(caller.receive("GET").await.unwrap().status(), 503);
+        assert_eq!(callee.count(), arrivals, "attempt {attempt}");
+        assert_eq!(callee.hits()[0].message.header("x-envoy-attempt-count"), Some(attempt));
+    }
+    // A stranger's is taken away and says nothing.
+    let callee = Callee::start(|_| Do::Answer(503, String::new())).await;
+    let world = World::start(&(route(&[callee.address], "") + &no_wait(3)));
+    world.caller().await.ask("GET", "/stock", "x-envoy-attempt-count: 2\r\n", "").await;
+    assert_eq!((callee.count(), callee.hits()[0].message.header("x-envoy-attempt-count")), (3, None));
+}
+
+#[tokio::test]
+async fn used_up_tries_are_said_and_a_layer_before_does_not_multiply_them() {
+    let callee = Callee::start(|_| Do::Answer(503, String::new())).await;
+    let inner = World::start(&(route(&[callee.address], "") + &no_wait(3)));
+    let outer = World::start(&(route(&[inner.gateway], "") + &no_wait(3)));
+    let answer = outer.get("/stock").await;
+    assert_eq!((answer.status(), answer.header("x-retry-exhausted")), (503, Some("tries")));
+    assert_eq!(callee.count(), 3, "three tries, not nine");
+    let reason = "reason=\"exhausted elsewhere\"";
+    assert_eq!(outer.metric("bowline_call_ends_total", &[reason]), 1.0, "{}", outer.proxy.metrics());
+}
+
+#[tokio::test]
+async fn an_empty_budget_is_said_and_one_try_is_nothing_that_was_used_up() {
+    let callee = Callee::start(|_| Do::Close).await;
+    let budget = "  retry: { tries: 2, budget: { ratio: 0, minPerSecond: 0 } }";
+    let world = World::start(&(route(&[callee.address], "") + &policy(budget)));
+    assert_eq!(world.get("/stock").await.header("x-retry-exhausted"), Some("budget"));
+    let once = World::start(&(route(&[callee.address], "") + &policy("  retry: { tries: 1 }")));
+    assert_eq!(once.get("/stock").await.header("x-retry-exhausted"), None);
+}
+
+#[tokio::test]
 async fn a_body_that_is_kept_is_sent_again_and_a_larger_one_is_not() {
     for (length, chunked, arrivals) in
         [(60_000, false, 2), (60_000, true, 2), (70_000, true, 1), (300_000, false, 1), (300_000, true, 1)]

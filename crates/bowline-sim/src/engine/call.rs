@@ -521,6 +521,8 @@ fn edge_of<'m>(
         bulkhead: known.get(&at(bulkhead)).and_then(|parts| parts.bulkhead.clone()),
         rate: known.get(&at(rate)).and_then(|parts| parts.rate.clone()),
         admission: known.get(&at(admission)).and_then(|parts| parts.admission.clone()),
+        // An edge leads to one operation: what is known of it is its own.
+        median: None,
         balancer: {
             let before = known.get(&at(balance)).and_then(|parts| parts.balancer.as_ref());
             let hosts = hosts(model, edge);

@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::drive::Drive;
 use crate::error::BoxError;
-use crate::outcome::{GRPC_PUSHBACK_MS, Seen, grpc_pushback, of_error};
+use crate::outcome::{GRPC_PUSHBACK_MS, Seen, exhausted_by, grpc_pushback, of_error};
 use bowline_model::Deadline;
 use bowline_model::decision::{GiveUp, TryEnd};
 use bowline_policy::Permit;
@@ -159,6 +159,7 @@ pub(super) fn of_trailers(trailers: &HeaderMap, alone: bool) -> Seen {
     // A status that is missing or no number is UNKNOWN (grpc/doc/statuscodes.md).
     let code = text(GRPC_STATUS).and_then(|code| code.parse().ok()).unwrap_or(2);
     let seen = Seen::ended(TryEnd::AnsweredGrpc { code, trailers_only: alone });
+    let seen = exhausted_by(trailers, seen);
     text(GRPC_PUSHBACK_MS).map_or(seen, |value| grpc_pushback(seen, value))
 }
 

@@ -47,6 +47,8 @@ impl SharedParts {
                 &before.admission,
                 &parts.admission,
             ),
+            // What is known of a guard's own calls: one whose settings change begins anew.
+            median: parts.median.clone(),
             // Who answers is the client's choice: from here it is one destination.
             balancer: None,
             counters: Arc::clone(&parts.counters),

@@ -9,7 +9,7 @@ use bowline_model::decision::{DeadlineSource, Decision, GiveUp, TryEnd};
 use bowline_model::{Deadline, Outcome};
 use bowline_policy::{
     AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, Conditions,
-    CrossHop, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
+    CrossHop, DoomedSettings, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -41,6 +41,7 @@ fn guards() -> Guards {
         bulkhead: Some(BulkheadSettings { concurrent: 64, queue: 32, wait: 20.ms() }),
         rate: Some(RateSettings { per_second: 100, burst: 10 }),
         admission: Some(AdmissionSettings::default()),
+        doomed: Some(DoomedSettings::default()),
         cross_hop: Some(CrossHop::SecondTries),
         state: StateKeys {
             breaker: key("stock"),

@@ -6,7 +6,8 @@ use crate::settings::{Idempotency, Settings};
 use bowline_fault::{Fault, Kind, Percent, Plan};
 use bowline_policy::{
     AdmissionSettings, Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
-    CallPolicy, ConcurrentBudget, Conditions, CrossHop, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
+    CallPolicy, ConcurrentBudget, Conditions, CrossHop, DoomedSettings, RateSettings, Ratio, RetryRule,
+    RetrySettings, Slow,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub struct Guard {
     pub rate: Option<RateSettings>,
     /// When calls are rejected because the callee accepts too few.
     pub admission: Option<AdmissionSettings>,
+    /// When calls are shed that have too little time left.
+    pub doomed: Option<DoomedSettings>,
     /// What happens to calls that a layer before already tries again.
     pub cross_hop: Option<CrossHop>,
     /// Whose state the budget, breaker, bulkhead, rate limit and admission throttle are.
@@ -102,6 +105,7 @@ impl Guard {
             bulkhead: policy.bulkhead,
             rate: policy.rate,
             admission: policy.admission,
+            doomed: policy.doomed,
             cross_hop: Some(policy.cross_hop),
             faults: policy.faults.clone(),
             ..Self::named(name)
@@ -123,6 +127,7 @@ impl Guard {
                 bulkhead: self.bulkhead.or(policy.bulkhead),
                 rate: self.rate.or(policy.rate),
                 admission: self.admission.or(policy.admission),
+                doomed: self.doomed.or(policy.doomed),
                 faults: self.faults.clone(),
                 cross_hop: self.cross_hop.unwrap_or(policy.cross_hop),
                 // Which endpoint a try goes to is the client's choice.
@@ -145,6 +150,7 @@ impl Guard {
             bulkhead: object(fields, "bulkhead", read_bulkhead)?,
             rate: object(fields, "rate", read_rate)?,
             admission: object(fields, "admission", read_admission)?,
+            doomed: object(fields, "doomed", read_doomed)?,
             cross_hop: word(fields, "cross_hop", read_cross_hop)?,
             state: object(fields, "state", StateKeys::read)?.unwrap_or_default(),
             faults: Plan::new(fields.list("faults", read_fault)?),
@@ -164,6 +170,7 @@ impl Guard {
             .with_some("bulkhead", self.bulkhead.as_ref().map(write_bulkhead))
             .with_some("rate", self.rate.as_ref().map(write_rate))
             .with_some("admission", self.admission.as_ref().map(write_admission))
+            .with_some("doomed", self.doomed.as_ref().map(write_doomed))
             .with_some("cross_hop", self.cross_hop.map(cross_hop_word))
             .with_some("state", self.state.write())
             .with_list("faults", self.faults.faults().iter().map(write_fault).collect())
@@ -372,6 +379,23 @@ fn write_admission(admission: &AdmissionSettings) -> Object {
         .with("window_ms", ms(admission.window))
         .with("min_calls", admission.min_calls)
         .with("reject_max", share(admission.reject_max))
+}
+
+// === doomed ===
+
+fn read_doomed(fields: &Fields<'_>) -> Result<DoomedSettings, FormatError> {
+    Ok(DoomedSettings {
+        min_calls: fields.need("min_calls", fields.u32("min_calls")?)?,
+        let_through: fields.need("let_through", ratio(fields, "let_through")?)?,
+        half_life: fields.need("half_life_ms", fields.ms("half_life_ms")?)?,
+    })
+}
+
+fn write_doomed(doomed: &DoomedSettings) -> Object {
+    Object::new()
+        .with("min_calls", doomed.min_calls)
+        .with("let_through", share(doomed.let_through))
+        .with("half_life_ms", ms(doomed.half_life))
 }
 
 // === faults ===

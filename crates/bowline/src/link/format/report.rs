@@ -259,6 +259,9 @@ fn numbers(decision: &Decision) -> Vec<(&'static str, u64)> {
         Decision::DeadlineSet { remaining, .. } => vec![us("remaining_us", remaining)],
         Decision::Queued { ahead, wait } => vec![is("ahead", ahead), us("wait_us", wait)],
         Decision::Admitted { running } => vec![is("running", running)],
+        Decision::Doomed { remaining, median } => {
+            vec![us("remaining_us", remaining), us("median_us", median)]
+        }
         Decision::Throttled { requests, accepts } => {
             vec![is("requests", requests), is("accepts", accepts)]
         }
