@@ -144,8 +144,8 @@ fn is_of_one_call(name: &str) -> bool {
 }
 
 /// Fields that are added to a caller's: its address, how it came, trace, number, what is left of the time, which
-/// try, and the body's length.
-const FIELDS_OF_OURS: usize = 8;
+/// try, what it matters, and the body's length.
+const FIELDS_OF_OURS: usize = 9;
 
 fn put(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     out.extend_from_slice(name.as_str().as_bytes());

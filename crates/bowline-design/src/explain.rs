@@ -345,6 +345,10 @@ fn policy(settings: &CallSettings, endpoints: usize, asked: &Asked<'_>) -> Vec<L
     if let Some(admission) = &settings.admission {
         lines.push(Line::new("admission", values::admission(&admission.value), admission));
     }
+    if let Some(priority) = &settings.priority {
+        let value = format!("{}, where a trusted caller does not say", priority.value);
+        lines.push(Line::new("priority", value, priority));
+    }
     if let Some(doomed) = &settings.doomed {
         lines.push(Line::new("doomed", values::doomed(&doomed.value), doomed));
     }

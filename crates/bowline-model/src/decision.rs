@@ -4,6 +4,7 @@
 //! reads a dashboard, a trace or a terminal reads the same word.
 
 use crate::outcome::Outcome;
+use crate::priority::Priority;
 use crate::time::Instant;
 use std::fmt;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub enum Decision {
         ahead: u32,
         /// How long it may wait.
         wait: Duration,
+        /// Who goes first, and who is shed first.
+        priority: Priority,
     },
     /// A place in the bulkhead is taken.
     Admitted {
@@ -366,6 +369,8 @@ pub enum GiveUp {
     ExhaustedElsewhere,
     /// Less time is left than half of the tries take.
     Doomed,
+    /// A call of higher priority took its place in the bulkhead's queue.
+    Displaced,
 }
 
 /// Something that wants to know what was decided: a trail, a metric, a trace.
@@ -560,6 +565,7 @@ words!(GiveUp {
     Self::Throttled => "throttled",
     Self::ExhaustedElsewhere => "exhausted elsewhere",
     Self::Doomed => "doomed",
+    Self::Displaced => "displaced",
 });
 
 #[cfg(test)]

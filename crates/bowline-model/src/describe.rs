@@ -13,6 +13,7 @@
 //! ```
 
 use crate::decision::{DeadlineSource, Decision, FaultKind, GiveUp, RetryWhy, TryEnd};
+use crate::priority::Priority;
 use std::fmt;
 use std::time::Duration;
 
@@ -58,8 +59,12 @@ impl fmt::Display for Description<'_> {
                 f.write_str("no deadline: nobody set one")
             }
             Decision::DeadlineSet { remaining, by } => write!(f, "deadline {} ({by})", span(remaining)),
-            Decision::Queued { ahead, wait } => {
-                write!(f, "waits for a place: {ahead} ahead, {} at most", span(wait))
+            Decision::Queued { ahead, wait, priority } => {
+                write!(f, "waits for a place: {ahead} ahead, {} at most", span(wait))?;
+                match priority {
+                    Priority::Normal => Ok(()),
+                    Priority::Low | Priority::High => write!(f, ", priority {priority}"),
+                }
             }
             Decision::Admitted { running } => write!(f, "admitted: {running} running"),
             Decision::Doomed { remaining, median } => {
@@ -244,6 +249,7 @@ fn gave_up(f: &mut fmt::Formatter<'_>, reason: GiveUp, remaining: Duration) -> f
         | GiveUp::RateLimited
         | GiveUp::Throttled
         | GiveUp::Doomed
+        | GiveUp::Displaced
         | GiveUp::NoHost => write!(f, "no try: {reason}"),
         GiveUp::DeadlineExceeded | GiveUp::Cancelled => write!(f, "given up: {reason}"),
     }
@@ -308,7 +314,9 @@ mod tests {
 
     #[test]
     fn waiting_for_a_place_says_how_many_are_ahead() {
-        check(Decision::Queued { ahead: 3, wait: ms(20) }, "waits for a place: 3 ahead, 20 ms at most");
+        let queued = |priority| Decision::Queued { ahead: 3, wait: ms(20), priority };
+        check(queued(Priority::Normal), "waits for a place: 3 ahead, 20 ms at most");
+        check(queued(Priority::Low), "waits for a place: 3 ahead, 20 ms at most, priority low");
         check(Decision::Admitted { running: 5 }, "admitted: 5 running");
     }
 

@@ -10,6 +10,7 @@
 //! - [`outcome`]: [`Outcome`], what a try did to the world
 //! - [`deadline`]: [`Deadline`], the instant by which a whole call must be over
 //! - [`identity`]: [`Identity`], who a peer has proved to be
+//! - [`priority`]: [`Priority`], how much it matters that a call is answered when not all can be
 //! - [`trace`]: [`TraceContext`], W3C trace context
 //! - [`decision`]: [`Decision`], everything a call decides, each with a named reason; [`Observer`]
 //! - [`describe`](mod@describe): decisions in plain words, one line each
@@ -29,6 +30,7 @@ pub mod decision;
 pub mod describe;
 pub mod identity;
 pub mod outcome;
+pub mod priority;
 pub mod random;
 pub mod time;
 pub mod trace;
@@ -37,6 +39,7 @@ pub use deadline::Deadline;
 pub use decision::{Decision, Observer, Trail};
 pub use identity::Identity;
 pub use outcome::Outcome;
+pub use priority::Priority;
 pub use random::{Random, SplitMix64};
 pub use time::{Instant, WallTime};
 pub use trace::TraceContext;

@@ -35,6 +35,7 @@ fn call(edge: &Arc<Edge>, now: &mut Instant, rng: &mut SplitMix64) -> Step {
         hosts: 3,
         hash: None,
         arrived_try: 0,
+        priority: None,
         seed: 5,
     };
     let (mut call, step) = Call::begin(edge, black_box(ask), rng, &mut ());

@@ -3,7 +3,13 @@
 //! Why a place is handed on. When a call leaves while others wait, its place goes to the first of them and is
 //! never free in between; a place that became free for whoever comes first would let newcomers overtake the
 //! queue, and who waited longest would wait for ever.
+//!
+//! Who is shed first. Places go to the highest priority that waits, in the order in which its calls came. A call that
+//! finds the queue full takes the place of the youngest one of the lowest priority below its own, and calls of low
+//! priority may fill half of the queue at most, so that they do not have to be displaced one by one. A call of low
+//! priority may therefore never get a place while others come; its wait has an end all the same, and says so.
 
+use bowline_model::Priority;
 use std::time::Duration;
 
 /// How many calls may be under way at once, how many may wait, and how long.
@@ -15,6 +21,17 @@ pub struct BulkheadSettings {
     pub queue: u32,
     /// How long each may wait.
     pub wait: Duration,
+}
+
+impl BulkheadSettings {
+    /// How much of the queue calls of `priority` may fill.
+    #[must_use]
+    pub const fn places(&self, priority: Priority) -> u32 {
+        match priority {
+            Priority::Low => self.queue.div_ceil(2),
+            Priority::Normal | Priority::High => self.queue,
+        }
+    }
 }
 
 /// Who is inside and who waits: the bulkhead as a pure machine, which [`SharedBulkhead`] keeps in one word.
@@ -61,7 +78,7 @@ pub enum Arrival {
 pub enum Departure {
     /// It is free.
     Frees,
-    /// It goes to the call that waited longest.
+    /// It goes to the call that is next.
     HandsOn,
 }
 

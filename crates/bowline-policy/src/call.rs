@@ -4,8 +4,8 @@
 //! a place, send a try, sleep, or answer. Guard, client and simulator drive the same machine, which is why a
 //! design can be tried out before it runs.
 //!
-//! In order: whether it is doomed, rate limit, admission, place in the bulkhead, then for each try: breaker, host, faults, send, classify,
-//! record, and the question whether another follows.
+//! In order: whether it is doomed, rate limit, admission, place in the bulkhead, then for each try: breaker,
+//! host, faults, send, classify, record, and the question whether another follows.
 //!
 //! Dropping a [`Call`] is cancellation, at any step: its place, its place in the queue, its probe, its share
 //! of the budget go back.
@@ -20,10 +20,10 @@ use crate::edge::Edge;
 use crate::outlier::Judged;
 use crate::report::{Pushback, Report};
 use crate::retry::{Finished, Verdict};
-use crate::shared::{Arrived, SharedBreaker};
+use crate::shared::{Arrived, SharedBreaker, Turn};
 use bowline_fault::{Injection, Then};
 use bowline_model::decision::{DeadlineSource, FaultKind, GiveUp, Observer, TryEnd};
-use bowline_model::{Deadline, Decision, Instant, Outcome, Random};
+use bowline_model::{Deadline, Decision, Instant, Outcome, Priority, Random};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -46,6 +46,8 @@ pub struct Ask {
     pub hash: Option<u64>,
     /// Which try of the caller's layer this is; zero if nobody said.
     pub arrived_try: u32,
+    /// What it matters, if it says so itself; else the policy's.
+    pub priority: Option<Priority>,
     /// What the faults of this call are drawn from.
     pub seed: u64,
 }
@@ -295,7 +297,8 @@ impl Call {
             return self.refuse(now, GiveUp::Throttled, None, seen);
         }
         let Some(bulkhead) = self.held.edge.bulkhead() else { return self.send(now, rng, seen) };
-        match bulkhead.arrive() {
+        let priority = self.ask.priority.unwrap_or(self.held.edge.policy().priority);
+        match bulkhead.arrive(priority) {
             Arrived::Enters { running } => {
                 self.held.place = Place::Inside;
                 seen.decided(now, Decision::Admitted { running });
@@ -305,7 +308,7 @@ impl Call {
                 let until = (now + bulkhead.settings().wait).min(deadline.instant());
                 self.held.place = Place::InQueue(ticket);
                 self.phase = Phase::Waiting { until, ticket };
-                seen.decided(now, Decision::Queued { ahead, wait: until.since(now) });
+                seen.decided(now, Decision::Queued { ahead, wait: until.since(now), priority });
                 Step::Wait { until }
             }
             Arrived::Refused => self.refuse(now, GiveUp::BulkheadFull, None, seen),
@@ -322,17 +325,24 @@ impl Call {
         let Phase::Waiting { until, ticket } = self.phase else {
             return self.woke(now, rng, seen);
         };
-        let granted = self.held.edge.bulkhead().and_then(|bulkhead| {
-            let granted = match waker {
+        let turn = self.held.edge.bulkhead().map(|bulkhead| {
+            let turn = match waker {
                 Some(waker) => bulkhead.poll(ticket, waker),
-                None => bulkhead.is_granted(ticket),
+                None => bulkhead.turn(ticket),
             };
-            granted.then(|| bulkhead.running())
+            (turn, bulkhead.running())
         });
-        if let Some(running) = granted {
-            self.held.place = Place::Inside;
-            seen.decided(now, Decision::Admitted { running });
-            return self.send(now, rng, seen);
+        match turn {
+            Some((Turn::Granted, running)) => {
+                self.held.place = Place::Inside;
+                seen.decided(now, Decision::Admitted { running });
+                return self.send(now, rng, seen);
+            }
+            Some((Turn::Displaced, _)) => {
+                self.held.place = Place::Outside;
+                return self.refuse(now, GiveUp::Displaced, None, seen);
+            }
+            Some((Turn::Waits, _)) | None => (),
         }
         if now < until {
             return Step::Wait { until };

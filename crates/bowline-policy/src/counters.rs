@@ -21,7 +21,7 @@ pub struct Counters {
 }
 
 /// Every reason a call ends for.
-const ENDS: [GiveUp; 20] = [
+const ENDS: [GiveUp; 21] = [
     GiveUp::Done,
     GiveUp::NotRetryable,
     GiveUp::NotSafe,
@@ -42,6 +42,7 @@ const ENDS: [GiveUp; 20] = [
     GiveUp::Throttled,
     GiveUp::ExhaustedElsewhere,
     GiveUp::Doomed,
+    GiveUp::Displaced,
 ];
 
 impl Counters {

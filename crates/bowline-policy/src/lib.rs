@@ -34,6 +34,7 @@
 //!     hosts: 2,
 //!     hash: Some(0),
 //!     arrived_try: 0,
+//!     priority: None,
 //!     seed: 7,
 //! };
 //!

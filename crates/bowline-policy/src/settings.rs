@@ -10,6 +10,7 @@ use crate::outlier::OutlierSettings;
 use crate::rate::RateSettings;
 use crate::retry::RetrySettings;
 use bowline_fault::Plan;
+use bowline_model::Priority;
 
 /// Everything that governs one call.
 ///
@@ -28,6 +29,8 @@ pub struct CallPolicy {
     pub rate: Option<RateSettings>,
     /// When calls are rejected here because the callee would not accept them.
     pub admission: Option<AdmissionSettings>,
+    /// What its calls matter, where a call does not say.
+    pub priority: Priority,
     /// When calls are shed that have too little time left.
     pub doomed: Option<DoomedSettings>,
     /// Which host a try goes to.
@@ -38,6 +41,14 @@ pub struct CallPolicy {
     pub faults: Plan,
     /// What happens to calls that a layer before this one already tries again.
     pub cross_hop: CrossHop,
+}
+
+impl CallPolicy {
+    /// The priority of its calls, where it is one that callees have to be told.
+    #[must_use]
+    pub fn unusual_priority(&self) -> Option<Priority> {
+        Some(self.priority).filter(|priority| *priority != Priority::Normal)
+    }
 }
 
 /// What happens to calls that a layer before this one already tries again.

@@ -16,5 +16,5 @@ mod rate;
 pub use admission::SharedAdmission;
 pub use breaker::SharedBreaker;
 pub use budget::SharedBudget;
-pub use bulkhead::{Arrived, SharedBulkhead};
+pub use bulkhead::{Arrived, SharedBulkhead, Turn};
 pub use rate::SharedRate;

@@ -5,10 +5,10 @@
 //! another bound.
 
 use bowline_model::decision::BreakerState;
-use bowline_model::{Instant, SplitMix64};
+use bowline_model::{Instant, Priority, SplitMix64};
 use bowline_policy::breaker::{Admission, Lease};
 use bowline_policy::classify::Health;
-use bowline_policy::shared::Arrived;
+use bowline_policy::shared::{Arrived, Turn};
 use bowline_policy::{
     AdmissionSettings, BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget, LiveQuantile,
     QuantileSettings, Ratio, SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead,
@@ -188,7 +188,7 @@ fn never_more_calls_are_inside_than_allowed_and_every_place_comes_back() {
             .map(|_| {
                 let (bulkhead, inside) = (Arc::clone(&bulkhead), Arc::clone(&inside));
                 thread::spawn(move || {
-                    if let Arrived::Enters { .. } = bulkhead.arrive() {
+                    if let Arrived::Enters { .. } = bulkhead.arrive(Priority::Normal) {
                         assert_eq!(inside.fetch_add(1, Ordering::AcqRel), 0, "two are inside");
                         inside.fetch_sub(1, Ordering::AcqRel);
                         bulkhead.leave();
@@ -205,19 +205,20 @@ fn never_more_calls_are_inside_than_allowed_and_every_place_comes_back() {
 fn who_waits_is_woken_or_sees_the_place() {
     model(|| {
         let bulkhead = bulkhead(1);
-        assert!(matches!(bulkhead.arrive(), Arrived::Enters { .. }));
+        assert!(matches!(bulkhead.arrive(Priority::Normal), Arrived::Enters { .. }));
         let leaver = {
             let bulkhead = Arc::clone(&bulkhead);
             thread::spawn(move || bulkhead.leave())
         };
-        match bulkhead.arrive() {
+        match bulkhead.arrive(Priority::Normal) {
             Arrived::Enters { .. } => leaver.join().unwrap(),
             Arrived::Waits { ticket, .. } => {
                 let woken = std::sync::Arc::new(Woken::default());
                 let seen = bulkhead.poll(ticket, &Waker::from(std::sync::Arc::clone(&woken)));
                 leaver.join().unwrap();
+                let seen = seen == Turn::Granted;
                 assert!(seen || woken.0.load(Ordering::Acquire), "nobody told it");
-                assert!(seen || bulkhead.is_granted(ticket));
+                assert!(seen || bulkhead.turn(ticket) == Turn::Granted);
             }
             Arrived::Refused => panic!("the queue was empty"),
         }
@@ -230,10 +231,10 @@ fn who_waits_is_woken_or_sees_the_place() {
 fn a_place_granted_to_who_goes_away_is_not_lost() {
     model(|| {
         let bulkhead = bulkhead(2);
-        assert!(matches!(bulkhead.arrive(), Arrived::Enters { .. }));
+        assert!(matches!(bulkhead.arrive(Priority::Normal), Arrived::Enters { .. }));
         let goes_away = {
             let bulkhead = Arc::clone(&bulkhead);
-            thread::spawn(move || match bulkhead.arrive() {
+            thread::spawn(move || match bulkhead.arrive(Priority::Normal) {
                 Arrived::Waits { ticket, .. } => bulkhead.give_up(ticket),
                 Arrived::Enters { .. } => bulkhead.leave(),
                 Arrived::Refused => panic!("there was room"),
@@ -241,16 +242,47 @@ fn a_place_granted_to_who_goes_away_is_not_lost() {
         };
         let stays = {
             let bulkhead = Arc::clone(&bulkhead);
-            thread::spawn(move || bulkhead.arrive())
+            thread::spawn(move || bulkhead.arrive(Priority::Normal))
         };
         bulkhead.leave();
         goes_away.join().unwrap();
         match stays.join().unwrap() {
             Arrived::Enters { .. } => (),
             Arrived::Waits { ticket, .. } => {
-                assert!(bulkhead.is_granted(ticket), "it waits beside a free place");
+                assert_eq!(bulkhead.turn(ticket), Turn::Granted, "it waits beside a free place");
             }
             Arrived::Refused => panic!("there was room"),
+        }
+        bulkhead.leave();
+        assert_eq!((bulkhead.running(), bulkhead.waiting()), (0, 0));
+    });
+}
+
+#[test]
+fn who_is_displaced_is_told_or_has_got_the_place_and_none_is_lost() {
+    model(|| {
+        let bulkhead = bulkhead(1);
+        assert!(matches!(bulkhead.arrive(Priority::Normal), Arrived::Enters { .. }));
+        let Arrived::Waits { ticket: low, .. } = bulkhead.arrive(Priority::Low) else {
+            panic!("there is room")
+        };
+        let leaver = {
+            let bulkhead = Arc::clone(&bulkhead);
+            thread::spawn(move || bulkhead.leave())
+        };
+        let high = bulkhead.arrive(Priority::High);
+        leaver.join().unwrap();
+        // The place that became free went to one of them.
+        match (bulkhead.turn(low), high) {
+            (Turn::Displaced, Arrived::Waits { ticket, .. }) => {
+                assert_eq!(bulkhead.turn(ticket), Turn::Granted)
+            }
+            (Turn::Granted, Arrived::Waits { ticket, .. }) => {
+                assert_eq!(bulkhead.turn(ticket), Turn::Waits);
+                bulkhead.leave();
+                assert_eq!(bulkhead.turn(ticket), Turn::Granted);
+            }
+            other => panic!("{other:?}"),
         }
         bulkhead.leave();
         assert_eq!((bulkhead.running(), bulkhead.waiting()), (0, 0));

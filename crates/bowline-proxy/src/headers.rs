@@ -13,8 +13,8 @@ use crate::tls::Secured;
 use crate::traced::TRACEPARENT;
 use bowline_call::{HeadWriter, grpc};
 use bowline_design::routing::HeaderSide;
-use bowline_model::TraceContext;
 use bowline_model::random::Random;
+use bowline_model::{Priority, TraceContext};
 use bowline_policy::deadline::{parse_expected_ms, parse_grpc_timeout};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Uri};
@@ -30,6 +30,8 @@ static ATTEMPT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 /// The tries for this call are used up, or the budget for them (`tries`, `budget`): layers before do not try it
 /// again.
 pub(crate) static EXHAUSTED: HeaderName = HeaderName::from_static("x-retry-exhausted");
+/// What a call matters: `low`, `normal`, `high`.
+pub(crate) static PRIORITY: HeaderName = HeaderName::from_static("x-bowline-priority");
 /// Asks for the number of the request's decision trail.
 pub(crate) static EXPLAIN: HeaderName = HeaderName::from_static("x-bowline-explain");
 /// The number of the request's decision trail.
@@ -59,6 +61,8 @@ pub(crate) struct Steering {
     pub(crate) grpc_previous: u32,
     /// Which try of the caller's this is; zero: it did not say.
     pub(crate) arrived_try: u32,
+    /// What it matters, if the caller says.
+    pub(crate) priority: Option<Priority>,
     /// Whether it wants the number of its trail.
     pub(crate) explain: bool,
     /// Whether an `Idempotency-Key` is there.
@@ -78,6 +82,7 @@ pub(crate) struct Steering {
     numbered: bool,
     expected: bool,
     tried: bool,
+    prioritised: bool,
     strange_attempt: bool,
     explains: bool,
     hop: HopByHop,
@@ -189,6 +194,9 @@ pub(crate) fn receive(headers: &mut HeaderMap, trusted: bool, local: bool) -> St
     if steering.tried {
         headers.remove(&TRY);
     }
+    if steering.prioritised {
+        headers.remove(&PRIORITY);
+    }
     if steering.strange_attempt {
         headers.remove(&ATTEMPT);
     }
@@ -264,6 +272,12 @@ impl Steering {
                 }
             }
             "x-envoy-attempt-count" => self.strange_attempt = true,
+            "x-bowline-priority" => {
+                self.prioritised = true;
+                if trusted {
+                    self.priority = value.to_str().ok().and_then(Priority::from_word);
+                }
+            }
             "x-bowline-explain" => {
                 self.explains = true;
                 self.explain |= (trusted || local) && value.as_bytes() == b"1";
@@ -530,17 +544,20 @@ mod tests {
             ("x-envoy-expected-rq-timeout-ms", "50"),
             ("grpc-timeout", "20m"),
             ("x-bowline-try", "2"),
+            ("x-bowline-priority", "high"),
             ("x-envoy-attempt-count", "3"),
             ("x-bowline-explain", "1"),
         ];
         let mut headers = map(&fields);
         let stranger = receive(&mut headers, false, false);
         assert_eq!((stranger.remaining, stranger.arrived_try, stranger.explain), (None, 0, false));
+        assert_eq!(stranger.priority, None);
         assert_eq!(names(&headers), ["grpc-timeout"]);
 
         let trusted = receive(&mut map(&fields), true, false);
         assert_eq!(trusted.remaining, Some(Duration::from_millis(20)));
         assert_eq!((trusted.arrived_try, trusted.explain), (3, true));
+        assert_eq!(trusted.priority, Some(Priority::High));
         assert!(receive(&mut map(&fields), false, true).explain, "loopback may look, not steer");
     }
 

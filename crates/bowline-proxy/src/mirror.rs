@@ -99,6 +99,7 @@ impl Shadow {
             hosts,
             hash: None,
             arrived_try: 0,
+            priority: None,
             seed,
         };
         let body = Rc::clone(&self.body);

@@ -109,7 +109,7 @@ impl Reply {
     /// gives to what the caller did.
     pub(crate) fn of(end: &End, violation: Option<u16>) -> Self {
         let (status, flag, reason) = match end.reason {
-            GiveUp::BreakerOpen | GiveUp::BulkheadFull | GiveUp::QueueTimedOut => {
+            GiveUp::BreakerOpen | GiveUp::BulkheadFull | GiveUp::QueueTimedOut | GiveUp::Displaced => {
                 (503, Flag::UpstreamOverflow, end.reason.as_str())
             }
             GiveUp::Doomed => (504, Flag::Doomed, end.reason.as_str()),
@@ -222,6 +222,7 @@ mod tests {
             assert_eq!((reply.status, reply.flag), (status, flag), "{reason} {last:?}");
         };
         check(GiveUp::BreakerOpen, 0, None, 503, Flag::UpstreamOverflow);
+        check(GiveUp::Displaced, 0, None, 503, Flag::UpstreamOverflow);
         check(GiveUp::Doomed, 0, None, 504, Flag::Doomed);
         check(GiveUp::Throttled, 0, None, 503, Flag::AdmissionRejected);
         check(GiveUp::RateLimited, 0, None, 429, Flag::RateLimited);

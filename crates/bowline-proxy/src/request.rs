@@ -26,7 +26,7 @@ use bowline_design::Design;
 use bowline_design::routing::{Action, Asked, Found, HeaderSide, Rewrite, Table, Weighted};
 use bowline_fault::Then;
 use bowline_model::decision::{DeadlineSource, Decision, FaultKind, Observer};
-use bowline_model::{Deadline, Instant, Outcome, Random, SplitMix64, TraceContext};
+use bowline_model::{Deadline, Instant, Outcome, Priority, Random, SplitMix64, TraceContext};
 use bowline_policy::{Ask, Try};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -225,6 +225,7 @@ impl<'s> Forward<'s> {
                 .as_ref()
                 .and_then(|by| affinity::of(by, &parts.headers, &parts.uri, connection.caller())),
             arrived_try: self.steering.arrived_try,
+            priority: self.steering.priority,
             seed: scratch.random.next_u64(),
         };
         let mirrored = mirror::prepare(&self.way.mirrors, &parts, scratch.random.next_u64());
@@ -242,6 +243,7 @@ impl<'s> Forward<'s> {
             spare: std::mem::take(&mut scratch.spare),
             tries,
             arrived_try: self.steering.arrived_try,
+            priority: self.steering.priority.or_else(|| planned.edge.policy().unusual_priority()),
             pending: planned.pending,
             believed: target.believed,
             switches: self.switches,
@@ -488,6 +490,8 @@ struct Outgoing {
     spare: HeaderMap,
     tries: u32,
     arrived_try: u32,
+    /// What the callee is told that it matters.
+    priority: Option<Priority>,
     pending: bool,
     believed: bool,
     switches: bool,
@@ -519,6 +523,9 @@ impl Asker for Outgoing {
             out.number(&headers::TRY, u64::from(this.number));
         } else if 0 < self.arrived_try {
             out.number(&headers::TRY, u64::from(self.arrived_try));
+        }
+        if let Some(priority) = self.priority {
+            out.field(&headers::PRIORITY, priority.as_str().as_bytes());
         }
     }
 

@@ -74,6 +74,7 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
         bulkhead: bulkhead.map(|bulkhead| bulkhead.value),
         rate: rate.map(|rate| rate.value),
         admission: admission.map(|admission| admission.value),
+        priority: settings.priority.as_ref().map(|priority| priority.value),
         doomed: doomed.map(|doomed| doomed.value),
         state,
         faults: Plan::new(plan),

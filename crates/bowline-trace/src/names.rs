@@ -95,6 +95,8 @@ pub const BREAKER_FAILURES: &str = "bowline.breaker.failures";
 pub const BREAKER_CALLS: &str = "bowline.breaker.calls";
 /// Calls under way in the bulkhead.
 pub const RUNNING: &str = "bowline.bulkhead.running";
+/// What it matters.
+pub const PRIORITY: &str = "bowline.priority";
 /// Calls that wait before it.
 pub const AHEAD: &str = "bowline.bulkhead.ahead";
 /// Half of the tries take longer than this, in milliseconds.

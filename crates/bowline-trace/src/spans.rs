@@ -100,8 +100,12 @@ impl<'r> Story<'r> {
                 self.request.attributes.push(millis(names::DEADLINE, remaining));
                 self.request.attributes.push(text(names::DEADLINE_BY, by.as_str()));
             }
-            Decision::Queued { ahead, wait } => {
-                let told = vec![number(names::AHEAD, ahead), millis(names::REMAINING, wait)];
+            Decision::Queued { ahead, wait, priority } => {
+                let told = vec![
+                    number(names::AHEAD, ahead),
+                    millis(names::REMAINING, wait),
+                    text(names::PRIORITY, priority.as_str()),
+                ];
                 self.happened(at, events::QUEUED, told);
             }
             Decision::Admitted { running } => {

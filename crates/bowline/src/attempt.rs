@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::headers::Headers;
-use bowline_model::{Instant, TraceContext};
+use bowline_model::{Instant, Priority, TraceContext};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ pub struct Try {
     pub(crate) trace: TraceContext,
     /// Whether the guard may try again: only then must the layers behind it not.
     pub(crate) retried_here: bool,
+    /// What it matters, where the callee has to be told.
+    pub(crate) priority: Option<Priority>,
     pub(crate) key: Option<Arc<str>>,
 }
 
@@ -47,6 +49,7 @@ impl Try {
         Headers {
             remaining: (self.until != Instant::FAR).then(|| self.remaining()),
             try_number: self.retried_here.then_some(self.number),
+            priority: self.priority,
             traceparent: self.trace.to_string(),
             key: self.key.clone(),
         }

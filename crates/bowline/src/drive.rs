@@ -90,6 +90,7 @@ impl Drive {
             hosts: 1,
             hash: None,
             arrived_try: incoming.arrived_try(),
+            priority: incoming.arrived_priority(),
             seed: rng.next_u64(),
         };
         let trace = match asked.trace.or_else(|| incoming.trace()) {
@@ -247,11 +248,14 @@ impl Drive {
     }
 
     fn handle(&mut self, send: bowline_policy::Try) -> Try {
+        let policy = &self.live.settings.policy;
+        let arrived = self.call.as_ref().and_then(|call| call.ask().priority);
         Try {
             number: send.number,
             until: send.until,
             trace: self.trace.of_try(send.number),
-            retried_here: 1 < self.live.settings.policy.retry.tries,
+            retried_here: 1 < policy.retry.tries,
+            priority: arrived.or_else(|| policy.unusual_priority()),
             key: self.key.clone(),
         }
     }

@@ -88,7 +88,11 @@ impl Error {
     pub fn is_full(&self) -> bool {
         matches!(
             self.inner.end.reason,
-            GiveUp::BulkheadFull | GiveUp::QueueTimedOut | GiveUp::RateLimited | GiveUp::Throttled
+            GiveUp::BulkheadFull
+                | GiveUp::QueueTimedOut
+                | GiveUp::Displaced
+                | GiveUp::RateLimited
+                | GiveUp::Throttled
         )
     }
 

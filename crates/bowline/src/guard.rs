@@ -14,7 +14,7 @@ use crate::retry::Retry;
 use crate::settings::{Idempotency, Settings};
 use crate::stats::Stats;
 use arc_swap::ArcSwap;
-use bowline_model::{Random, SplitMix64};
+use bowline_model::{Priority, Random, SplitMix64};
 use bowline_policy::{DoomedSettings, Edge};
 use std::fmt;
 use std::future::Future;
@@ -140,6 +140,12 @@ impl<C> Guard<C> {
     #[must_use]
     pub fn admission(self, admission: Admission) -> Self {
         self.with(|settings| settings.policy.admission = Some(admission.settings))
+    }
+
+    /// What its calls matter when not all can be answered; what is being served says it better, if it says it.
+    #[must_use]
+    pub fn priority(self, priority: Priority) -> Self {
+        self.with(|settings| settings.policy.priority = priority)
     }
 
     /// Sheds calls that have less time left than half of the tries take, all but one in twenty: they would be

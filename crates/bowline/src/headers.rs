@@ -1,5 +1,6 @@
 //! What a try tells the next hop.
 
+use bowline_model::Priority;
 use bowline_policy::deadline::format_expected_ms;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub(crate) const ATTEMPT: &str = "x-envoy-attempt-count";
 /// A layer behind has used up its tries, or the budget for them.
 #[cfg(any(feature = "http", feature = "tonic"))]
 pub(crate) const EXHAUSTED: &str = "x-retry-exhausted";
+/// What a call matters.
+pub(crate) const PRIORITY: &str = "x-bowline-priority";
 /// What makes a repetition recognisable to the callee.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// gRPC's remaining time.
@@ -27,19 +30,21 @@ pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
 pub struct Headers {
     pub(crate) remaining: Option<Duration>,
     pub(crate) try_number: Option<u32>,
+    pub(crate) priority: Option<Priority>,
     pub(crate) traceparent: String,
     pub(crate) key: Option<Arc<str>>,
 }
 
 impl IntoIterator for Headers {
     type Item = (&'static str, String);
-    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Self::Item>, 4>>;
+    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Self::Item>, 5>>;
 
     fn into_iter(self) -> Self::IntoIter {
         [
             Some((TRACEPARENT, self.traceparent)),
             self.remaining.map(|remaining| (EXPECTED_MS, format_expected_ms(remaining).to_string())),
             self.try_number.map(|number| (TRY, number.to_string())),
+            self.priority.map(|priority| (PRIORITY, priority.to_string())),
             self.key.map(|key| (IDEMPOTENCY_KEY, key.as_ref().to_owned())),
         ]
         .into_iter()
@@ -51,7 +56,7 @@ impl IntoIterator for Headers {
 #[cfg(feature = "http")]
 impl From<Headers> for http::HeaderMap {
     fn from(headers: Headers) -> Self {
-        let mut map = Self::with_capacity(4);
+        let mut map = Self::with_capacity(5);
         headers.put(&mut map);
         map
     }

@@ -1,7 +1,7 @@
 //! What the request being served brought along: its deadline, its trace, its try number.
 
 use crate::clock;
-use bowline_model::{Deadline, TraceContext};
+use bowline_model::{Deadline, Priority, TraceContext};
 use std::future::Future;
 use std::time::Duration;
 
@@ -30,13 +30,14 @@ pub struct Incoming {
     deadline: Deadline,
     trace: Option<TraceContext>,
     try_number: u32,
+    priority: Option<Priority>,
 }
 
 impl Incoming {
     /// A request that brought nothing along.
     #[must_use]
     pub const fn nothing() -> Self {
-        Self { deadline: Deadline::NEVER, trace: None, try_number: 0 }
+        Self { deadline: Deadline::NEVER, trace: None, try_number: 0, priority: None }
     }
 
     /// What the surrounding [`scope`](Self::scope) is for; nothing outside of one.
@@ -66,6 +67,13 @@ impl Incoming {
         self
     }
 
+    /// As one that matters this much: guards wait and shed by it, and say so to what they call.
+    #[must_use]
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
     /// What is left of its deadline; `None` if it has none.
     #[must_use]
     pub fn remaining(self) -> Option<Duration> {
@@ -90,6 +98,10 @@ impl Incoming {
         self.trace
     }
 
+    pub(crate) const fn arrived_priority(self) -> Option<Priority> {
+        self.priority
+    }
+
     pub(crate) const fn arrived_try(self) -> u32 {
         self.try_number
     }
@@ -98,7 +110,7 @@ impl Incoming {
 #[cfg(feature = "http")]
 impl Incoming {
     /// What the headers of a request say: `x-envoy-expected-rq-timeout-ms` and `grpc-timeout`, the
-    /// smaller of both, less a millisecond for the answer's way back; `traceparent`; `x-bowline-try`, and
+    /// smaller of both, less a millisecond for the answer's way back; `traceparent`; `x-bowline-priority`; `x-bowline-try`, and
     /// `x-envoy-attempt-count` from the second try on (Istio's Envoys write 1 where nobody tries again).
     ///
     /// Take them only from a peer that may set a deadline for you: the mesh or gateway in front, not the
@@ -116,6 +128,9 @@ impl Incoming {
         }
         if let Some(traceparent) = text(headers::TRACEPARENT) {
             incoming = incoming.traced(traceparent);
+        }
+        if let Some(priority) = text(headers::PRIORITY).and_then(Priority::from_word) {
+            incoming = incoming.priority(priority);
         }
         let number = |name| text(name).and_then(|number| number.parse::<u32>().ok());
         let ours = number(headers::TRY).unwrap_or(0);
@@ -149,6 +164,8 @@ mod tests {
         );
         let incoming = Incoming::of_headers(&headers);
         assert_eq!(incoming.remaining(), Some(Duration::from_millis(199)));
+        headers.insert("x-bowline-priority", "high".parse().unwrap());
+        assert_eq!(Incoming::of_headers(&headers).arrived_priority(), Some(Priority::High));
         assert_eq!(incoming.arrived_try(), 2);
         headers.insert("x-envoy-attempt-count", "3".parse().unwrap());
         assert_eq!(Incoming::of_headers(&headers).arrived_try(), 3);

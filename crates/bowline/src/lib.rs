@@ -119,8 +119,8 @@ mod all {
     pub use crate::retry::{Backoff, Retry};
     pub use crate::spans::Spans;
     pub use crate::stats::Stats;
-    pub use bowline_model::Outcome;
     pub use bowline_model::decision::{BreakerState, GiveUp, RetryWhy};
+    pub use bowline_model::{Outcome, Priority};
 }
 
 /// `share` as a ratio.

@@ -74,6 +74,7 @@ impl Bench {
             hosts: 1,
             hash: None,
             arrived_try: 0,
+            priority: None,
             seed: 1,
         };
         let (mut alarm, mut random) = (Alarm::new(self.clock), SplitMix64::new(1));

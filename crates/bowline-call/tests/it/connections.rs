@@ -59,6 +59,7 @@ impl Bench {
             hosts: 1,
             hash: None,
             arrived_try: 0,
+            priority: None,
             seed: 1,
         };
         let edge = Edge::new(CallPolicy::default());

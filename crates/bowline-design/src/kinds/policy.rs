@@ -27,6 +27,8 @@ record! {
         pub rate_limit: Option<Spot<RateLimit>>,
         /// When calls are rejected because the callee accepts too few.
         pub admission: Option<Spot<Admission>>,
+        /// What its calls matter when not all can be answered.
+        pub priority: Option<Spot<Priority>>,
         /// When calls are shed that have too little time left.
         pub doomed: Option<Spot<Doomed>>,
         /// Which endpoint a try goes to.
@@ -190,6 +192,18 @@ record! {
     } checked by check_admission
 }
 
+words! {
+    /// What a call matters when not all can be answered.
+    pub enum Priority {
+        /// Shed first.
+        Low = "low",
+        /// What most calls are.
+        Normal = "normal",
+        /// Shed last.
+        High = "high",
+    }
+}
+
 record! {
     /// When calls are shed that have less time left than half of the tries take.
     pub struct Doomed {
@@ -315,6 +329,7 @@ impl Kind for Policy {
             bulkhead,
             rate_limit,
             admission,
+            priority,
             doomed,
             balance,
             outlier,
@@ -331,7 +346,12 @@ impl Kind for Policy {
             );
         }
         let any = deadline.is_some() || retry.is_some() || breaker.is_some() || bulkhead.is_some();
-        let any = any || admission.is_some() || doomed.is_some() || balance.is_some() || outlier.is_some();
+        let any = any
+            || admission.is_some()
+            || priority.is_some()
+            || doomed.is_some()
+            || balance.is_some()
+            || outlier.is_some();
         if !any && rate_limit.is_none() && faults.is_empty() && idempotent.is_none() {
             mistakes.add("missing-field", place, "a policy that says nothing", "a deadline, for a start");
         }

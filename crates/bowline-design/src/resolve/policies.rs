@@ -6,12 +6,13 @@ use super::services::{Services, idempotency};
 use crate::kinds::istio::GRPC_STATUS;
 use crate::kinds::policy::{
     Admission, Backoff as WrittenBackoff, Breaker, Budget, Bulkhead, Doomed, Fault as WrittenFault, Jitter,
-    RateLimit, Target,
+    Priority as WrittenPriority, RateLimit, Target,
 };
 use crate::kinds::{Doc, Documents, Policy as WrittenPolicy};
 use crate::mistake::{Place, Spot};
 use crate::resolved::{Balancing, Idempotency, ServiceId, Sourced};
 use bowline_fault::{Fault, Kind, Percent};
+use bowline_model::Priority;
 use bowline_policy::{
     AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget,
     DoomedSettings, OutlierSettings, RateSettings, Ratio, Slow,
@@ -41,6 +42,7 @@ pub(super) struct Policy {
     pub(super) bulkhead: Option<Sourced<BulkheadSettings>>,
     pub(super) rate: Option<Sourced<RateSettings>>,
     pub(super) admission: Option<Sourced<AdmissionSettings>>,
+    pub(super) priority: Option<Sourced<Priority>>,
     pub(super) doomed: Option<Sourced<DoomedSettings>>,
     pub(super) balance: Option<Sourced<Balancing>>,
     pub(super) outlier: Option<Sourced<OutlierSettings>>,
@@ -122,6 +124,7 @@ impl Policy {
             bulkhead: spec.bulkhead.as_ref().map(bulkhead),
             rate: spec.rate_limit.as_ref().map(rate),
             admission: spec.admission.as_ref().map(|it| admission(it, findings)),
+            priority: spec.priority.as_ref().map(priority),
             doomed: spec.doomed.as_ref().map(|it| doomed(it, findings)),
             balance: spec.balance.as_ref().map(|it| balance::of_ours(it, findings)),
             outlier: spec.outlier.as_ref().map(|it| balance::outlier_of_ours(it, findings)),
@@ -290,6 +293,15 @@ fn admission(it: &Spot<Admission>, findings: &mut Findings) -> Sourced<Admission
         reject_max: ratio(it.reject_max.as_ref(), findings).unwrap_or(default.reject_max),
     };
     Sourced::written(settings, it.place.clone())
+}
+
+fn priority(it: &Spot<WrittenPriority>) -> Sourced<Priority> {
+    let value = match it.value {
+        WrittenPriority::Low => Priority::Low,
+        WrittenPriority::Normal => Priority::Normal,
+        WrittenPriority::High => Priority::High,
+    };
+    Sourced::written(value, it.place.clone())
 }
 
 fn doomed(it: &Spot<Doomed>, findings: &mut Findings) -> Sourced<DoomedSettings> {

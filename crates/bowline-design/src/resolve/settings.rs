@@ -91,6 +91,7 @@ impl Voices<'_> {
             None,
             findings,
         );
+        let priority = choose(&policies, "the priority", |policy| policy.priority.as_ref(), None, findings);
         let (picks, ejects) = (traffic.balance(), traffic.ejection());
         let balance =
             choose(&policies, "the balancing", |policy| policy.balance.as_ref(), picks.as_ref(), findings);
@@ -139,6 +140,7 @@ impl Voices<'_> {
             bulkhead: bulkhead.map(|word| word.value.clone()),
             rate: rate.map(|word| word.value.clone()),
             admission: admission.map(|word| word.value.clone()),
+            priority: priority.map(|word| word.value.clone()),
             doomed: doomed.map(|word| word.value.clone()),
             faults: faults(caller, &policies, findings),
             idempotent: match operation {

@@ -3,6 +3,7 @@
 use super::service::Idempotency;
 use super::{Source, Sourced};
 use bowline_fault::{Fault, Plan};
+use bowline_model::Priority;
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::{
     AdmissionSettings, Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
@@ -41,6 +42,8 @@ pub struct CallSettings {
     pub rate: Option<Sourced<RateSettings>>,
     /// When calls are rejected because the callee accepts too few.
     pub admission: Option<Sourced<AdmissionSettings>>,
+    /// What its calls matter, where they do not say so themselves.
+    pub priority: Option<Sourced<Priority>>,
     /// When calls are shed that have too little time left.
     pub doomed: Option<Sourced<DoomedSettings>>,
     /// Faults inside the try.
@@ -69,6 +72,7 @@ impl CallSettings {
             bulkhead: None,
             rate: None,
             admission: None,
+            priority: None,
             doomed: None,
             faults: Vec::new(),
             idempotent: Sourced::default(Idempotency::ByMethod, why),
@@ -96,6 +100,7 @@ impl CallSettings {
             bulkhead: self.bulkhead.as_ref().map(|bulkhead| bulkhead.value),
             rate: self.rate.as_ref().map(|rate| rate.value),
             admission: self.admission.as_ref().map(|admission| admission.value),
+            priority: self.priority.as_ref().map_or(Priority::Normal, |priority| priority.value),
             doomed: self.doomed.as_ref().map(|doomed| doomed.value),
             faults: Plan::new(self.faults.iter().map(|fault| fault.value).collect()),
             balance: self.balance.value.settings,

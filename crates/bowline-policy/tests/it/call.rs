@@ -3,7 +3,7 @@
 use crate::world::{MS, World};
 use bowline_fault::{Fault, Kind, Percent, Plan, Then};
 use bowline_model::decision::{BreakerMove, BreakerState, DeadlineSource, GiveUp, RetryWhy, TryEnd};
-use bowline_model::{Deadline, Decision, Instant, Outcome};
+use bowline_model::{Deadline, Decision, Instant, Outcome, Priority};
 use bowline_policy::{
     AdmissionSettings, Ask, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy,
     ConcurrentBudget, CrossHop, DoomedSettings, Pushback, RateSettings, Ratio, Report, RetrySettings, Step,
@@ -293,6 +293,40 @@ fn a_rate_limited_call_is_told_when_to_come_back() {
     let (_, step) = world.begin(ask);
     let Step::End(end) = step else { panic!("{step:?}") };
     assert_eq!((end.reason, end.retry_after), (GiveUp::RateLimited, Some(MS * 100)));
+}
+
+#[test]
+fn a_call_of_low_priority_gives_its_place_in_the_queue_up_and_says_why() {
+    let bulkhead = Some(BulkheadSettings { concurrent: 1, queue: 1, wait: MS * 20 });
+    let mut world = World::new(CallPolicy { bulkhead, ..tries(1) });
+    let of = |priority| Ask { priority, ..world.ask() };
+    let (usual, low, high) = (of(None), of(Some(Priority::Low)), of(Some(Priority::High)));
+    let (inside, _) = world.begin(usual);
+    let (mut first, _) = world.begin(low);
+    let (mut second, step) = world.begin(high);
+    assert!(matches!(step, Step::Wait { .. }), "{step:?}");
+    let Poll::Ready(Step::End(end)) = world.poll_place(&mut first) else { panic!("still waiting") };
+    assert_eq!((end.reason, end.outcome, end.tries), (GiveUp::Displaced, Outcome::Refused, 0));
+    drop(first);
+    drop(inside);
+    assert!(matches!(world.poll_place(&mut second), Poll::Ready(Step::Send(_))));
+    drop(second);
+    let bulkhead = world.edge.bulkhead().unwrap();
+    assert_eq!((bulkhead.running(), bulkhead.waiting()), (0, 0));
+}
+
+#[test]
+fn the_policy_says_what_a_call_matters_that_does_not_say_it_itself() {
+    let bulkhead = Some(BulkheadSettings { concurrent: 1, queue: 1, wait: MS * 20 });
+    let mut world = World::new(CallPolicy { bulkhead, priority: Priority::High, ..tries(1) });
+    let (_inside, _) = world.begin(world.ask());
+    let (_waits, _) = world.begin(world.ask());
+    let told = world
+        .trail
+        .decisions()
+        .iter()
+        .any(|(_, decision)| matches!(decision, Decision::Queued { priority: Priority::High, .. }));
+    assert!(told, "{:?}", world.trail);
 }
 
 /// Fifty tries of a millisecond each are known.

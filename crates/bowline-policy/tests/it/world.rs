@@ -36,6 +36,7 @@ impl World {
             hosts: 3,
             hash: Some(0),
             arrived_try: 0,
+            priority: None,
             seed: 1,
         }
     }

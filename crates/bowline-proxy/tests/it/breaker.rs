@@ -115,6 +115,36 @@ async fn a_full_bulkhead_queues_then_refuses() {
 }
 
 #[tokio::test]
+async fn of_those_who_wait_the_low_priority_is_shed_first() {
+    let callee = Callee::start(|_| Do::Late(Duration::from_millis(400), 200)).await;
+    let limits = policy("  retry: { tries: 1 }\n  bulkhead: { concurrent: 1, queue: 1, wait: 5s }");
+    let world = World::start(&(route(&[callee.address], "") + &limits));
+    let mut callers = Vec::new();
+    for priority in ["normal", "low", "high"] {
+        let mut caller = Caller::connect(world.mesh).await;
+        caller
+            .send(&format!("GET /stock HTTP/1.1\r\nhost: stock\r\nx-bowline-priority: {priority}\r\n\r\n"))
+            .await;
+        let there = callers.len().min(1) as f64;
+        eventually("it is there", || {
+            world.metric("bowline_bulkhead_running", &[]) == 1.0
+                && world.metric("bowline_bulkhead_waiting", &[]) == there
+        })
+        .await;
+        callers.push(caller);
+    }
+    let displaced = callers[1].receive("GET").await.unwrap();
+    assert_eq!((displaced.status(), displaced.header("x-bowline-reason")), (503, Some("displaced")));
+    for at in [0, 2] {
+        assert_eq!(callers[at].receive("GET").await.unwrap().status(), 200);
+    }
+    let told: Vec<_> =
+        callee.hits().iter().map(|hit| hit.message.header("x-bowline-priority").map(str::to_owned)).collect();
+    assert_eq!(told, [Some("normal".to_owned()), Some("high".to_owned())], "it goes on");
+    assert_eq!(world.metric("bowline_bulkhead_waiting", &[]), 0.0, "every place came back");
+}
+
+#[tokio::test]
 async fn answers_behind_a_rate_limit_say_how_it_stands() {
     let callee = Callee::friendly().await;
     let limit = policy("  rateLimit: { perSecond: 1, burst: 2 }");

@@ -16,7 +16,7 @@ use crate::stream::{self, Draw, Purpose};
 use bowline_fault::{Injection, Then};
 use bowline_model::decision::{BreakerState, DeadlineSource, GiveUp, TryEnd};
 use bowline_model::time::nanos;
-use bowline_model::{Instant, Outcome, Random, SplitMix64};
+use bowline_model::{Instant, Outcome, Priority, Random, SplitMix64};
 use bowline_policy::balance::Joining;
 use bowline_policy::deadline::combine;
 use bowline_policy::{Ask, Balancer, Call, CallPolicy, Edge, End, Parts, Report, Step, Try, classify};
@@ -92,11 +92,12 @@ impl Engine<'_> {
         let now = self.instant();
         let arrived = self.handed_on(caller);
         let spoken = [
-            arrived.map(|(deadline, _)| (DeadlineSource::Incoming, deadline.since(now))),
+            arrived.map(|(deadline, ..)| (DeadlineSource::Incoming, deadline.since(now))),
             edge.spec.deadline.map(|span| (DeadlineSource::Policy, span)),
         ];
         let (deadline, deadline_by) = combine(now, spoken.into_iter().flatten());
-        let arrived_try = arrived.map_or(0, |(_, number)| number);
+        let arrived_try = arrived.map_or(0, |(_, number, _)| number);
+        let priority = arrived.and_then(|(.., priority)| priority);
         let mut rng = stream::draw(self.spec.seed, edge.stream, Purpose::Policy, draw.of_try(site, 1));
         // Faults are drawn from a number of their own; what has none does not need one.
         let seed = if edge.spec.policy.faults.faults().is_empty() && !self.world.has_faults {
@@ -118,6 +119,7 @@ impl Engine<'_> {
                 hosts,
                 hash: None,
                 arrived_try,
+                priority,
                 seed,
             };
             self.record.call_begins(id.index(), draw.request, ask, &rng);
@@ -150,12 +152,14 @@ impl Engine<'_> {
         }
     }
 
-    /// The deadline and the number of the try that the caller works on, if it hands them on.
-    fn handed_on(&self, caller: Caller) -> Option<(Instant, u32)> {
+    /// The deadline, the number and the priority of the try that the caller works on, if it hands them on.
+    fn handed_on(&self, caller: Caller) -> Option<(Instant, u32, Option<Priority>)> {
         let Caller::Job(job) = caller else { return None };
         let job = self.jobs.get(job)?;
         let service = self.stations[job.station as usize].service;
-        self.model.services[service.index()].forwards.then(|| (Instant::from_nanos(job.deadline), job.number))
+        self.model.services[service.index()]
+            .forwards
+            .then(|| (Instant::from_nanos(job.deadline), job.number, job.priority))
     }
 
     /// Does what the machine says.
@@ -366,12 +370,16 @@ impl Engine<'_> {
             return;
         }
         let took = self.wire(id, Purpose::There, draw);
+        // What is not the usual is said to the callee.
+        let arrived = self.calls.get(handle).and_then(|call| call.call.as_ref()?.ask().priority);
+        let said = arrived.or_else(|| edge.spec.policy.unusual_priority());
         let station = self.stations_of[operation.service.index()] + u32::from(what.host);
         let parent = Parent::Call { call: handle, stamp };
         let mut job = Job::new(parent, request, edge.spec.to, station, draw);
         job.pc = operation.begins;
         job.deadline = what.until.as_nanos();
         job.number = what.number;
+        job.priority = said;
         job.effects = effects;
         job.poisoned = poisoned;
         job.asked_by = edge.caller;

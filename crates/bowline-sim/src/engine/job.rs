@@ -11,7 +11,7 @@ use crate::run::Cause;
 use crate::stream::{self, Draw, Purpose};
 use bowline_model::decision::{GiveUp, TryEnd};
 use bowline_model::time::nanos;
-use bowline_model::{Outcome, Random};
+use bowline_model::{Outcome, Priority, Random};
 use bowline_policy::{End, Report, classify};
 use std::collections::VecDeque;
 
@@ -31,6 +31,8 @@ pub(super) struct Job {
     pub(super) deadline: u64,
     /// Which try it is.
     pub(super) number: u32,
+    /// What the call that it answers said it matters.
+    pub(super) priority: Option<Priority>,
     state: State,
     arrived: u64,
     entered: u64,
@@ -93,6 +95,7 @@ impl Job {
             parent,
             deadline: u64::MAX,
             number: 1,
+            priority: None,
             state: State::Coming,
             arrived: 0,
             entered: 0,
@@ -438,6 +441,7 @@ impl Engine<'_> {
                 pc: *start,
                 deadline: job.deadline,
                 number: job.number,
+                priority: job.priority,
                 state: State::Inside,
                 arrived: self.now,
                 mark: self.now,

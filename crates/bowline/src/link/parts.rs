@@ -179,23 +179,23 @@ mod tests {
         for guard in [&mut a, &mut b] {
             guard.told(&mut shared, &policy(10), &StateKeys::default());
         }
-        assert_eq!(is_same(&a.1, &b.1), [false; 4], "no key");
+        assert_eq!(is_same(&a.1, &b.1), [false; 5], "no key");
         let own = a.1.clone();
         for guard in [&mut a, &mut b] {
             guard.told(&mut shared, &policy(10), &all("k"));
         }
-        assert_eq!(is_same(&a.1, &b.1), [true; 4], "one key");
-        assert_eq!(is_same(&a.1, &own), [true; 4], "the first brings along what was its own");
+        assert_eq!(is_same(&a.1, &b.1), [true; 5], "one key");
+        assert_eq!(is_same(&a.1, &own), [true; 5], "the first brings along what was its own");
         assert!(!Arc::ptr_eq(&a.1.counters, &b.1.counters), "each counts for itself");
 
         let only_breaker = StateKeys { breaker: Some("other".into()), ..all("k") };
         b.told(&mut shared, &policy(10), &only_breaker);
-        assert_eq!(is_same(&a.1, &b.1), [false, true, true, true], "each part has a key of its own");
+        assert_eq!(is_same(&a.1, &b.1), [false, true, true, true, true], "each part has a key of its own");
 
         for guard in [&mut a, &mut b] {
             guard.told(&mut shared, &policy(10), &StateKeys::default());
         }
-        assert_eq!(is_same(&a.1, &b.1), [false; 4], "no key again");
+        assert_eq!(is_same(&a.1, &b.1), [false; 5], "no key again");
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         }
         a.told(&mut shared, &policy(10), &all("a"));
         b.told(&mut shared, &policy(10), &all("b"));
-        assert_eq!(is_same(&a.1, &b.1), [false; 4]);
+        assert_eq!(is_same(&a.1, &b.1), [false; 5]);
     }
 
     #[test]
@@ -219,9 +219,9 @@ mod tests {
         }
         let before = a.1.clone();
         a.told(&mut shared, &policy(20), &all("k"));
-        assert_eq!(is_same(&a.1, &before), [false, true, true, true]);
+        assert_eq!(is_same(&a.1, &before), [false, true, true, true, true]);
         b.told(&mut shared, &policy(20), &all("k"));
-        assert_eq!(is_same(&a.1, &b.1), [true; 4]);
+        assert_eq!(is_same(&a.1, &b.1), [true; 5]);
     }
 
     #[test]
@@ -233,8 +233,8 @@ mod tests {
         let (a_before, b_before) = (a.1.clone(), b.1.clone());
         a.told(&mut shared, &policy(10), &all("k"));
         b.told(&mut shared, &policy(20), &all("k"));
-        assert_eq!((is_same(&a.1, &a_before), is_same(&b.1, &b_before)), ([true; 4], [true; 4]));
-        assert_eq!(is_same(&a.1, &b.1), [false, true, true, true]);
+        assert_eq!((is_same(&a.1, &a_before), is_same(&b.1, &b_before)), ([true; 5], [true; 5]));
+        assert_eq!(is_same(&a.1, &b.1), [false, true, true, true, true]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bowline::settings::{Idempotency, Settings};
 use bowline_fault::{Fault, Kind, Percent, Plan};
 use bowline_model::Instant;
 use bowline_model::decision::{DeadlineSource, Decision, GiveUp, TryEnd};
-use bowline_model::{Deadline, Outcome};
+use bowline_model::{Deadline, Outcome, Priority};
 use bowline_policy::{
     AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, Conditions,
     CrossHop, DoomedSettings, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
@@ -41,6 +41,7 @@ fn guards() -> Guards {
         bulkhead: Some(BulkheadSettings { concurrent: 64, queue: 32, wait: 20.ms() }),
         rate: Some(RateSettings { per_second: 100, burst: 10 }),
         admission: Some(AdmissionSettings::default()),
+        priority: Some(Priority::Low),
         doomed: Some(DoomedSettings::default()),
         cross_hop: Some(CrossHop::SecondTries),
         state: StateKeys {

@@ -97,7 +97,17 @@ fn spec(policy: CallPolicy, arrivals: Arrivals, faults: Vec<FaultEvent>) -> RunS
 fn ask(now: Instant, number: u64) -> Ask {
     let (deadline, deadline_by) = combine(now, [(DeadlineSource::Policy, DEADLINE)]);
     let seed = stream(number, Purpose::Injection).next_u64();
-    Ask { now, deadline, deadline_by, repeatable: true, hosts: 1, hash: None, arrived_try: 0, seed }
+    Ask {
+        now,
+        deadline,
+        deadline_by,
+        repeatable: true,
+        hosts: 1,
+        hash: None,
+        arrived_try: 0,
+        priority: None,
+        seed,
+    }
 }
 
 fn stream(number: u64, purpose: Purpose) -> bowline_model::SplitMix64 {

@@ -4,6 +4,7 @@ use super::json::{Fields, FormatError, Object, message, ms, number};
 use super::state::StateKeys;
 use crate::settings::{Idempotency, Settings};
 use bowline_fault::{Fault, Kind, Percent, Plan};
+use bowline_model::Priority;
 use bowline_policy::{
     AdmissionSettings, Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
     CallPolicy, ConcurrentBudget, Conditions, CrossHop, DoomedSettings, RateSettings, Ratio, RetryRule,
@@ -46,6 +47,8 @@ pub struct Guard {
     pub rate: Option<RateSettings>,
     /// When calls are rejected because the callee accepts too few.
     pub admission: Option<AdmissionSettings>,
+    /// What its calls matter.
+    pub priority: Option<Priority>,
     /// When calls are shed that have too little time left.
     pub doomed: Option<DoomedSettings>,
     /// What happens to calls that a layer before already tries again.
@@ -105,6 +108,7 @@ impl Guard {
             bulkhead: policy.bulkhead,
             rate: policy.rate,
             admission: policy.admission,
+            priority: Some(policy.priority),
             doomed: policy.doomed,
             cross_hop: Some(policy.cross_hop),
             faults: policy.faults.clone(),
@@ -127,6 +131,7 @@ impl Guard {
                 bulkhead: self.bulkhead.or(policy.bulkhead),
                 rate: self.rate.or(policy.rate),
                 admission: self.admission.or(policy.admission),
+                priority: self.priority.unwrap_or(policy.priority),
                 doomed: self.doomed.or(policy.doomed),
                 faults: self.faults.clone(),
                 cross_hop: self.cross_hop.unwrap_or(policy.cross_hop),
@@ -150,6 +155,7 @@ impl Guard {
             bulkhead: object(fields, "bulkhead", read_bulkhead)?,
             rate: object(fields, "rate", read_rate)?,
             admission: object(fields, "admission", read_admission)?,
+            priority: word(fields, "priority", Priority::from_word)?,
             doomed: object(fields, "doomed", read_doomed)?,
             cross_hop: word(fields, "cross_hop", read_cross_hop)?,
             state: object(fields, "state", StateKeys::read)?.unwrap_or_default(),
@@ -170,6 +176,7 @@ impl Guard {
             .with_some("bulkhead", self.bulkhead.as_ref().map(write_bulkhead))
             .with_some("rate", self.rate.as_ref().map(write_rate))
             .with_some("admission", self.admission.as_ref().map(write_admission))
+            .with_some("priority", self.priority.map(Priority::as_str))
             .with_some("doomed", self.doomed.as_ref().map(write_doomed))
             .with_some("cross_hop", self.cross_hop.map(cross_hop_word))
             .with_some("state", self.state.write())

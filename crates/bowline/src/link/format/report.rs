@@ -257,7 +257,7 @@ fn numbers(decision: &Decision) -> Vec<(&'static str, u64)> {
     let is = |name, number: u32| Some((name, u64::from(number)));
     let numbers = match *decision {
         Decision::DeadlineSet { remaining, .. } => vec![us("remaining_us", remaining)],
-        Decision::Queued { ahead, wait } => vec![is("ahead", ahead), us("wait_us", wait)],
+        Decision::Queued { ahead, wait, .. } => vec![is("ahead", ahead), us("wait_us", wait)],
         Decision::Admitted { running } => vec![is("running", running)],
         Decision::Doomed { remaining, median } => {
             vec![us("remaining_us", remaining), us("median_us", median)]
