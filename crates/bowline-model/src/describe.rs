@@ -203,30 +203,42 @@ impl fmt::Display for Span {
 }
 
 /// What was seen of a try, as a verb.
-fn seen(end: TryEnd) -> impl fmt::Display {
-    struct Seen(TryEnd);
-    impl fmt::Display for Seen {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            match self.0 {
-                TryEnd::Answered { status } => write!(f, "answered {status}"),
-                TryEnd::AnsweredGrpc { code, trailers_only } => {
-                    write!(f, "answered gRPC {code} {}", grpc_word(code))?;
-                    f.write_str(if trailers_only { " (trailers only)" } else { "" })
-                }
-                TryEnd::Returned => f.write_str("returned"),
-                TryEnd::Raised => f.write_str("failed"),
-                TryEnd::ConnectFailed => f.write_str("could not connect"),
-                TryEnd::StreamRefused => f.write_str("was refused its stream"),
-                TryEnd::ResetBeforeRequest => f.write_str("was cut off before the request was sent"),
-                TryEnd::Reset => f.write_str("was cut off"),
-                TryEnd::Malformed => f.write_str("got a malformed answer"),
-                TryEnd::TimedOut => f.write_str("timed out"),
-                TryEnd::DeadlineExceeded => f.write_str("ran into the deadline"),
-                TryEnd::Cancelled => f.write_str("was cancelled"),
+///
+/// ```
+/// use bowline_model::decision::TryEnd;
+/// use bowline_model::describe::seen;
+///
+/// assert_eq!(seen(TryEnd::Answered { status: 503 }).to_string(), "answered 503");
+/// ```
+#[must_use]
+pub const fn seen(end: TryEnd) -> Seen {
+    Seen(end)
+}
+
+/// What was seen of a try, written for people; see [`seen`].
+#[derive(Clone, Copy, Debug)]
+pub struct Seen(TryEnd);
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            TryEnd::Answered { status } => write!(f, "answered {status}"),
+            TryEnd::AnsweredGrpc { code, trailers_only } => {
+                write!(f, "answered gRPC {code} {}", grpc_word(code))?;
+                f.write_str(if trailers_only { " (trailers only)" } else { "" })
             }
+            TryEnd::Returned => f.write_str("returned"),
+            TryEnd::Raised => f.write_str("failed"),
+            TryEnd::ConnectFailed => f.write_str("could not connect"),
+            TryEnd::StreamRefused => f.write_str("was refused its stream"),
+            TryEnd::ResetBeforeRequest => f.write_str("was cut off before the request was sent"),
+            TryEnd::Reset => f.write_str("was cut off"),
+            TryEnd::Malformed => f.write_str("got a malformed answer"),
+            TryEnd::TimedOut => f.write_str("timed out"),
+            TryEnd::DeadlineExceeded => f.write_str("ran into the deadline"),
+            TryEnd::Cancelled => f.write_str("was cancelled"),
         }
     }
-    Seen(end)
 }
 
 /// How a call ends, with the number that decided it.

@@ -22,10 +22,13 @@ impl TraceContext {
         Self { trace, parent: random.next_u64() | 1, flags: 1 }
     }
 
+    /// The flags that are defined: sampled, and random trace id (level 2, 2.2.5). Others are not handed on.
+    pub const FLAGS: u8 = 0b11;
+
     /// The same trace, with a new span as the parent of what comes next.
     #[must_use]
     pub fn child(self, random: &mut impl Random) -> Self {
-        Self { parent: random.next_u64() | 1, ..self }
+        Self { parent: random.next_u64() | 1, flags: self.flags & Self::FLAGS, ..self }
     }
 
     /// The same trace, with the span of this span's try `number` as the parent of what comes next.
@@ -107,6 +110,12 @@ mod tests {
         assert_eq!(different.len(), 11);
         assert_eq!(context.of_try(1), context.of_try(1));
         assert_eq!(context.of_try(1).trace, context.trace);
+    }
+
+    #[test]
+    fn flags_that_nobody_defined_are_not_handed_on() {
+        let given = TraceContext { flags: 0xff, ..TraceContext::start(&mut SplitMix64::new(1)) };
+        assert_eq!(given.child(&mut SplitMix64::new(2)).flags, 3);
     }
 
     #[test]

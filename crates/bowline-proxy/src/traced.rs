@@ -12,9 +12,6 @@ use http::{HeaderMap, header};
 pub(crate) static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The flags that are defined: sampled, and random trace id (level 2, 2.2.5). Others are not handed on.
-const FLAGS: u8 = 0b11;
-
 /// The most members of a `tracestate` (level 1, 3.3.1.1). More, and all of it is dropped.
 const MEMBERS_MAX: usize = 32;
 
@@ -48,7 +45,7 @@ impl Traced {
             limit_state(headers, given.is_some());
         }
         let mut context = match given {
-            Some(given) => TraceContext { flags: given.flags & FLAGS, ..given.child(random) },
+            Some(given) => given.child(random),
             None => TraceContext::start(random),
         };
         let recorded = recorder.is_some_and(|recorder| recorder.samples(given, context.trace));

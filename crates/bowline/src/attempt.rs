@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::headers::Headers;
+use crate::incoming::Carried;
 use bowline_model::{Instant, Priority, TraceContext};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub struct Try {
     pub(crate) retried_here: bool,
     /// What it matters, where the callee has to be told.
     pub(crate) priority: Option<Priority>,
+    pub(crate) carried: Option<Arc<Carried>>,
     pub(crate) key: Option<Arc<str>>,
 }
 
@@ -35,7 +37,8 @@ impl Try {
         self.until.since(clock::now()).min(ENDLESS)
     }
 
-    /// The headers to put on the outgoing request: remaining time, trace, try number, idempotency key.
+    /// The headers to put on the outgoing request: remaining time, trace with its state and baggage, try number,
+    /// idempotency key.
     ///
     /// ```no_run
     /// # #[cfg(feature = "reqwest")]
@@ -51,7 +54,33 @@ impl Try {
             try_number: self.retried_here.then_some(self.number),
             priority: self.priority,
             traceparent: self.trace.to_string(),
+            carried: self.carried.clone(),
             key: self.key.clone(),
         }
+    }
+
+    /// `message` as the request of a tonic client, with the same as metadata, and the remaining time as
+    /// `grpc-timeout`, which gRPC servers obey.
+    ///
+    /// ```no_run
+    /// # struct Client;
+    /// # impl Client {
+    /// #     async fn authorize(&mut self, _: tonic::Request<String>) -> Result<tonic::Response<()>, tonic::Status> { todo!() }
+    /// # }
+    /// # async fn example(guard: bowline::Guard, mut client: Client) -> Result<(), bowline::Error> {
+    /// use bowline::outcome::of_grpc;
+    ///
+    /// let guard = guard.classify(of_grpc);
+    /// guard.call_by_key("order-17", |try_| client.authorize(try_.grpc("A47".to_owned()))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tonic")]
+    #[must_use]
+    pub fn grpc<T>(&self, message: T) -> tonic::Request<T> {
+        let mut map = http::HeaderMap::with_capacity(7);
+        self.headers().put_grpc(&mut map);
+        let metadata = tonic::metadata::MetadataMap::from_headers(map);
+        tonic::Request::from_parts(metadata, tonic::Extensions::default(), message)
     }
 }

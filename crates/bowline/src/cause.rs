@@ -30,6 +30,13 @@ pub(crate) fn surely_not_sent(error: &(dyn StdError + 'static)) -> Option<Seen> 
     })
 }
 
+/// Whether a tonic client gave up by itself: its channel reads the `grpc-timeout` that goes out with a request, and
+/// its timer may be over a moment before the guard's.
+#[cfg(feature = "tonic")]
+pub(crate) fn ran_out_of_time(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(<dyn StdError + 'static>::is::<tonic::TimeoutExpired>)
+}
+
 /// How a try ended whose effect is unknown.
 pub(crate) fn end_of(error: &(dyn StdError + 'static)) -> TryEnd {
     causes(error)
@@ -37,6 +44,10 @@ pub(crate) fn end_of(error: &(dyn StdError + 'static)) -> TryEnd {
             #[cfg(feature = "reqwest")]
             if let Some(cause) = cause.downcast_ref::<reqwest::Error>() {
                 return cause.is_timeout().then_some(TryEnd::TimedOut);
+            }
+            #[cfg(feature = "tonic")]
+            if cause.is::<tonic::TimeoutExpired>() {
+                return Some(TryEnd::TimedOut);
             }
             match cause.downcast_ref::<io::Error>()?.kind() {
                 io::ErrorKind::TimedOut => Some(TryEnd::TimedOut),

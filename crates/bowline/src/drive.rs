@@ -7,7 +7,7 @@ use crate::attempt::Try;
 use crate::clock;
 use crate::error::{BoxError, Ended, Error};
 use crate::guard::{Live, Shared};
-use crate::incoming::Incoming;
+use crate::incoming::{Carried, Incoming};
 use crate::link::Recorded;
 use crate::watch::Watch;
 use bowline_fault::Then;
@@ -59,6 +59,9 @@ pub(crate) struct Drive {
     began_wall: WallTime,
     deadline: Deadline,
     trace: TraceContext,
+    /// The span that caused this call.
+    parent: Option<u64>,
+    carried: Option<Arc<Carried>>,
     key: Option<Arc<str>>,
     /// The try under way ends by the deadline rather than by its own time.
     until_is_deadline: bool,
@@ -93,7 +96,10 @@ impl Drive {
             priority: incoming.arrived_priority(),
             seed: rng.next_u64(),
         };
-        let trace = match asked.trace.or_else(|| incoming.trace()) {
+        let given = asked.trace.or_else(|| incoming.trace());
+        // What belongs to the incoming trace goes with no other.
+        let carried = incoming.carried().filter(|_| asked.trace.is_none()).cloned();
+        let trace = match given {
             Some(trace) => trace.child(&mut rng),
             None => TraceContext::start(&mut rng),
         };
@@ -112,6 +118,8 @@ impl Drive {
             began_wall,
             deadline,
             trace,
+            parent: given.map(|given| given.parent),
+            carried,
             key: asked.key,
             until_is_deadline: false,
             last_outcome: Outcome::Refused,
@@ -256,6 +264,7 @@ impl Drive {
             trace: self.trace.of_try(send.number),
             retried_here: 1 < policy.retry.tries,
             priority: arrived.or_else(|| policy.unusual_priority()),
+            carried: self.carried.clone(),
             key: self.key.clone(),
         }
     }
@@ -300,11 +309,13 @@ impl Drive {
     /// Hands the trail to the link, once.
     fn record(&mut self, now: Instant, reason: GiveUp, tries: u32) {
         self.finished = true;
+        self.shared.took(now.since(self.began));
         if let Some(trail) = self.watch.take_trail() {
             self.shared.record(Recorded {
                 name: self.shared.name(),
                 values: Arc::clone(&self.live.values),
-                trace: self.trace.trace,
+                trace: self.trace,
+                parent: self.parent,
                 at: self.began_wall,
                 began: self.began,
                 took: now.since(self.began),

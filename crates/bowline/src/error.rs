@@ -2,7 +2,7 @@
 
 use bowline_model::Outcome;
 use bowline_model::decision::{GiveUp, TryEnd};
-use bowline_model::describe::span;
+use bowline_model::describe::{seen, span};
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
@@ -22,7 +22,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// [`source`](StdError::source):
 ///
 /// ```text
-/// stock of A47: gave up after 2 tries: deadline too close (41 ms left)
+/// stock of A47: gave up after 2 tries: deadline too close (41 ms left); the last answered 503, outcome unknown
 /// ```
 pub struct Error {
     // Boxed: a `Result` is as large as its larger side, and this one is rare.
@@ -107,10 +107,12 @@ impl Error {
         }
     }
 
-    /// Whether time ran out: the deadline's, or that of the last try.
+    /// Whether time ran out: the deadline's, that of the last try, or the callee's own (gRPC's DEADLINE_EXCEEDED).
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.is_deadline() || self.inner.end.last == Some(TryEnd::TimedOut)
+        let out_of_time =
+            matches!(self.inner.end.last, Some(TryEnd::TimedOut | TryEnd::AnsweredGrpc { code: 4, .. }));
+        self.is_deadline() || out_of_time
     }
 
     /// Whether the call's deadline ended it: it ran out, another try would not have fitted, or so little was left
@@ -194,11 +196,23 @@ impl fmt::Display for Error {
             tries => write!(f, "gave up after {tries} tries: {}", end.reason)?,
         }
         match (end.reason, end.retry_after) {
-            (GiveUp::DeadlineTooClose, _) => write!(f, " ({} left)", span(end.remaining)),
-            (_, Some(after)) => write!(f, " (ask again in {})", span(after)),
+            (GiveUp::DeadlineTooClose, _) => write!(f, " ({} left)", span(end.remaining))?,
+            (_, Some(after)) => write!(f, " (ask again in {})", span(after))?,
+            _ => (),
+        }
+        // Why no further try was made is not yet what is wrong: that the last try tells.
+        match end.last {
+            Some(last) if end.tries > 0 && !is_told_by(end.reason) => {
+                write!(f, "; the last {}, outcome {}", seen(last), end.outcome)
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// Whether `reason` already says how the last try ended.
+const fn is_told_by(reason: GiveUp) -> bool {
+    matches!(reason, GiveUp::DeadlineExceeded | GiveUp::Cancelled)
 }
 
 impl fmt::Debug for Error {
@@ -243,6 +257,19 @@ mod tests {
         assert_eq!(error.to_string(), "stock of A47: gave up after 2 tries: deadline too close (41 ms left)");
         let error = error.context("order 17");
         assert!(error.to_string().starts_with("order 17: stock of A47: gave up"), "{error}");
+    }
+
+    #[test]
+    fn the_message_says_how_the_last_try_ended_unless_its_reason_does() {
+        let mut error = error(GiveUp::TriesExhausted, 3);
+        error.inner.end.last = Some(TryEnd::Answered { status: 503 });
+        assert_eq!(
+            error.to_string(),
+            "inventory: gave up after 3 tries: tries exhausted; the last answered 503, outcome unknown"
+        );
+        error.inner.end.last = Some(TryEnd::DeadlineExceeded);
+        error.inner.end.reason = GiveUp::DeadlineExceeded;
+        assert_eq!(error.to_string(), "inventory: gave up after 3 tries: deadline exceeded");
     }
 
     #[test]

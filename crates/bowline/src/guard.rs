@@ -7,6 +7,7 @@ use crate::bulkhead::{Bulkhead, Rate};
 use crate::clock;
 use crate::drive::{Asked, Drive, Turn};
 use crate::error::{BoxError, Error};
+use crate::latency::Latency;
 use crate::link::format::{Guards, StateKeys};
 use crate::link::{Link, Recorded, SharedParts};
 use crate::outcome::{Classify, Outcome, Plain};
@@ -326,6 +327,7 @@ pub(crate) struct Shared {
     seed: u64,
     calls: AtomicU64,
     enrolled: AtomicBool,
+    latency: Latency,
     live: ArcSwap<Live>,
 }
 
@@ -351,7 +353,8 @@ impl Shared {
             revision: None,
         };
         let live = ArcSwap::from_pointee(live);
-        Self { name, code, link, seed, calls: AtomicU64::new(0), enrolled: AtomicBool::new(false), live }
+        let (calls, enrolled) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { name, code, link, seed, calls, enrolled, latency: Latency::default(), live }
     }
 
     /// What governs a call that begins now. The first asks the link for the design's values.
@@ -375,7 +378,12 @@ impl Shared {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        Stats::of(&self.live.load().edge, clock::now())
+        Stats::of(&self.live.load().edge, self.latency.look(), clock::now())
+    }
+
+    /// A call is over.
+    pub(crate) fn took(&self, took: Duration) {
+        self.latency.add(took);
     }
 
     /// A seed that no other call of this guard has.

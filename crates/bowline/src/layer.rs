@@ -5,7 +5,7 @@
 //!   and reads gRPC's outcome from the trailers. The last answer is handed through, as a proxy would.
 //! - [`Guard::any_layer`](crate::Guard::any_layer): for services of any request that can be cloned.
 //! - [`Incoming::layer`](crate::Incoming::layer): for servers. Every guard that works for a request then
-//!   knows its deadline.
+//!   knows its deadline; with [`ending`](IncomingLayer::ending) work that nobody waits for any more is dropped.
 //!
 //! A breaker, a permit and a queue are asked inside `call`, under the call's deadline, never in
 //! `poll_ready`: a permit that was taken for a request that may never come is a permit lost.
@@ -41,5 +41,5 @@ mod watched;
 pub use self::http::{GuardLayer, Guarded};
 pub use any::{AnyLayer, GuardedAny};
 pub use replay::{Buffered, REPLAY_BYTES_MAX, Replay};
-pub use server::{IncomingLayer, IncomingService};
+pub use server::{EndingLayer, EndingService, IncomingLayer, IncomingService};
 pub use watched::Watched;

@@ -38,7 +38,7 @@
 //!     Ok(answer) => Ok(answer.into_body()),
 //!     Err(e) if e.is_open() => Ok(last_known_stock()),      // the breaker is open: fall back
 //!     Err(e) => Err(e.context("stock of A47")),
-//!     // "stock of A47: gave up after 2 tries: deadline too close (41 ms left)"
+//!     // "stock of A47: gave up after 2 tries: deadline too close (41 ms left); the last timed out, outcome unknown"
 //! }
 //! # }
 //! # #[tokio::main(flavor = "current_thread")]
@@ -85,6 +85,8 @@ pub mod guard;
 pub mod headers;
 #[cfg(feature = "policy")]
 pub mod incoming;
+#[cfg(feature = "policy")]
+mod latency;
 #[cfg(feature = "tower")]
 pub mod layer;
 #[cfg(feature = "policy")]

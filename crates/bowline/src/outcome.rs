@@ -267,6 +267,9 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for OfGrpc {
         if let Some(seen) = crate::cause::surely_not_sent(status) {
             return seen;
         }
+        if crate::cause::ran_out_of_time(status) {
+            return Seen::ended(TryEnd::TimedOut);
+        }
         let seen = Seen::grpc(status.code() as u8);
         let exhausted = status.metadata().contains_key(crate::headers::EXHAUSTED);
         let seen = if exhausted { seen.exhausted() } else { seen };

@@ -1,8 +1,10 @@
 //! What a guard has done so far, in numbers.
 
+use crate::latency::Took;
 use bowline_model::Instant;
 use bowline_model::decision::{BreakerState, GiveUp, RetryWhy};
 use bowline_policy::Edge;
+use std::time::Duration;
 
 /// What a guard has done so far, in numbers that only ever grow, and how it stands now.
 ///
@@ -25,10 +27,11 @@ pub struct Stats {
     ends: Vec<(GiveUp, u64)>,
     breaker: Option<BreakerState>,
     running: Option<u32>,
+    took: Took,
 }
 
 impl Stats {
-    pub(crate) fn of(edge: &Edge, now: Instant) -> Self {
+    pub(crate) fn of(edge: &Edge, took: Took, now: Instant) -> Self {
         let counters = edge.counters();
         Self {
             calls: counters.calls(),
@@ -37,6 +40,7 @@ impl Stats {
             ends: counters.ends().collect(),
             breaker: edge.breaker().map(|breaker| breaker.state(now)),
             running: edge.bulkhead().map(bowline_policy::SharedBulkhead::running),
+            took,
         }
     }
 
@@ -75,6 +79,17 @@ impl Stats {
     #[must_use]
     pub const fn breaker(&self) -> Option<BreakerState> {
         self.breaker
+    }
+
+    /// How long this share of the calls took at most, all their tries and pauses included: the upper end of
+    /// the bucket it falls into. `None` before the first call, and beyond 30 s.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        self.took.quantile(share)
+    }
+
+    pub(crate) const fn took(&self) -> &Took {
+        &self.took
     }
 
     /// Calls under way in the bulkhead, those of all who share it; `None` without one.

@@ -10,7 +10,7 @@ use crate::headers;
 use crate::outcome::{Classify, Seen, of_error, of_head};
 use bowline_model::TraceContext;
 use bowline_model::decision::{GiveUp, TryEnd};
-use bowline_policy::deadline::{format_grpc_timeout, parse_grpc_timeout};
+use bowline_policy::deadline::parse_grpc_timeout;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame};
 use std::convert::Infallible;
@@ -220,18 +220,12 @@ fn again<A: Replay>(request: &mut Request<A>) -> Option<Request<A>> {
 
 fn mark(map: &mut HeaderMap, try_: &Try, is_grpc: bool) {
     let headers = try_.headers();
-    if is_grpc
-        && let Some(remaining) = headers.remaining
-        && let Ok(value) = HeaderValue::try_from(format_grpc_timeout(remaining))
-    {
-        map.insert(headers::GRPC_TIMEOUT, value);
-    }
-    headers.put(map);
+    if is_grpc { headers.put_grpc(map) } else { headers.put(map) }
 }
 
 // === the answer ===
 
-fn is_grpc(headers: &HeaderMap) -> bool {
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     // application/grpc, +proto, ;charset: all but grpc-web, whose trailers are part of its body.
     kind.strip_prefix(b"application/grpc").is_some_and(|rest| !rest.starts_with(b"-web"))

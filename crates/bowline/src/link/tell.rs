@@ -4,8 +4,9 @@ use super::WeakLink;
 use super::client::Client;
 use super::format::{GuardReport, Line, Report, TrailReport};
 use crate::guard::Shared;
+use crate::latency::BUCKETS_MICROS;
 use bowline_model::decision::GiveUp;
-use bowline_model::{Instant, Outcome, Trail, WallTime};
+use bowline_model::{Instant, Outcome, TraceContext, Trail, WallTime};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -23,7 +24,8 @@ const BATCH_MAX: usize = 64;
 pub(crate) struct Recorded {
     pub(crate) name: Arc<str>,
     pub(crate) values: Arc<str>,
-    pub(crate) trace: u128,
+    pub(crate) trace: TraceContext,
+    pub(crate) parent: Option<u64>,
     pub(crate) at: WallTime,
     pub(crate) began: Instant,
     pub(crate) took: Duration,
@@ -96,6 +98,7 @@ fn report(
 
 fn guard_report(guard: &Shared) -> GuardReport {
     let stats = guard.stats();
+    let took = stats.took();
     GuardReport {
         name: guard.name().as_ref().to_owned(),
         revision: guard.revision().map(|revision| revision.as_ref().to_owned()),
@@ -105,15 +108,26 @@ fn guard_report(guard: &Shared) -> GuardReport {
         ends: stats.ends().iter().map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect(),
         breaker: stats.breaker().map(|state| state.as_str().to_owned()),
         running: stats.running(),
+        took: BUCKETS_MICROS
+            .iter()
+            .map(u64::to_string)
+            .chain(["longer".to_owned()])
+            .zip(took.counts)
+            .collect(),
+        took_us: took.micros,
     }
 }
 
 fn trail_report(call: &Recorded) -> TrailReport {
     let lines = call.trail.decisions().iter();
     TrailReport {
-        trace: format!("{:032x}", call.trace),
+        trace: format!("{:032x}", call.trace.trace),
+        span: format!("{:016x}", call.trace.parent),
+        parent: call.parent.map(|parent| format!("{parent:016x}")),
+        sampled: call.trace.is_sampled(),
         name: call.name.as_ref().to_owned(),
         at_unix_ms: call.at.as_unix_nanos() / 1_000_000,
+        at_unix_us: call.at.as_unix_nanos() / 1_000,
         took_us: u64::try_from(call.took.as_micros()).unwrap_or(u64::MAX),
         end: call.reason.as_str().to_owned(),
         outcome: call.outcome.as_str().to_owned(),

@@ -39,7 +39,10 @@ async fn after_an_unknown_outcome_only_what_is_idempotent_is_repeated() {
     let error = call(&stock().retry(thrice()), &callee).await.unwrap_err();
     assert_eq!(error.gave_up_because(), GiveUp::NotSafe);
     assert_eq!(error.outcome(), Outcome::Unknown);
-    assert_eq!(error.to_string(), "inventory: gave up after 1 try: not safe to repeat");
+    assert_eq!(
+        error.to_string(),
+        "inventory: gave up after 1 try: not safe to repeat; the last was cut off, outcome unknown"
+    );
     assert_eq!(
         error.source().unwrap().to_string(),
         std::io::Error::from(std::io::ErrorKind::ConnectionReset).to_string()
@@ -125,7 +128,10 @@ async fn a_try_that_would_not_fit_is_not_begun() {
         .idempotent()
         .retry(Retry::tries(2).backoff(Backoff::equal_jitter(100.ms(), 250.ms())));
     let error = call(&stock, &callee).await.unwrap_err().context("stock of A47");
-    assert_eq!(error.to_string(), "stock of A47: gave up after 1 try: deadline too close (41 ms left)");
+    assert_eq!(
+        error.to_string(),
+        "stock of A47: gave up after 1 try: deadline too close (41 ms left); the last answered 503, outcome unknown"
+    );
     assert_eq!(error.remaining(), 41.ms());
 }
 
@@ -277,7 +283,7 @@ async fn a_call_that_others_try_again_is_repeated_only_after_a_refusal() {
     let second = bowline::Incoming::nothing().try_number(2);
     let stock = stock().idempotent().retry(thrice());
     let callee = Callee::new([Reply::Status(503, 1)]);
-    let error = second.scope(call(&stock, &callee)).await.unwrap_err();
+    let error = second.clone().scope(call(&stock, &callee)).await.unwrap_err();
     assert_eq!(error.gave_up_because(), GiveUp::RetriedElsewhere);
     callee.now([Reply::Refuse, Reply::Status(200, 1)]);
     assert_eq!(second.scope(call(&stock, &callee)).await.unwrap(), 200);

@@ -3,6 +3,7 @@
 mod calls;
 mod format;
 mod grpc;
+mod hops;
 mod layers;
 mod link;
 mod support;

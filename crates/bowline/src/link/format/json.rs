@@ -126,6 +126,13 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
+    /// The names and values of an object of texts.
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<(String, String)>, FormatError> {
+        let Some(object) = self.object(name)? else { return Ok(Vec::new()) };
+        let text = |key: &String| Ok((key.clone(), object.need(key, object.text(key)?)?.to_owned()));
+        object.map.keys().map(text).collect()
+    }
+
     /// The names and values of an object of whole numbers.
     pub(super) fn counts(&self, name: &str) -> Result<Vec<(String, u64)>, FormatError> {
         let Some(object) = self.object(name)? else { return Ok(Vec::new()) };
@@ -157,6 +164,11 @@ impl Object {
     /// An empty list is left out too.
     pub(super) fn with_list(self, name: &str, list: Vec<Value>) -> Self {
         if list.is_empty() { self } else { self.with(name, list) }
+    }
+
+    pub(super) fn with_texts(self, name: &str, texts: &[(String, String)]) -> Self {
+        let object = texts.iter().fold(Self::new(), |object, (name, text)| object.with(name, text.as_str()));
+        if object.0.is_empty() { self } else { self.with(name, object) }
     }
 
     pub(super) fn with_counts(self, name: &str, counts: &[(String, u64)]) -> Self {

@@ -42,6 +42,11 @@ pub struct GuardReport {
     pub breaker: Option<String>,
     /// Calls under way, if it has a bulkhead.
     pub running: Option<u32>,
+    /// How many calls took how long: each upper end in microseconds with the calls between it and the end
+    /// before, then those that took `longer`.
+    pub took: Vec<(String, u64)>,
+    /// How long all of them took together.
+    pub took_us: u64,
 }
 
 /// One call: its end, and every decision on the way.
@@ -49,10 +54,19 @@ pub struct GuardReport {
 pub struct TrailReport {
     /// The trace it belongs to, 32 hexadecimal digits: what joins it with the gateway's trail.
     pub trace: String,
+    /// Its own span in that trace, 16 hexadecimal digits; those of its tries follow from it
+    /// ([`bowline_model::TraceContext::of_try`]).
+    pub span: String,
+    /// The span that caused it, where the request being served brought one along.
+    pub parent: Option<String>,
+    /// Whether the trace is recorded by whoever records.
+    pub sampled: bool,
     /// The guard's name.
     pub name: String,
     /// When it began, in milliseconds since 1970-01-01 UTC.
     pub at_unix_ms: u64,
+    /// The same in microseconds.
+    pub at_unix_us: u64,
     /// How long it took.
     pub took_us: u64,
     /// Why no further try was made.
@@ -80,6 +94,8 @@ pub struct Line {
     pub text: String,
     /// The numbers that decided it, each with its unit in its name.
     pub numbers: Vec<(String, u64)>,
+    /// The words that decided it, each under what it says: `outcome`, `reason`.
+    pub words: Vec<(String, String)>,
 }
 
 impl Report {
@@ -126,6 +142,8 @@ impl GuardReport {
             ends: fields.counts("ends")?,
             breaker: fields.text("breaker")?.map(str::to_owned),
             running: fields.u32("running")?,
+            took: fields.counts("took")?,
+            took_us: fields.u64("took_us")?.unwrap_or(0),
         })
     }
 
@@ -139,6 +157,8 @@ impl GuardReport {
             .with_counts("ends", &self.ends)
             .with_some("breaker", self.breaker.as_deref())
             .with_some("running", self.running)
+            .with_counts("took", &self.took)
+            .with("took_us", self.took_us)
             .into()
     }
 }
@@ -148,8 +168,12 @@ impl TrailReport {
         let text = |name| Ok(fields.text(name)?.unwrap_or_default().to_owned());
         Ok(Self {
             trace: text("trace")?,
+            span: text("span")?,
+            parent: fields.text("parent")?.map(str::to_owned),
+            sampled: fields.boolean("sampled")?.unwrap_or(false),
             name: fields.need("name", fields.text("name")?)?.to_owned(),
             at_unix_ms: fields.u64("at_unix_ms")?.unwrap_or(0),
+            at_unix_us: fields.u64("at_unix_us")?.unwrap_or(0),
             took_us: fields.u64("took_us")?.unwrap_or(0),
             end: text("end")?,
             outcome: text("outcome")?,
@@ -163,8 +187,12 @@ impl TrailReport {
     fn write(&self) -> Value {
         Object::new()
             .with("trace", self.trace.as_str())
+            .with("span", self.span.as_str())
+            .with_some("parent", self.parent.as_deref())
+            .with("sampled", self.sampled)
             .with("name", self.name.as_str())
             .with("at_unix_ms", self.at_unix_ms)
+            .with("at_unix_us", self.at_unix_us)
             .with("took_us", self.took_us)
             .with("end", self.end.as_str())
             .with("outcome", self.outcome.as_str())
@@ -229,6 +257,10 @@ impl Line {
             word: word(decision).to_owned(),
             text: describe(decision).to_host(name).to_string(),
             numbers: numbers(decision).into_iter().map(|(name, number)| (name.to_owned(), number)).collect(),
+            words: words(decision)
+                .into_iter()
+                .map(|(name, word)| (name.to_owned(), word.to_owned()))
+                .collect(),
         }
     }
 
@@ -238,6 +270,7 @@ impl Line {
             word: fields.need("word", fields.text("word")?)?.to_owned(),
             text: fields.need("text", fields.text("text")?)?.to_owned(),
             numbers: fields.counts("numbers")?,
+            words: fields.texts("words")?,
         })
     }
 
@@ -247,6 +280,7 @@ impl Line {
             .with("word", self.word.as_str())
             .with("text", self.text.as_str())
             .with_counts("numbers", &self.numbers)
+            .with_texts("words", &self.words)
             .into()
     }
 }
@@ -292,6 +326,27 @@ fn numbers(decision: &Decision) -> Vec<(&'static str, u64)> {
         _ => Vec::new(),
     };
     numbers.into_iter().flatten().collect()
+}
+
+/// The words that decided, each under what it says.
+fn words(decision: &Decision) -> Vec<(&'static str, &'static str)> {
+    match *decision {
+        Decision::DeadlineSet { by, .. } => vec![("by", by.as_str())],
+        Decision::BreakerPassed { state, .. } | Decision::BreakerRefused { state, .. } => {
+            vec![("state", state.as_str())]
+        }
+        Decision::BreakerMoved { from, to, why } => {
+            vec![("from", from.as_str()), ("to", to.as_str()), ("why", why.as_str())]
+        }
+        Decision::FaultInjected { fault, .. } => vec![("fault", fault.as_str())],
+        Decision::TryEnded { outcome, end, .. } => {
+            vec![("end", end.as_str()), ("outcome", outcome.as_str())]
+        }
+        Decision::RetryScheduled { why, .. } => vec![("why", why.as_str())],
+        Decision::GaveUp { reason, .. } => vec![("reason", reason.as_str())],
+        // What has no words, and decisions of a later model.
+        _ => Vec::new(),
+    }
 }
 
 /// A year: no number that anybody chose is longer.
