@@ -6,8 +6,9 @@
 use crate::flags::Flag;
 use crate::gate::Answering;
 use crate::metrics::{CallTally, Tally};
+use crate::untold::{Late, Untold};
 use bowline_call::{Alarm, Relay, grpc};
-use bowline_model::decision::{Decision, Observer, TryEnd};
+use bowline_model::decision::TryEnd;
 use bowline_model::{Instant, SplitMix64};
 use bowline_policy::Permit;
 use bytes::Bytes;
@@ -59,6 +60,8 @@ pub(crate) struct Finish {
     pub(crate) permit: Permit,
     /// Of a gRPC call, whose trailers say how it went.
     pub(crate) settling: Option<Settling>,
+    /// What is told of it then.
+    pub(crate) untold: Option<Box<Untold>>,
 }
 
 /// Who is told how an answer ended that says so itself.
@@ -66,15 +69,6 @@ pub(crate) struct Finish {
 pub(crate) struct Settling {
     pub(crate) tally: Arc<CallTally>,
     pub(crate) random: SplitMix64,
-}
-
-/// Counts what settling moves. The trail was kept when the answer began.
-impl Observer for &CallTally {
-    fn decided(&mut self, _: Instant, decision: Decision) {
-        if let Decision::BreakerMoved { to, .. } = decision {
-            self.moved(to);
-        }
-    }
 }
 
 /// Why an answer's body ended early. hyper closes the connection on it, so the caller sees that.
@@ -200,13 +194,18 @@ impl Finish {
 
     fn settle(&mut self, now: Instant, end: TryEnd) {
         if let Some(Settling { tally, mut random }) = self.settling.take() {
-            self.permit.settle(now, end, &mut random, &mut &*tally);
+            let mut seen = Late { tally: &tally, untold: self.untold.as_deref_mut() };
+            self.permit.settle(now, end, &mut random, &mut seen);
         }
     }
 }
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        self.tally.count(self.status, self.flag, self.clock.now().since(self.began));
+        let now = self.clock.now();
+        self.tally.count(self.status, self.flag, now.since(self.began));
+        if let Some(untold) = self.untold.take() {
+            untold.tell(self.flag, now);
+        }
     }
 }

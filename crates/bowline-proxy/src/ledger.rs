@@ -5,10 +5,12 @@
 use crate::connection::Connection;
 use crate::flags::Flag;
 use crate::metrics::{CallTally, Tally};
+use crate::protocol::Protocol;
 use crate::scratch::Scratch;
 use crate::snapshot::{Entrance, PlannedEdge, Target};
 use crate::traced::Traced;
 use crate::trails::{Record, RouteTaken};
+use crate::untold::Untold;
 use bowline_design::routing::Route;
 use bowline_model::decision::{Decision, GiveUp, Observer};
 use bowline_model::{Instant, Trail};
@@ -45,6 +47,8 @@ pub(crate) struct Ledger<'r> {
     pub(crate) to: Option<(&'r Target, &'r PlannedEdge)>,
     /// Where it is counted.
     pub(crate) tally: &'r Arc<Tally>,
+    /// What is told once the answer that has begun is through.
+    pub(crate) untold: Option<Box<Untold>>,
     settled: bool,
 }
 
@@ -74,6 +78,7 @@ impl<'r> Ledger<'r> {
             route: None,
             to: None,
             tally: &entrance.unrouted,
+            untold: None,
             settled: false,
         }
     }
@@ -98,16 +103,21 @@ impl<'r> Ledger<'r> {
         if !worth_keeping && !self.traced.recorded {
             return None;
         }
-        self.tell(self.record(status, flag, took), worth_keeping)
+        let record = Record { through: count.then_some(took), ..self.record(status, flag, took) };
+        self.tell(record, worth_keeping)
     }
 
-    /// Tells whoever wants to know; the number under which `explain` finds it.
+    /// Tells whoever wants to know, now or when the answer is through; the number under which `explain` finds
+    /// it.
     #[cold]
-    fn tell(&self, record: Record, worth_keeping: bool) -> Option<u64> {
+    fn tell(&mut self, record: Record, worth_keeping: bool) -> Option<u64> {
         let shared = self.connection.worker().shared();
+        let through = record.through.is_some();
         let record = if worth_keeping { shared.trails.keep(record) } else { Arc::new(record) };
         let id = record.id;
-        if let (Some(recorder), true) = (&shared.recorder, self.traced.recorded) {
+        if !through {
+            self.untold = Some(Untold::new(record, shared, self.traced.recorded));
+        } else if let (Some(recorder), true) = (&shared.recorder, self.traced.recorded) {
             recorder.finished(record);
         }
         worth_keeping.then_some(id)
@@ -127,7 +137,10 @@ impl<'r> Ledger<'r> {
             authority: shown(&authority.unwrap_or_default()),
             status,
             took,
+            through: None,
             flag,
+            speaks: self.connection.speaks(),
+            callee: self.to.map(|(target, _)| if target.http2 { Protocol::Http2 } else { Protocol::Http1 }),
             listener: Arc::clone(&self.entrance.name),
             caller: self.connection.identity().map(|identity| identity.to_string().into()),
             route: self

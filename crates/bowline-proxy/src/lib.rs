@@ -12,7 +12,7 @@
 //!   are written anew, and those that cannot be used
 //! - `request`: one request, in order; `headers`, `reply`, `body`, `mirror`, `affinity`: the parts of that
 //! - `tunnel`: what follows an upgrade
-//! - [`metrics`], [`trails`], [`flags`]: what is said about it; `traced`, [`recorder`]: its trace
+//! - [`metrics`], [`trails`], [`flags`]: what is said about it; `traced`, `untold`, [`recorder`]: its trace
 
 mod affinity;
 mod body;
@@ -48,6 +48,7 @@ mod traced;
 pub mod trails;
 mod trouble;
 mod tunnel;
+mod untold;
 mod worker;
 
 pub use bowline_call::tls::{Files, Source};

@@ -440,6 +440,7 @@ impl<'s> Forward<'s> {
                             clock,
                             permit,
                             settling: self.settling(ledger),
+                            untold: ledger.untold.take(),
                         };
                         let coming = Coming {
                             relay,

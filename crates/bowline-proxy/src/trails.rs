@@ -3,6 +3,7 @@
 //! Every request is recorded while it runs, into memory that is used again. Only what somebody may ask
 //! about is kept: what failed, what was tried more than once, what met a fault, and what asked for it.
 
+use crate::protocol::Protocol;
 use bowline_model::{Trail, WallTime};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +29,12 @@ pub struct Record {
     pub status: u16,
     /// How long until the answer's head.
     pub took: Duration,
+    /// How long until all of the answer was passed on, or given up; `None` while it comes.
+    pub through: Option<Duration>,
+    /// What the caller speaks.
+    pub speaks: Protocol,
+    /// What is spoken to where it went.
+    pub callee: Option<Protocol>,
     /// What went wrong, in Envoy's letters.
     pub flag: crate::Flag,
     /// The listener it came in by.
@@ -50,6 +57,20 @@ pub struct Record {
     pub parent: Option<u64>,
     /// What was decided, in order.
     pub trail: Trail,
+}
+
+impl Record {
+    /// What the caller speaks, one word: `h1`, `h2`, or `grpc`.
+    #[must_use]
+    pub const fn protocol(&self) -> &'static str {
+        if self.grpc { "grpc" } else { self.speaks.as_str() }
+    }
+
+    /// What is spoken to where it went, one word.
+    #[must_use]
+    pub fn callee_protocol(&self) -> Option<&'static str> {
+        self.callee.map(|callee| if self.grpc { "grpc" } else { callee.as_str() })
+    }
 }
 
 /// The route a request took.
@@ -141,6 +162,18 @@ impl Trails {
         drop(oldest);
         record
     }
+
+    /// Puts `record`, of which more is known now, in the place of the one with its number, if that is still
+    /// here.
+    pub(crate) fn replace(&self, record: &Arc<Record>) {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        // Mostly among the last.
+        let place = records.iter().rposition(|kept| kept.id == record.id);
+        let before = place.map(|place| std::mem::replace(&mut records[place], Arc::clone(record)));
+        drop(records);
+        // Freed outside of the lock.
+        drop(before);
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +190,9 @@ mod tests {
             authority: "shop".into(),
             status,
             took: Duration::ZERO,
+            through: None,
+            speaks: Protocol::Http1,
+            callee: None,
             flag: crate::Flag::None,
             listener: "shop/gate".into(),
             caller: None,
@@ -180,6 +216,25 @@ mod tests {
         let kept: Vec<_> =
             trails.list(&Filter::default(), 9).iter().map(|record| (record.id, record.status)).collect();
         assert_eq!(kept, [(3, 504), (2, 502)]);
+    }
+
+    #[test]
+    fn what_is_known_later_takes_the_place_of_what_was_kept() {
+        let trails = Trails::new(2);
+        let kept = trails.keep(record(200, "payment"));
+        trails.keep(record(504, "inventory"));
+        let through = Some(Duration::from_secs(1));
+        trails.replace(&Arc::new(Record { through, ..Record::clone(&kept) }));
+        let ids: Vec<_> =
+            trails.list(&Filter::default(), 9).iter().map(|record| (record.id, record.through)).collect();
+        assert_eq!(ids, [(2, None), (1, through)]);
+        trails.keep(record(500, "orders"));
+        trails.replace(&kept);
+        assert_eq!(
+            trails.list(&Filter { id: Some(1), ..Filter::default() }, 9).len(),
+            0,
+            "made room already"
+        );
     }
 
     #[test]

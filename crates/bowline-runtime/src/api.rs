@@ -19,6 +19,7 @@ use crate::faults::Injected;
 use crate::links::Links;
 use crate::services::Status;
 use crate::story::{Story, behind_the_gateway};
+use crate::traces::Traces;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -47,6 +48,8 @@ pub struct Running {
     pub proxy: Proxy,
     /// What linked libraries told.
     pub links: Links,
+    /// Who makes spans of it.
+    pub traces: Traces,
     /// Each service's process.
     pub services: Mutex<Vec<watch::Receiver<Status>>>,
     /// The service behind each token.
@@ -66,9 +69,10 @@ pub struct Running {
 impl Running {
     /// A process with these parts, and nothing started yet.
     #[must_use]
-    pub fn new(proxy: Proxy) -> Self {
+    pub fn new(proxy: Proxy, traces: Traces) -> Self {
         Self {
             proxy,
+            traces,
             links: Links::default(),
             services: Mutex::default(),
             tokens: Mutex::default(),

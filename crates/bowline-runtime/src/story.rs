@@ -61,6 +61,13 @@ impl Story<'_> {
             record.status,
             span(record.took)
         );
+        if let Some(through) = record.through.filter(|through| record.took + NOTICEABLE < *through) {
+            let _ = write!(text, ", all of it after {}", span(through));
+        }
+        let _ = write!(text, " over {}", record.protocol());
+        if let Some(callee) = record.callee_protocol().filter(|callee| *callee != record.protocol()) {
+            let _ = write!(text, ", then {callee}");
+        }
         if record.flag != bowline_proxy::Flag::None {
             let _ = write!(text, " ({})", record.flag);
         }
@@ -139,6 +146,9 @@ impl Story<'_> {
             "status": record.status,
             "flag": record.flag.as_str(),
             "took_us": record.took.as_micros() as u64,
+            "through_us": record.through.map(|through| through.as_micros() as u64),
+            "protocol": record.protocol(),
+            "callee_protocol": record.callee_protocol(),
             "listener": &*record.listener,
             "caller": record.caller.as_deref(),
             "route": record.route.as_ref().map(|route| json!({"name": &*route.name, "place": route.place.to_json()})),
@@ -198,6 +208,9 @@ impl Story<'_> {
         Some(format!("{} ({place})", place.resource))
     }
 }
+
+/// An answer that takes this much longer than its head is one that somebody waits for.
+const NOTICEABLE: Duration = Duration::from_millis(10);
 
 /// What one guard told of one call, `offset` after the story's beginning.
 fn told(text: &mut String, service: &str, trail: &TrailReport, offset: Duration) {

@@ -172,7 +172,7 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
     config.recorder = traces.recorder();
     config.files = Arc::new(Files::within(source::folder(&options.path)));
     let proxy = Proxy::start(config).map_err(UpError::System)?;
-    let running = Arc::new(Running::new(proxy));
+    let running = Arc::new(Running::new(proxy, traces.clone()));
     for fault in &taken.offer.faults {
         if let Err(why) = fault.add_to(&running.proxy) {
             tell(Event::Hindered(&why));

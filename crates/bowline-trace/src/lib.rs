@@ -8,7 +8,7 @@
 //! In reading order:
 //! - [`settings`]: [`Settings`], where to and how much; [`sampler`]: [`Sampler`], what is recorded
 //! - [`tracer`]: [`Tracer`], which the proxy hands its records to; `queue`: what waits
-//! - [`spans`]: what a record becomes; [`names`]: every name of the OpenTelemetry conventions that is used
+//! - [`spans`]: what a record becomes; [`guards`]: what a call of a linked library's guard becomes; [`names`]: every name of the OpenTelemetry conventions that is used
 //! - `export`: OTLP over HTTP and over gRPC
 //!
 //! ```
@@ -22,6 +22,7 @@
 
 mod clock;
 mod export;
+pub mod guards;
 pub mod names;
 mod queue;
 pub mod sampler;
@@ -29,6 +30,7 @@ pub mod settings;
 pub mod spans;
 pub mod tracer;
 
+pub use guards::{GuardCall, GuardDecision};
 pub use sampler::Sampler;
 pub use settings::{Protocol, Settings, SettingsError};
 pub use tracer::Tracer;

@@ -25,6 +25,8 @@ pub const SERVER_PORT: &str = "server.port";
 pub const PEER_ADDRESS: &str = "network.peer.address";
 /// Its port.
 pub const PEER_PORT: &str = "network.peer.port";
+/// Which HTTP: `1.1` or `2`.
+pub const PROTOCOL_VERSION: &str = "network.protocol.version";
 /// What went wrong: a status, or a word of ours.
 pub const ERROR_TYPE: &str = "error.type";
 /// Which kind of remote call: [`GRPC`].
@@ -65,6 +67,8 @@ pub const UNTOLD: &str = "bowline.decisions.untold";
 pub const DEADLINE: &str = "bowline.deadline.ms";
 /// Whose word that was.
 pub const DEADLINE_BY: &str = "bowline.deadline.by";
+/// Where the values of a guard are written: a place in the design, or `code`.
+pub const VALUES: &str = "bowline.values";
 /// How many tries were made.
 pub const TRIES: &str = "bowline.tries";
 /// Why no further try was made.

@@ -4,15 +4,15 @@
 //! record down; the thread looks when its delay is over, or is woken when there is enough for a batch.
 
 use crate::clock::Until;
-use bowline_proxy::Record;
+use crate::spans::Told;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many records make a batch: OpenTelemetry's own number (OTEL_BSP_MAX_EXPORT_BATCH_SIZE).
+/// How many of them make a batch: OpenTelemetry's own number (OTEL_BSP_MAX_EXPORT_BATCH_SIZE).
 pub(crate) const BATCH: usize = 512;
 
-/// Records that wait.
+/// Requests and calls that wait.
 #[derive(Debug)]
 pub(crate) struct Queue {
     max: usize,
@@ -23,7 +23,7 @@ pub(crate) struct Queue {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    records: Vec<Arc<Record>>,
+    records: Vec<Told>,
     closed: bool,
 }
 
@@ -32,15 +32,15 @@ impl Queue {
         Self { max, waiting: Mutex::default(), enough: Condvar::new(), dropped: AtomicU64::new(0) }
     }
 
-    /// Puts a record down, or drops and counts it.
-    pub(crate) fn put(&self, record: Arc<Record>) {
+    /// Puts what was told down, or drops and counts it.
+    pub(crate) fn put(&self, told: Told) {
         let mut waiting = self.lock();
         if self.max <= waiting.records.len() || waiting.closed {
             drop(waiting);
             self.count_dropped(1);
             return;
         }
-        waiting.records.push(record);
+        waiting.records.push(told);
         let enough = waiting.records.len() == BATCH;
         drop(waiting);
         if enough {
@@ -49,7 +49,7 @@ impl Queue {
     }
 
     /// Waits at most `delay` for a batch and takes what is there; `None`: it is closed and empty.
-    pub(crate) fn take(&self, delay: Duration) -> Option<Vec<Arc<Record>>> {
+    pub(crate) fn take(&self, delay: Duration) -> Option<Vec<Told>> {
         let until = Until::after(delay);
         let mut waiting = self.lock();
         while waiting.records.len() < BATCH && !waiting.closed && !until.left().is_zero() {
@@ -87,12 +87,13 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::spans::tests::record;
+    use std::sync::Arc;
 
     #[test]
     fn a_full_queue_drops_and_counts() {
         let queue = Queue::new(2);
         for _ in 0..5 {
-            queue.put(Arc::new(record()));
+            queue.put(Told::Request(Arc::new(record())));
         }
         assert_eq!(queue.dropped(), 3);
         assert_eq!(queue.take(Duration::ZERO).unwrap().len(), 2);
@@ -102,7 +103,7 @@ mod tests {
     fn a_full_batch_does_not_wait_for_the_delay() {
         let queue = Queue::new(BATCH);
         for _ in 0..BATCH {
-            queue.put(Arc::new(record()));
+            queue.put(Told::Request(Arc::new(record())));
         }
         assert_eq!(queue.take(Duration::MAX / 4).unwrap().len(), BATCH);
     }
@@ -110,9 +111,9 @@ mod tests {
     #[test]
     fn a_closed_queue_gives_what_waits_and_then_ends() {
         let queue = Queue::new(9);
-        queue.put(Arc::new(record()));
+        queue.put(Told::Request(Arc::new(record())));
         queue.close();
-        queue.put(Arc::new(record()));
+        queue.put(Told::Request(Arc::new(record())));
         assert_eq!(queue.take(Duration::MAX / 4).map(|records| records.len()), Some(1));
         assert!(queue.take(Duration::MAX / 4).is_none());
         assert_eq!(queue.dropped(), 1);

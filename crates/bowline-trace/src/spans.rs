@@ -3,10 +3,11 @@
 //! Decisions about one try are attributes of its span; those about the request are attributes or events of the
 //! request's. Their words are those of `explain`.
 
+use crate::guards::{self, GuardCall};
 use crate::names::{self, events};
 use bowline_model::decision::{Decision, TryEnd};
 use bowline_model::{Instant, TraceContext};
-use bowline_proxy::Record;
+use bowline_proxy::{Protocol, Record};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -20,9 +21,35 @@ use std::time::Duration;
 /// The status a record has where the caller went away before its answer; nobody ever saw it.
 const CLIENT_GONE: u16 = 499;
 
-/// The spans of `records` as one request to a collector.
+/// What spans are made of.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// A request that the proxy answered.
+    Request(Arc<Record>),
+    /// A call of a linked library's guard.
+    Guard(Box<GuardCall>),
+}
+
+/// The spans of what was told as one request to a collector: those of requests as `service`'s, a guard's as its own
+/// service's.
 #[must_use]
-pub fn batch(service: &str, records: &[Arc<Record>]) -> ExportTraceServiceRequest {
+pub fn batch(service: &str, told: &[Told]) -> ExportTraceServiceRequest {
+    let mut by_service: Vec<(&str, Vec<Span>)> = Vec::new();
+    for told in told {
+        let (whose, spans) = match told {
+            Told::Request(record) => (service, spans(record)),
+            Told::Guard(call) => (&*call.service, guards::spans(call)),
+        };
+        match by_service.iter_mut().find(|(known, _)| *known == whose) {
+            Some((_, known)) => known.extend(spans),
+            None => by_service.push((whose, spans)),
+        }
+    }
+    let resource_spans = by_service.into_iter().map(|(service, spans)| of_service(service, spans)).collect();
+    ExportTraceServiceRequest { resource_spans }
+}
+
+fn of_service(service: &str, spans: Vec<Span>) -> ResourceSpans {
     let attributes = vec![
         text(names::SERVICE_NAME, service),
         text(names::SDK_NAME, "bowline"),
@@ -34,13 +61,10 @@ pub fn batch(service: &str, records: &[Arc<Record>]) -> ExportTraceServiceReques
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..InstrumentationScope::default()
     };
-    let spans = records.iter().flat_map(|record| spans(record)).collect();
-    ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans {
-            resource: Some(Resource { attributes, ..Resource::default() }),
-            scope_spans: vec![ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() }],
-            ..ResourceSpans::default()
-        }],
+    ResourceSpans {
+        resource: Some(Resource { attributes, ..Resource::default() }),
+        scope_spans: vec![ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() }],
+        ..ResourceSpans::default()
     }
 }
 
@@ -76,13 +100,14 @@ impl<'r> Story<'r> {
         request.kind = SpanKind::Server.into();
         request.name = named(record, record.route.as_ref().map(|route| &*route.name));
         request.start_time_unix_nano = record.at.as_unix_nanos();
-        request.end_time_unix_nano = record.at.as_unix_nanos() + nanos(record.took);
+        request.end_time_unix_nano = record.at.as_unix_nanos() + nanos(record.through.unwrap_or(record.took));
         let to = &mut request.attributes;
         asked(record, to);
         let (path, query) = split_target(&record.target);
         to.push(text(names::PATH, path));
         to.extend(query.map(|query| text(names::QUERY, query)));
         to.push(text(names::SCHEME, "http"));
+        to.push(text(names::PROTOCOL_VERSION, version(record.speaks)));
         server(&record.authority, to);
         to.push(text(names::LISTENER, &record.listener));
         if let Some(route) = &record.route {
@@ -163,6 +188,9 @@ impl<'r> Story<'r> {
             Decision::TryEnded { number, outcome, end, .. } => {
                 let at = self.wall(at);
                 let span = self.of_try(number);
+                // A gRPC answer ends twice: with its head, and with the trailers, which know better.
+                span.attributes.retain(|attribute| !ENDING.contains(&&*attribute.key));
+                span.status = None;
                 span.end_time_unix_nano = at;
                 span.attributes.push(text(names::OUTCOME, outcome.as_str()));
                 span.attributes.push(text(names::END, end.as_str()));
@@ -219,6 +247,8 @@ impl<'r> Story<'r> {
             span.name = named(record, record.destination.as_deref());
             asked(record, &mut span.attributes);
             span.attributes.extend(record.destination.as_deref().map(|name| text(names::DESTINATION, name)));
+            span.attributes
+                .extend(record.callee.map(|callee| text(names::PROTOCOL_VERSION, version(callee))));
             span.attributes.push(count(names::TRY, u64::from(number)));
             if 1 < number && !record.grpc {
                 span.attributes.push(count(names::RESEND_COUNT, u64::from(number - 1)));
@@ -276,6 +306,17 @@ impl<'r> Story<'r> {
             spans.push(span);
         }
         spans
+    }
+}
+
+/// What is said of a try's end.
+const ENDING: [&str; 5] = [names::OUTCOME, names::END, names::STATUS, names::RPC_STATUS, names::ERROR_TYPE];
+
+/// A protocol as the conventions write it.
+const fn version(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http1 => "1.1",
+        Protocol::Http2 => "2",
     }
 }
 
@@ -384,11 +425,11 @@ fn nanos(span: Duration) -> u64 {
     bowline_model::time::nanos(span)
 }
 
-fn text(key: &str, value: &str) -> KeyValue {
+pub(crate) fn text(key: &str, value: &str) -> KeyValue {
     attribute(key, any_value::Value::StringValue(value.to_owned()))
 }
 
-fn count(key: &str, value: u64) -> KeyValue {
+pub(crate) fn count(key: &str, value: u64) -> KeyValue {
     attribute(key, any_value::Value::IntValue(i64::try_from(value).unwrap_or(i64::MAX)))
 }
 
@@ -397,12 +438,24 @@ fn number(key: &str, value: u32) -> KeyValue {
 }
 
 /// Milliseconds, with their fraction: a back-off of 400 us is not none.
-fn millis(key: &str, value: Duration) -> KeyValue {
+pub(crate) fn millis(key: &str, value: Duration) -> KeyValue {
     attribute(key, any_value::Value::DoubleValue(value.as_secs_f64() * 1e3))
 }
 
 fn attribute(key: &str, value: any_value::Value) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}
+
+/// What a span says under `key`, as text.
+#[cfg(test)]
+pub(crate) fn attribute_of(span: &Span, key: &str) -> Option<String> {
+    let attribute = span.attributes.iter().find(|attribute| attribute.key == key)?;
+    match attribute.value.clone()?.value? {
+        any_value::Value::StringValue(text) => Some(text),
+        any_value::Value::IntValue(number) => Some(number.to_string()),
+        any_value::Value::DoubleValue(number) => Some(number.to_string()),
+        other => Some(format!("{other:?}")),
+    }
 }
 
 #[cfg(test)]
@@ -422,6 +475,9 @@ pub(crate) mod tests {
             authority: "shop.test:8080".into(),
             status: 200,
             took: Duration::from_millis(40),
+            through: Some(Duration::from_millis(40)),
+            speaks: Protocol::Http1,
+            callee: Some(Protocol::Http2),
             flag: bowline_proxy::Flag::None,
             caller: None,
             listener: "shop/gate".into(),
@@ -437,13 +493,7 @@ pub(crate) mod tests {
     }
 
     fn value(span: &Span, key: &str) -> String {
-        let value = span.attributes.iter().find(|attribute| attribute.key == key);
-        match value.and_then(|value| value.value.clone()).and_then(|value| value.value) {
-            Some(any_value::Value::StringValue(text)) => text,
-            Some(any_value::Value::IntValue(number)) => number.to_string(),
-            Some(any_value::Value::DoubleValue(number)) => number.to_string(),
-            other => format!("{other:?}"),
-        }
+        attribute_of(span, key).unwrap_or_else(|| "None".to_owned())
     }
 
     fn tried_twice() -> Record {
@@ -561,6 +611,37 @@ pub(crate) mod tests {
             assert_eq!(value(&span, names::METHOD), "None");
             assert_eq!(value(&span, names::TRY_WITHIN), "None");
         }
+    }
+
+    #[test]
+    fn a_status_in_the_trailers_is_the_spans_and_ends_it() {
+        let mut record = Record { grpc: true, through: Some(Duration::from_millis(900)), ..record() };
+        let ended = |end, outcome| Decision::TryEnded { number: 1, outcome, end, took: Duration::ZERO };
+        let late = TryEnd::AnsweredGrpc { code: 14, trailers_only: false };
+        for (at, decision) in [
+            (6, Decision::TryStarted { number: 1, host: 0, within: Duration::MAX }),
+            (8, ended(TryEnd::Answered { status: 200 }, Outcome::Succeeded)),
+            (8, Decision::GaveUp { reason: GiveUp::Done, remaining: Duration::ZERO }),
+            (905, ended(late, Outcome::Unknown)),
+        ] {
+            record.trail.decided(Instant::from_millis(at), decision);
+        }
+        let spans = spans(&record);
+        for span in &spans {
+            assert_eq!(value(span, names::RPC_STATUS), "UNAVAILABLE");
+            assert_eq!(span.status.as_ref().unwrap().code(), StatusCode::Error);
+            assert_eq!(span.end_time_unix_nano, 1_900_000_000);
+        }
+        let of_outcome = spans[1].attributes.iter().filter(|attribute| attribute.key == names::OUTCOME);
+        assert_eq!((of_outcome.count(), value(&spans[1], names::OUTCOME)), (1, "unknown".into()));
+        assert_eq!(value(&spans[1], names::STATUS), "None", "the head's 200 says nothing of a gRPC call");
+    }
+
+    #[test]
+    fn each_side_says_its_own_version_of_http() {
+        let spans = spans(&tried_twice());
+        let versions: Vec<_> = spans.iter().map(|span| value(span, names::PROTOCOL_VERSION)).collect();
+        assert_eq!(versions, ["1.1", "2", "2"]);
     }
 
     #[test]

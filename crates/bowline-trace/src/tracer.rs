@@ -1,10 +1,11 @@
 //! The recorder of a process: a queue, and a thread that empties it.
 
 use crate::export::Exporter;
+use crate::guards::GuardCall;
 use crate::queue::{BATCH, Queue};
 use crate::sampler::Sampler;
 use crate::settings::Settings;
-use crate::spans;
+use crate::spans::{self, Told};
 use bowline_model::TraceContext;
 use bowline_proxy::{Record, Recorder};
 use std::io;
@@ -38,6 +39,11 @@ impl Tracer {
         Ok(tracer)
     }
 
+    /// Takes a call of a linked library's guard, whose trace is recorded.
+    pub fn called(&self, call: GuardCall) {
+        self.queue.put(Told::Guard(Box::new(call)));
+    }
+
     /// Sends what waits and ends; returns when that is done, or `within` is over.
     pub fn stop(&self, within: Duration) {
         self.queue.close();
@@ -51,7 +57,7 @@ impl Recorder for Tracer {
     }
 
     fn finished(&self, request: Arc<Record>) {
-        self.queue.put(request);
+        self.queue.put(Told::Request(request));
     }
 
     /// The queue was full, or the collector did not accept them.
@@ -69,8 +75,8 @@ impl Drop for Tracer {
 /// Sends batches until the queue is closed and empty.
 fn send_all(queue: &Queue, mut exporter: Exporter, settings: &Settings) {
     let mut refused = false;
-    while let Some(records) = queue.take(settings.delay) {
-        for batch in records.chunks(BATCH) {
+    while let Some(told) = queue.take(settings.delay) {
+        for batch in told.chunks(BATCH) {
             let sent = exporter.export(spans::batch(&settings.service, batch));
             match sent {
                 Ok(()) => refused = false,

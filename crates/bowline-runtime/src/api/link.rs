@@ -6,7 +6,7 @@ use crate::links;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bowline::link::format::Report;
+use bowline::link::format::{GuardReport, Report};
 use bowline_design::format::parse_duration;
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -50,6 +50,7 @@ pub(super) async fn report(State(running): Shared, headers: HeaderMap, body: axu
     };
     match Report::parse(&bytes) {
         Ok(report) => {
+            running.traces.told(&service, &report.trails);
             running.links.take(&service, report);
             StatusCode::NO_CONTENT.into_response()
         }
@@ -86,7 +87,7 @@ pub(super) fn metrics(running: &Running) -> String {
     };
     let labels =
         |service: &str, guard: &str| format!("service=\"{}\",guard=\"{}\"", escaped(service), escaped(guard));
-    let plain = |value: fn(&bowline::link::format::GuardReport) -> u64| {
+    let plain = |value: fn(&GuardReport) -> u64| {
         guards().map(|(service, guard)| (labels(service, &guard.name), value(guard))).collect::<Vec<_>>()
     };
     family(
@@ -101,7 +102,7 @@ pub(super) fn metrics(running: &Running) -> String {
         "Tries sent by a service's guards.",
         plain(|guard| guard.tries),
     );
-    let by_reason = |counts: fn(&bowline::link::format::GuardReport) -> &Vec<(String, u64)>| {
+    let by_reason = |counts: fn(&GuardReport) -> &Vec<(String, u64)>| {
         guards()
             .flat_map(|(service, guard)| {
                 counts(guard).iter().map(move |(reason, count)| (service, guard, reason, *count))
@@ -132,7 +133,39 @@ pub(super) fn metrics(running: &Running) -> String {
         })
         .collect();
     family("bowline_guard_breaker_state", "gauge", "1 for the state each guard's breaker is in.", states);
+    let timed: Vec<_> = guards()
+        .filter(|(_, guard)| !guard.took.is_empty())
+        .map(|(service, guard)| (labels(service, &guard.name), guard))
+        .collect();
+    if !timed.is_empty() {
+        let name = "bowline_guard_seconds";
+        let _ = writeln!(
+            text,
+            "# HELP {name} How long a service's guarded calls took, all tries.\n# TYPE {name} histogram"
+        );
+    }
+    for (labels, guard) in timed {
+        histogram(&mut text, &labels, guard);
+    }
     text
+}
+
+/// How long one guard's calls took.
+fn histogram(text: &mut String, labels: &str, guard: &GuardReport) {
+    // The object that it came in has no order.
+    let mut ends: Vec<(u64, u64)> =
+        guard.took.iter().filter_map(|(end, count)| Some((end.parse().ok()?, *count))).collect();
+    ends.sort_unstable();
+    let all: u64 = guard.took.iter().map(|(_, count)| count).sum();
+    let mut within = 0;
+    for (end, count) in ends {
+        within += count;
+        let _ =
+            writeln!(text, "bowline_guard_seconds_bucket{{{labels},le=\"{}\"}} {within}", end as f64 / 1e6);
+    }
+    let _ = writeln!(text, "bowline_guard_seconds_bucket{{{labels},le=\"+Inf\"}} {all}");
+    let _ = writeln!(text, "bowline_guard_seconds_sum{{{labels}}} {}", guard.took_us as f64 / 1e6);
+    let _ = writeln!(text, "bowline_guard_seconds_count{{{labels}}} {all}");
 }
 
 /// A label's value as the text form wants it.
