@@ -4,6 +4,7 @@
 //! - [`test`]: the steps of `cargo xtask test`, from formatting to the instruction count
 //! - [`prove`]: the same proofs for longer
 //! - [`tidy`]: the invariants of ARCHITECTURE.md, checked
+//! - [`codegen`]: the code that is made of .proto files
 //! - [`differential`]: Bowline beside Envoy, request by request; [`h2spec`]: HTTP/2's cases
 //! - [`validate`]: what the simulator must reproduce
 //! - [`bench`]: the proxy beside its peers, the policy stack, and the simulator
@@ -13,6 +14,7 @@
 
 mod bench;
 mod clock;
+mod codegen;
 mod differential;
 mod h2spec;
 mod load;
@@ -37,6 +39,7 @@ cargo xtask COMMAND
   bench sim     the simulator: events a second, memory, a whole comparison
   differential  the same designs, requests and failures through Envoy and through Bowline
   validate      the simulator beside closed forms and published results
+  codegen       writes the code that is made of .proto files
 
 `cargo xtask COMMAND --help` tells more.
 Exit codes: 0 good, 1 something does not hold, 2 wrong use, 3 a tool could not be had.";
@@ -91,6 +94,7 @@ fn dispatch(args: &[String]) -> Result<(), Stop> {
         "bench" => bench::main(rest),
         "differential" => differential::main(rest),
         "validate" => validate::main(rest),
+        "codegen" => codegen::main(rest),
         // Not in the help: what `bench` starts on the load core.
         "upstream" => load::upstream::main(rest),
         "fixed" => load::fixed::main(rest),

@@ -9,7 +9,7 @@ use crate::tools::{
     self, DENY, ENVOY, FUZZ, GO, GRPC_JS, GRPCIO, H2SPEC, JAVA, NIGHTLY, NODE, NPM, OTLP, PROTOBUF, PYTHON,
     TYPING, VALGRIND,
 };
-use crate::{Stop, bench, differential, h2spec, run, tidy};
+use crate::{Stop, bench, codegen, differential, h2spec, run, tidy};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     Step { name: "tidy", about: "the invariants of ARCHITECTURE.md hold", run: tidy::step },
     Step { name: "deny", about: "licences, banned crates and sources are as deny.toml says", run: deny },
     Step { name: "clippy", about: "the compiler and clippy have nothing to say", run: clippy },
+    Step { name: "codegen", about: "generated code is what its .proto file says", run: codegen::step },
     Step { name: "unit", about: "unit, property and model tests", run: unit },
     Step {
         name: "integration",
@@ -99,7 +100,8 @@ fn cargo(root: &Path, args: &[&str]) -> Result<String, Stop> {
 
 fn fmt(root: &Path) -> Result<String, Stop> {
     cargo(root, &["fmt", "--all", "--check"])?;
-    // A workspace of its own.
+    // Workspaces of their own.
+    cargo(root, &["fmt", "--manifest-path", "codegen/Cargo.toml", "--check"])?;
     cargo(root, &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
 }
 

@@ -6,6 +6,7 @@ use crate::store::{Closed, Store};
 use crate::{inventory, notification, once, orders, payment};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
+use tonic::Status;
 
 /// The largest body. An order of a hundred items is five kilobytes; a body is stored with its key.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -113,10 +115,18 @@ pub async fn start(settings: &Settings) -> Result<Running, Box<dyn std::error::E
 /// to other services get what is left of the time, and the trace.
 async fn within_the_callers_deadline(request: Request, next: Next) -> Response {
     let incoming = Incoming::of_headers(request.headers());
+    let remaining = incoming.remaining();
+    let is_grpc = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let answer = incoming.scope(next.run(request));
-    match incoming.remaining() {
+    match remaining {
         None => answer.await,
         Some(remaining) => timeout(remaining, answer).await.unwrap_or_else(|_| {
+            if is_grpc {
+                return Status::deadline_exceeded("the caller's deadline has passed").into_http();
+            }
             let hint = "ask with the same Idempotency-Key what became of it";
             Reply::problem(StatusCode::GATEWAY_TIMEOUT, "the caller's deadline has passed", hint)
                 .into_response()

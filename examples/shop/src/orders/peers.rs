@@ -6,20 +6,30 @@
 use super::order::{Order, Problem};
 use super::rest::Silence;
 use crate::client::Client;
+use crate::payment::generated::payment_client::PaymentClient;
+use crate::payment::generated::{AuthorizeRequest, CaptureRequest, PaymentState, ReverseRequest};
+use crate::payment::status;
 use crate::settings;
 use axum::body::Bytes;
 use axum::http::{Response, StatusCode};
-use bowline::outcome::{OfHttp, of_http};
+use bowline::outcome::{OfGrpc, OfHttp, of_grpc, of_http};
 use bowline::{Backoff, Breaker, Error, Guard, Outcome, Retry, Spans, guard};
 use serde_json::{Value, json};
+use std::error::Error as _;
+use std::net::SocketAddr;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
 
 /// The other services, as orders sees them.
 pub struct Peers {
+    /// HTTP, to inventory and notification.
     client: Client,
+    /// gRPC, to payment.
+    payment: PaymentClient<Channel>,
     at: settings::Peers,
-    authorize: Guard<OfHttp>,
-    capture: Guard<OfHttp>,
-    reverse: Guard<OfHttp>,
+    authorize: Guard<OfGrpc>,
+    capture: Guard<OfGrpc>,
+    reverse: Guard<OfGrpc>,
     allocate: Guard<OfHttp>,
     release: Guard<OfHttp>,
     send: Guard<OfHttp>,
@@ -27,12 +37,19 @@ pub struct Peers {
 
 /// Payment answers within 300 ms or not at all. It knows a repeated key, so after a timeout it may be
 /// asked again: two tries of 120 ms and at most 25 ms between them fit.
-fn payment(operation: &str) -> Guard<OfHttp> {
+fn payment(operation: &str) -> Guard<OfGrpc> {
     guard(operation)
         .deadline(300.ms())
         .idempotent_by_key()
         .retry(Retry::tries(2).per_try(120.ms()).backoff(Backoff::full_jitter(25.ms(), 250.ms())))
-        .classify(of_http)
+        .classify(of_grpc)
+}
+
+/// A channel to payment. It connects when it is used, and again when payment was started again.
+fn channel(payment: SocketAddr) -> Channel {
+    // An address and a port always make a URI.
+    Endpoint::from_shared(format!("http://{payment}"))
+        .map_or_else(|error| unreachable!("{payment}: {error}"), |endpoint| endpoint.connect_lazy())
 }
 
 /// Inventory gets three tries of 80 ms, with at most 10 and 20 ms between them. If half of at least 20
@@ -57,6 +74,7 @@ impl Peers {
     pub fn new(at: settings::Peers) -> Self {
         Self {
             client: Client::default(),
+            payment: PaymentClient::new(channel(at.payment)),
             at,
             authorize: payment("payment.authorize"),
             capture: payment("payment.capture"),
@@ -72,8 +90,16 @@ impl Peers {
     /// # Errors
     /// It is not held, or not known to be.
     pub async fn authorize(&self, order: &Order) -> Result<(), Trouble> {
-        let url = format!("http://{}/authorizations", self.at.payment);
-        self.ask(&self.authorize, url, order, &json!({ "order_id": order.id, "amount": order.total })).await
+        let wish = AuthorizeRequest { order_id: order.id.clone(), amount: Some(order.total.into()) };
+        let answer = self
+            .authorize
+            .call_by_key(&*order.id, |try_| {
+                // Remaining time, trace, try number and key go along.
+                let (mut payment, request) = (self.payment.clone(), try_.grpc(wish.clone()));
+                async move { payment.authorize(request).await }
+            })
+            .await;
+        paid(answer)
     }
 
     /// Puts the goods aside.
@@ -90,8 +116,15 @@ impl Peers {
     /// # Errors
     /// It is not taken, or not known to be.
     pub async fn capture(&self, order: &Order) -> Result<(), Trouble> {
-        let url = format!("http://{}/captures", self.at.payment);
-        self.ask(&self.capture, url, order, &json!({ "order_id": order.id })).await
+        let wish = CaptureRequest { order_id: order.id.clone() };
+        let answer = self
+            .capture
+            .call_by_key(&*order.id, |try_| {
+                let (mut payment, request) = (self.payment.clone(), try_.grpc(wish.clone()));
+                async move { payment.capture(request).await }
+            })
+            .await;
+        paid(answer)
     }
 
     /// Puts the goods back.
@@ -108,8 +141,15 @@ impl Peers {
     /// # Errors
     /// That is not confirmed.
     pub async fn reverse(&self, order: &Order) -> Result<(), Trouble> {
-        let url = format!("http://{}/reversals", self.at.payment);
-        self.ask(&self.reverse, url, order, &json!({ "order_id": order.id })).await
+        let wish = ReverseRequest { order_id: order.id.clone() };
+        let answer = self
+            .reverse
+            .call_by_key(&*order.id, |try_| {
+                let (mut payment, request) = (self.payment.clone(), try_.grpc(wish.clone()));
+                async move { payment.reverse(request).await }
+            })
+            .await;
+        paid(answer)
     }
 
     /// Tells the customer, if it can. An order does not fail because a message did.
@@ -120,7 +160,7 @@ impl Peers {
             self.ask(&self.send, url, order, &json!({ "order_id": order.id, "text": text })).await;
     }
 
-    /// Asks one thing for one order. The order's name is the key: the same wish, however often it is
+    /// Asks one thing for one order over HTTP. The order's name is the key: the same wish, however often it is
     /// sent and after however many restarts, has the same key.
     async fn ask(
         &self,
@@ -143,6 +183,17 @@ impl Peers {
             Err(error) => Err(Trouble::no_answer(&error)),
         }
     }
+}
+
+/// What payment's answer is to an order.
+fn paid(answer: Result<tonic::Response<PaymentState>, Error>) -> Result<(), Trouble> {
+    let Err(error) = answer else { return Ok(()) };
+    // A status is gRPC's error, a no among them: the guard hands it on as what caused its own.
+    let status = error.source().and_then(|source| source.downcast_ref::<Status>());
+    Err(match status.and_then(Trouble::refused) {
+        Some(trouble) => trouble,
+        None => Trouble::no_answer(&error),
+    })
 }
 
 /// What a call that did not succeed tells.
@@ -185,6 +236,14 @@ impl Trouble {
         let word = |field: &str| body[field].as_str().unwrap_or("refused").to_owned();
         let problem = Problem { status: answer.status().as_u16(), error: word("error"), hint: word("do") };
         Self { may_have_happened: false, silence: None, problem }
+    }
+
+    /// The same of a no over gRPC; `None` for a status that is none.
+    fn refused(status: &Status) -> Option<Self> {
+        let hint = status::hint_of(status).to_owned();
+        let code = status::http_of(status)?.as_u16();
+        let problem = Problem { status: code, error: status.message().to_owned(), hint };
+        Some(Self { may_have_happened: false, silence: None, problem })
     }
 
     /// There was no answer to act on. What matters is whether there may have been an effect.

@@ -21,7 +21,7 @@ pub async fn see_through(shop: Shop, order: Order) -> Result<Order, Reply> {
     let (tell, told) = oneshot::channel();
     let incoming = Incoming::current();
     tokio::spawn(async move {
-        let placed = incoming.scope(forward(&shop, order)).await;
+        let placed = incoming.clone().scope(forward(&shop, order)).await;
         let finished = placed.as_ref().ok().cloned();
         if finished.as_ref().is_some_and(|order| !order.owes.is_empty()) {
             shop.debts.notify_one();
@@ -29,7 +29,7 @@ pub async fn see_through(shop: Shop, order: Order) -> Result<Order, Reply> {
         let _gone = tell.send(placed);
         // The customer has the answer. The message may come a little later, and may fail.
         if let Some(order) = finished {
-            same_trace(incoming).scope(shop.peers.notify(&order)).await;
+            incoming.without_deadline().scope(shop.peers.notify(&order)).await;
         }
     });
     match told.await {
@@ -74,11 +74,6 @@ pub(super) fn captured(order: Order, asked: Result<(), Trouble>) -> Order {
         }
         Err(_) => Order { owes: vec![Debt::Capture], ..order },
     }
-}
-
-/// The request's trace without its deadline.
-fn same_trace(incoming: Incoming) -> Incoming {
-    incoming.traceparent().map_or(Incoming::nothing(), |trace| Incoming::nothing().traced(&trace))
 }
 
 async fn give_up(shop: &Shop, order: Order) -> Result<Order, StoreError> {

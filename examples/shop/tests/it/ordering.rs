@@ -87,6 +87,25 @@ async fn without_payment_the_order_fails_and_owes_nothing() {
 }
 
 #[tokio::test]
+async fn a_payment_that_hangs_is_given_up_by_the_deadline_and_what_may_be_held_is_reversed() {
+    let mut town = Town::new().await;
+    let payment = town.payment.take().unwrap();
+    let address = payment.address();
+    payment.stop().await;
+    // Accepts connections and says nothing.
+    let silent = tokio::net::TcpListener::bind(address).await.unwrap();
+
+    let answer = town.order("A47", None).await;
+    assert_eq!(answer.status, 504, "{}", answer.body);
+    assert_eq!(answer.body["owes"], json!(["reversal"]), "the money may be held");
+
+    drop(silent);
+    town.payment = Some(town.start(Service::Payment, address).await);
+    town.settled(answer.order_id()).await;
+    assert_eq!(town.effects(&town.payment, "authorized").await, (0, 0));
+}
+
+#[tokio::test]
 async fn without_notification_the_order_is_confirmed_all_the_same() {
     let mut town = Town::new().await;
     town.notification.take().unwrap().stop().await;
@@ -144,7 +163,8 @@ async fn an_inventory_that_only_fails_is_left_alone() {
 
     // Three tries an order: the breaker has its twenty calls after seven orders.
     for _ in 0..10 {
-        assert_eq!(town.order("A47", None).await.status, 503);
+        let answer = town.order("A47", None).await;
+        assert_eq!(answer.status, 503, "{}", answer.body);
     }
     let before = asked.load(Ordering::Relaxed);
     let last = town.order("A47", None).await;

@@ -4,12 +4,14 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, Response};
 use serde_json::Value;
 use shop::client::Client;
+use shop::payment::generated::payment_client::PaymentClient;
 use shop::{Peers, Running, Service, Settings, start};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
+use tonic::transport::{Channel, Endpoint};
 
 /// How long a test waits for what must come: far longer than it takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,6 +109,12 @@ impl Town {
         get(&self.client, at, path).await
     }
 
+    /// Asks payment over gRPC.
+    pub(crate) fn payments(&self) -> PaymentClient<Channel> {
+        let address = self.address(&self.payment);
+        PaymentClient::new(Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy())
+    }
+
     /// How often this kind of effect happened at `service`, and for how many orders.
     pub(crate) async fn effects(&self, service: &Option<Running>, kind: &str) -> (u64, u64) {
         let effects = self.get(self.address(service), "/effects").await;
@@ -117,6 +125,13 @@ impl Town {
     pub(crate) fn address(&self, service: &Option<Running>) -> SocketAddr {
         service.as_ref().expect("it runs").address()
     }
+}
+
+/// `message` under this idempotency key.
+pub(crate) fn keyed<T>(key: &str, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
+    request
 }
 
 /// A status, and JSON.
