@@ -126,7 +126,8 @@ fn rows(before: &Sample, now: &Sample) -> Vec<Row> {
     let mut rows = Vec::new();
     for service in now.status["services"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let name = service["name"].as_str().unwrap_or_default();
-        let requests = rate("bowline_requests_total", &|labels| has(labels, "service", name));
+        let of_service = |labels: &BTreeMap<String, String>| has(labels, "service", name);
+        let requests = rate("bowline_requests_total", &of_service);
         let failed = rate("bowline_requests_total", &|labels| {
             has(labels, "service", name) && (has(labels, "class", "5xx") || has(labels, "class", "none"))
         });
@@ -135,8 +136,8 @@ fn rows(before: &Sample, now: &Sample) -> Vec<Row> {
             state: service["state"].as_str().unwrap_or_default().to_owned(),
             per_second: requests,
             failed_percent: percent(failed, requests),
-            p50: quantile(before, now, name, 0.5),
-            p99: quantile(before, now, name, 0.99),
+            p50: quantile(before, now, "bowline_request_seconds_bucket", &of_service, 0.5),
+            p99: quantile(before, now, "bowline_request_seconds_bucket", &of_service, 0.99),
             retries_per_second: rate("bowline_retries_total", &|labels| has(labels, "service", name)),
             breaker: breaker(now, name),
         });
@@ -154,8 +155,8 @@ fn rows(before: &Sample, now: &Sample) -> Vec<Row> {
             state: String::new(),
             per_second: calls,
             failed_percent: percent(ended - done, ended),
-            p50: None,
-            p99: None,
+            p50: quantile(before, now, "bowline_guard_seconds_bucket", &own, 0.5),
+            p99: quantile(before, now, "bowline_guard_seconds_bucket", &own, 0.99),
             retries_per_second: rate("bowline_guard_retries_total", &own),
             breaker: guard["breaker"].as_str().unwrap_or("-").to_owned(),
         });
@@ -187,13 +188,19 @@ fn breaker(now: &Sample, service: &str) -> String {
 }
 
 /// A quantile in milliseconds of what was answered between two looks: the upper end of its bucket.
-fn quantile(before: &Sample, now: &Sample, service: &str, share: f64) -> Option<f64> {
+fn quantile(
+    before: &Sample,
+    now: &Sample,
+    buckets: &str,
+    wanted: &dyn Fn(&BTreeMap<String, String>) -> bool,
+    share: f64,
+) -> Option<f64> {
+    let name = buckets;
     let buckets = |sample: &Sample| {
         let mut ends: Vec<(f64, f64)> = sample
             .metrics
             .iter()
-            .filter(|metric| metric.name == "bowline_request_seconds_bucket")
-            .filter(|metric| metric.labels.get("service").is_some_and(|own| own == service))
+            .filter(|metric| metric.name == name && wanted(&metric.labels))
             .filter_map(|metric| Some((metric.labels.get("le")?.parse().ok()?, metric.value)))
             .collect();
         ends.sort_by(|a, b| a.0.total_cmp(&b.0));

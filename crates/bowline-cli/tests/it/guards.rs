@@ -86,6 +86,33 @@ fn guards_report_what_they_did() {
 }
 
 #[test]
+fn how_long_guarded_calls_take_stands_beside_how_long_requests_do() {
+    let shop = Shop::new();
+    let up = Up::ready(&shop.folder, Ports::new(), &[]);
+    let ends = |family: &str, of: &str| -> Vec<String> {
+        let page = crate::http::get(up.ports.api, "/metrics").text();
+        let name = format!("{family}_bucket{{");
+        let lines = page.lines().filter(|line| line.starts_with(&name) && line.contains(of));
+        lines.map(|line| line.split("le=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()).collect()
+    };
+    // `top` looks twice, and tells of what came in between.
+    let row = eventually("a guard's latency in `top`", || {
+        assert_eq!(up.order(&[]).status(), 201);
+        let top = up.verb(&["top", "--output", "json"]).json();
+        let rows = top["services"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["name"] == "orders -> inventory.allocate")?.clone();
+        row["p50_ms"].is_f64().then_some(row)
+    });
+    assert!(row["p50_ms"].as_f64() <= row["p99_ms"].as_f64(), "{row}");
+    let gateways = ends("bowline_request_seconds", "service=\"orders\"");
+    assert_eq!(
+        ends("bowline_guard_seconds", "guard=\"inventory.allocate\""),
+        gateways,
+        "one panel shows both"
+    );
+}
+
+#[test]
 fn a_stranger_without_a_token_is_told_nothing() {
     let shop = Shop::new();
     let up = Up::ready(&shop.folder, Ports::new(), &[]);

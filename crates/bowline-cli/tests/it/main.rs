@@ -8,12 +8,14 @@
 //! - `reload`, `replace`, `drain`: changes without a lost request
 //! - `simulating`: the verbs of virtual time; `importing`: designs out of what others have
 //! - `grpc`: three libraries, each with each; `middleware`: services in four languages hand deadline and trace on
+//! - `callers`: the shop's services called by a client in Python, through the mesh
 //! - `traces`: spans as a collector sees them
 //! - `checking`: exceptions, SARIF, what an edit would do
 //! - `watching`, `guards`, `local_api`, `manners`: what is said about it, and how
 
 mod breaker;
 mod callee;
+mod callers;
 mod checking;
 mod clock;
 mod deadlines;

@@ -6,6 +6,7 @@ use crate::clock::{eventually, until};
 use crate::designs::{Shop, policy, repository, rules, service, small};
 use crate::world::{Ports, Up, is_free, port};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -168,7 +169,20 @@ fn one_order_through_the_shop_is_one_trace() {
     let parent = format!("traceparent: 00-{GIVEN}-00f067aa0ba902b7-01");
     let answer = up.order(&[&parent, "x-bowline-explain: 1"]);
     assert_eq!(answer.status(), 201, "{}", answer.text());
-    let spans = collector.trace(GIVEN, 2);
+    // The gateway's request and its try; then orders' four calls, each with its one try.
+    let spans = collector.trace(GIVEN, 10);
+    let of_orders = |span: &&Value| span["resource"]["service.name"] == "orders";
+    for call in ["payment.authorize", "inventory.allocate", "payment.capture", "notification.send"] {
+        let own: Vec<_> = spans.iter().filter(|span| span["name"] == call).filter(of_orders).collect();
+        let [own, sent] = &own[..] else { panic!("{call}: {own:#?}") };
+        assert_eq!((&own["kind"], &sent["kind"]), (&"SPAN_KIND_INTERNAL".into(), &"SPAN_KIND_CLIENT".into()));
+        assert_eq!(sent["parent"], own["span"]);
+        assert_eq!(own["parent"], spans[1]["span"], "caused by the gateway's try: {own:#}");
+        assert_eq!(own["attributes"]["bowline.outcome"], "succeeded");
+        assert_eq!(sent["attributes"]["bowline.try"], 1);
+        let grpc = sent["attributes"]["rpc.response.status_code"] == "OK";
+        assert_eq!(grpc, call.starts_with("payment."), "{sent:#}");
+    }
     let known: Vec<_> = spans.iter().map(|span| &span["span"]).collect();
     for span in &spans {
         let rooted = span["parent"] == "00f067aa0ba902b7";
@@ -181,4 +195,64 @@ fn one_order_through_the_shop_is_one_trace() {
         let names = story["linked"].to_string();
         (names.contains("inventory.allocate") && names.contains("payment.authorize")).then_some(())
     });
+}
+
+/// What is sent; then whether the trace goes on, its flags, and its state.
+type Case<'a> = (&'a str, &'a [&'a str], bool, &'a str, Option<String>);
+
+/// What whoever hands a trace on has to do (W3C Trace Context), through the mesh and through a service with the
+/// library: orders, whose last call goes to a callee of the test.
+#[test]
+fn what_the_recommendation_asks_for_holds_through_the_mesh_and_a_service() {
+    let heard: Arc<Mutex<Vec<[Option<String>; 3]>>> = Arc::default();
+    let told = Arc::clone(&heard);
+    let callee = Callee::start(move |request| {
+        let header = |name| request.header(name).map(str::to_owned);
+        told.lock().unwrap().push(["traceparent", "tracestate", "baggage"].map(header));
+        Do::Answer(201, "{}".to_owned())
+    });
+    let shop = Shop::new();
+    let own = format!("--notification, \"127.0.0.1:{}\"", shop.port_of("notification"));
+    shop.edit("services.yaml", &own, &format!("--notification, \"127.0.0.1:{}\"", callee.port));
+    // A message that does not arrive in time is never sent again, and here each one counts.
+    shop.edit("policies.yaml", "deadline: 100ms", "deadline: 10s");
+    let up = Up::ready(&shop.folder, Ports::new(), &[]);
+
+    let given = format!("traceparent: 00-{GIVEN}-00f067aa0ba902b7-01");
+    let parent = |flags: &str| format!("traceparent: 00-{GIVEN}-00f067aa0ba902b7-{flags}");
+    let later = format!("traceparent: cc-{GIVEN}-00f067aa0ba902b7-01-more");
+    let members = |count: usize| {
+        (0..count).fold(String::from("tracestate: "), |mut state, n| {
+            let _ = write!(state, "{}k{n}=v", if n == 0 { "" } else { "," });
+            state
+        })
+    };
+    let state = |line: &str| line.strip_prefix("tracestate: ").map(str::to_owned);
+    let (most, more) = (members(32), members(33));
+    let cases: [Case<'_>; 8] = [
+        ("whole", &[&given, "tracestate: a=1", "tracestate: b=2"], true, "01", Some("a=1,b=2".to_owned())),
+        ("not sampled", &[&parent("00")], true, "00", None),
+        ("flags that nobody defined", &[&parent("ff")], true, "03", None),
+        ("a later version", &[&later], true, "01", None),
+        ("twice", &[&given, &given, "tracestate: a=1"], false, "01", None),
+        ("malformed", &["traceparent: 00-no", "tracestate: a=1"], false, "01", None),
+        ("as many members as there may be", &[&given, &most], true, "01", state(&most)),
+        ("one member more", &[&given, &more], true, "01", None),
+    ];
+    for (number, (what, headers, goes_on, flags, state)) in cases.into_iter().enumerate() {
+        let headers =
+            [&["host: orders", "baggage: who=me", "content-type: application/json"], headers].concat();
+        let order = r#"{"items":[{"sku":"A47","qty":2}]}"#;
+        let answer = crate::http::ask(up.ports.mesh, "POST", "/orders", &headers, order).unwrap();
+        assert_eq!(answer.status(), 201, "{what}: {}", answer.text());
+        let [traceparent, tracestate, baggage] =
+            eventually("the message", || heard.lock().unwrap().get(number).cloned());
+        let traceparent = traceparent.unwrap();
+        assert_eq!(traceparent.contains(GIVEN), goes_on, "{what}: {traceparent}");
+        assert!(!traceparent.contains("00f067aa0ba902b7"), "{what}: a span of its own: {traceparent}");
+        assert!(traceparent.starts_with("00-") && traceparent.len() == 55, "{what}: {traceparent}");
+        assert!(traceparent.ends_with(flags), "{what}: {traceparent}");
+        assert_eq!(tracestate, state, "{what}");
+        assert_eq!(baggage.as_deref(), Some("who=me"), "{what}");
+    }
 }
