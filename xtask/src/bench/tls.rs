@@ -62,8 +62,8 @@ pub(super) fn main(args: &[String]) -> Result<(), Stop> {
 
     let folder = prepared(&root)?;
     let mut all = [
-        started(&root, "bowline", BOWLINE_PORT, bowline(&root, &folder))?,
-        started(&root, "nginx", NGINX_PORT, nginx(&root, &folder))?,
+        started(&root, "bowline", BOWLINE_PORT, &bowline(&root, &folder))?,
+        started(&root, "nginx", NGINX_PORT, &nginx(&root, &folder))?,
     ];
     println!("{}; {ROUNDS} rounds of {SECONDS} s, ECDSA P-256, TLS 1.3", machine::describe());
     for round in 0..ROUNDS {
@@ -106,9 +106,9 @@ fn prepared(root: &Path) -> Result<PathBuf, Stop> {
     Ok(folder)
 }
 
-fn started(root: &Path, name: &'static str, port: u16, command: Command) -> Result<Measured, Stop> {
+fn started(root: &Path, name: &'static str, port: u16, command: &Command) -> Result<Measured, Stop> {
     let log = scratch(root, "tls")?.join(format!("{name}.log"));
-    let running = Running::start(pinned(root, PROXY_CORE, &command), loopback(port), &log)?;
+    let running = Running::start(pinned(root, PROXY_CORE, command), loopback(port), &log)?;
     Ok(Measured { name, port, running, samples: Default::default() })
 }
 

@@ -611,7 +611,7 @@ fn what_keeps_a_server_from_being_served_is_said_by_name() {
     let files = "serverCertificate: c, privateKey: k";
     for (tls, named) in [
         ("mode: PASSTHROUGH".to_owned(), "mode PASSTHROUGH"),
-        (format!("{files}"), "mode PASSTHROUGH"),
+        (files.to_owned(), "mode PASSTHROUGH"),
         ("mode: AUTO_PASSTHROUGH".to_owned(), "mode AUTO_PASSTHROUGH"),
         ("mode: ISTIO_MUTUAL".to_owned(), "mode ISTIO_MUTUAL"),
         ("mode: SIMPLE, credentialName: ../../etc".to_owned(), "credentialName"),
