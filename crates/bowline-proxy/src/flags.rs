@@ -49,7 +49,7 @@ pub enum Flag {
 
 impl Flag {
     /// Every flag, in declaration order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::None,
         Self::UpstreamFailed,
         Self::UpstreamClosed,
