@@ -1,4 +1,8 @@
 //! One address that answers calls in one way, and what all workers of the process share about it.
+//!
+//! Why an endpoint is retired and not just dropped. Workers keep connections to it, and each of them holds it;
+//! whoever knows that no call goes there any more says so, workers let go of it when they next look, and with the
+//! last of them it is gone, and its place is another's.
 
 use crate::transport::Transport;
 use std::collections::HashMap;
@@ -15,10 +19,41 @@ pub struct Endpoint {
     transport: Transport,
     /// The address as numbers, where it needs no looking up.
     fixed: Option<SocketAddr>,
+    /// The addresses behind its name, once somebody has said them; empty before.
+    named: Mutex<Arc<[SocketAddr]>>,
     /// Connections of all workers.
     open: AtomicU32,
-    /// Whether no new call goes there.
+    /// Whether no call goes there any more.
     retired: AtomicBool,
+    places: Arc<Places>,
+}
+
+/// Places in the workers' pools: each endpoint that anybody holds has one of its own.
+#[derive(Debug, Default)]
+struct Places(Mutex<PlacesTaken>);
+
+#[derive(Debug, Default)]
+struct PlacesTaken {
+    /// Given back.
+    free: Vec<usize>,
+    /// All places below it are taken or free.
+    next: usize,
+}
+
+impl Places {
+    fn take(&self) -> usize {
+        let taken = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.free.pop().unwrap_or_else(|| {
+            taken.next += 1;
+            taken.next - 1
+        })
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.places.0.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.index);
+    }
 }
 
 impl Endpoint {
@@ -40,7 +75,13 @@ impl Endpoint {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Whether no new call goes there: its spare connections are of no use any more.
+    /// Its name has these addresses: connections are made to the first that takes one. Without any, its name is
+    /// looked up by the system for each connection.
+    pub fn is_at(&self, addresses: Arc<[SocketAddr]>) {
+        *self.named.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// Whether no call goes there any more.
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Relaxed)
     }
@@ -48,20 +89,18 @@ impl Endpoint {
     pub(crate) const fn fixed(&self) -> Option<SocketAddr> {
         self.fixed
     }
+
+    pub(crate) fn named(&self) -> Arc<[SocketAddr]> {
+        Arc::clone(&self.named.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
-/// The endpoints of a process: the same address reached in the same way is the same endpoint, over reloads too, until
-/// it is [retired](Endpoints::retain).
+/// All endpoints of a process: the same address reached in the same way is the same endpoint, over reloads too,
+/// as long as anybody refers to it.
 #[derive(Debug, Default)]
 pub struct Endpoints {
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    by_way: HashMap<Way, Arc<Endpoint>>,
-    /// How many there ever were.
-    ever: usize,
+    known: Mutex<HashMap<Way, Arc<Endpoint>>>,
+    places: Arc<Places>,
 }
 
 type Way = (Arc<str>, Transport);
@@ -78,33 +117,40 @@ impl Endpoints {
     pub fn reached(&self, address: &str, transport: &Transport) -> Arc<Endpoint> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (Arc::from(address), transport.clone());
-        if let Some(endpoint) = known.by_way.get(&key) {
+        if let Some(endpoint) = known.get(&key) {
             return Arc::clone(endpoint);
         }
         let endpoint = Arc::new(Endpoint {
-            index: known.ever,
+            index: self.places.take(),
             address: Arc::clone(&key.0),
             transport: transport.clone(),
             fixed: address.parse().ok(),
+            named: Mutex::new(Arc::new([])),
             open: AtomicU32::new(0),
             retired: AtomicBool::new(false),
+            places: Arc::clone(&self.places),
         });
-        known.ever += 1;
-        known.by_way.insert(key, Arc::clone(&endpoint));
+        known.insert(key, Arc::clone(&endpoint));
         endpoint
     }
 
-    /// Retires those that are not `used` any more: their spare connections are closed, and nothing of them is kept when
-    /// the calls under way are over. Without this every renewed certificate would leave its predecessor behind.
-    pub fn retain(&self, used: impl Fn(&Arc<Endpoint>) -> bool) {
+    /// From now on calls go to those that are `referred` to and to no others. Those are forgotten: calls that are under way there end as
+    /// they would, connections that nobody uses are closed when their worker next looks.
+    pub fn retain(&self, referred: impl Fn(&Arc<Endpoint>) -> bool) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.by_way.retain(|_, endpoint| {
-            let stays = used(endpoint);
+        known.retain(|_, endpoint| {
+            let stays = referred(endpoint);
             if !stays {
                 endpoint.retired.store(true, Ordering::Relaxed);
             }
             stays
         });
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
@@ -151,14 +197,18 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_was_retired_is_made_anew() {
+    fn who_is_not_referred_to_any_more_gives_its_place_to_another() {
         let endpoints = Endpoints::default();
         let (stays, goes) = (endpoints.at("127.0.0.1:7101"), endpoints.at("127.0.0.1:7102"));
+        let place = goes.index;
         endpoints.retain(|endpoint| Arc::ptr_eq(endpoint, &stays));
         assert!(goes.is_retired() && !stays.is_retired());
-        assert!(Arc::ptr_eq(&stays, &endpoints.at("127.0.0.1:7101")));
         let again = endpoints.at("127.0.0.1:7102");
-        assert!(!again.is_retired() && again.index != goes.index && again.index != stays.index);
+        assert_ne!(again.index, place, "somebody still holds the one that went");
+        drop(goes);
+        assert_eq!(endpoints.at("127.0.0.1:7103").index, place);
+        assert!(Arc::ptr_eq(&stays, &endpoints.at("127.0.0.1:7101")));
+        assert_eq!(endpoints.count(), 3);
     }
 
     #[test]

@@ -12,11 +12,13 @@
 //! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `incoming`,
 //!   `connection`: HTTP/1.1; `http2`: HTTP/2
 //! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]
+//! - [`check`]: whether an endpoint is well; [`names`]: the addresses behind a name
 //! - [`relay`]: an answer's body; [`switched`]: what comes after 101; [`pushback`]: `Retry-After`; [`grpc`]: what of gRPC matters here
 
 pub mod alarm;
 pub mod ask;
 mod beginning;
+pub mod check;
 mod chunks;
 pub mod clock;
 mod connection;
@@ -30,6 +32,7 @@ pub mod grpc;
 mod http2;
 mod incoming;
 mod io;
+pub mod names;
 pub mod pool;
 pub mod pushback;
 pub mod relay;

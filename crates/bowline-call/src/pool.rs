@@ -65,8 +65,8 @@ pub struct Pool {
     random: RefCell<SplitMix64>,
     /// By the endpoint's index.
     spares: RefCell<Vec<Option<Rc<Spares>>>>,
-    /// What those have done that are gone.
-    gone: Cell<PoolCounts>,
+    /// What was done at endpoints that are forgotten.
+    past: Cell<PoolCounts>,
 }
 
 /// One worker's connections to one endpoint.
@@ -110,14 +110,14 @@ impl Pool {
             clock,
             random: RefCell::new(SplitMix64::new(seed)),
             spares: RefCell::default(),
-            gone: Cell::default(),
+            past: Cell::default(),
         }
     }
 
     /// What the pool has done so far.
     #[must_use]
     pub fn counts(&self) -> PoolCounts {
-        let mut counts = self.gone.get();
+        let mut counts = self.past.get();
         for spares in self.spares.borrow().iter().flatten() {
             counts.made += spares.made.get();
             counts.reused += spares.reused.get();
@@ -127,8 +127,8 @@ impl Pool {
         counts
     }
 
-    /// Closes spare connections that are too old, idle for too long, or closed by the peer, and asks quiet
-    /// HTTP/2 peers whether they are there. To be called about once a second: nothing else notices a peer's
+    /// Closes spare connections that are too old, idle for too long, or closed by the peer, asks quiet HTTP/2
+    /// peers whether they are there, and lets go of endpoints that no call goes to any more. To be called about once a second: nothing else notices a peer's
     /// close while a connection is spare.
     pub fn sweep(&self) {
         let now = self.clock.now();
@@ -139,23 +139,22 @@ impl Pool {
                 .retain_mut(|connection| spares.is_usable(connection, now) && !connection.is_dead());
             spares.links.sweep(now, &self.limits);
         }
-        self.forget_retired();
-    }
-
-    /// Closes spare connections to endpoints where no new call goes, and forgets those that carry nothing more.
-    fn forget_retired(&self) {
         for slot in &mut *self.spares.borrow_mut() {
-            let Some(spares) = slot.as_ref().filter(|spares| spares.endpoint.is_retired()) else { continue };
-            spares.idle.borrow_mut().clear();
-            spares.links.clear();
-            // A call under way has it, too.
-            if Rc::strong_count(spares) == 1 && spares.links.count() == 0 {
-                let gone = self.gone.get();
-                let (made, reused) = (gone.made + spares.made.get(), gone.reused + spares.reused.get());
-                self.gone.set(PoolCounts { made, reused, ..gone });
-                *slot = None;
+            if slot.as_ref().is_some_and(|spares| spares.endpoint.is_retired()) {
+                self.forget(slot);
             }
         }
+    }
+
+    /// Lets go of an endpoint. Whatever is under way there holds what it needs.
+    fn forget(&self, slot: &mut Option<Rc<Spares>>) {
+        let Some(spares) = slot.take() else { return };
+        let mut past = self.past.get();
+        past.made += spares.made.get();
+        past.reused += spares.reused.get();
+        self.past.set(past);
+        spares.idle.borrow_mut().clear();
+        spares.links.clear();
     }
 
     /// Closes every spare connection; one that carries requests closes when they are through.
@@ -172,6 +171,10 @@ impl Pool {
             all.resize_with(endpoint.index + 1, || None);
         }
         let slot = &mut all[endpoint.index];
+        // Its place may have been another's.
+        if slot.as_ref().is_some_and(|spares| !Arc::ptr_eq(&spares.endpoint, endpoint)) {
+            self.forget(slot);
+        }
         Rc::clone(slot.get_or_insert_with(|| {
             Rc::new(Spares {
                 endpoint: Arc::clone(endpoint),
@@ -286,7 +289,10 @@ impl Spares {
     async fn reach(&self) -> io::Result<Io> {
         let stream = match self.endpoint.fixed() {
             Some(address) => TcpStream::connect(address).await?,
-            None => TcpStream::connect(&**self.endpoint.address()).await?,
+            None => match &*self.endpoint.named() {
+                [] => TcpStream::connect(&**self.endpoint.address()).await?,
+                addresses => TcpStream::connect(addresses).await?,
+            },
         };
         // A request is written whole; waiting for more to send with it would only delay it.
         stream.set_nodelay(true)?;

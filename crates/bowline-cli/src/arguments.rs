@@ -170,6 +170,10 @@ pub(crate) struct Up {
     #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span)]
     pub(crate) drain: Duration,
 
+    /// Ask this DNS server for the addresses of endpoints, `10.0.0.2:53`. Default: those that `/etc/resolv.conf` names.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) dns: Option<SocketAddr>,
+
     /// Start although `check` finds errors.
     #[arg(long)]
     pub(crate) despite_errors: bool,

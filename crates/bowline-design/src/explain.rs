@@ -291,14 +291,15 @@ fn leg(design: &Design, asked: &Asked<'_>, route: &Route, each: &Weighted, path:
         subset: destination.subset.as_ref().map(ToString::to_string),
         share: f64::from(each.weight) / total.max(1) as f64,
         operation: operation.map(|index| format!("{}.{}", service.name, service.operations[index].name)),
-        endpoints: destination
-            .endpoints
-            .iter()
-            .map(|index| service.endpoints[*index].address.clone())
-            .collect(),
+        endpoints: destination.endpoints.iter().map(|index| service.endpoints[*index].to_string()).collect(),
         missing: destination.missing.as_ref().map(ToString::to_string),
         tls: destination.tls.as_ref().map(values::callee_tls),
-        lines: policy(&each.call(operation).settings, destination.endpoints.len(), asked),
+        lines: {
+            let mut lines = policy(&each.call(operation).settings, destination.endpoints.len(), asked);
+            let check = service.health_check.as_ref();
+            lines.extend(check.map(|check| Line::new("health check", values::check(&check.value), check)));
+            lines
+        },
     }
 }
 

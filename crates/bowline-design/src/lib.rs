@@ -11,6 +11,7 @@
 //! - [`routing`]: which route a request takes; the proxy, `explain` and `test` ask the same code
 //! - [`graph`]: who calls whom
 //! - [`explain`], [`route_test`]: what would happen to a request, and whether that is what was wanted
+//! - [`hosts_file`]: a file that lists endpoints, read while a design runs
 //! - [`schema()`]: our kinds for editors
 //! - [`yaml`]: the tree below all of it, for importers of other formats
 //! - [`format`](mod@format): how values are written
@@ -39,6 +40,7 @@
 pub mod explain;
 pub mod format;
 pub mod graph;
+pub mod hosts_file;
 pub mod kinds;
 pub mod mistake;
 mod read;

@@ -30,8 +30,8 @@ pub use intake::{Intake, IntakeId};
 use scenario::Arrivals;
 pub use scenario::Scenario;
 pub use service::{
-    Endpoint, Idempotency, Needs, Operation, PathPattern, Program, Protocol, Run, Service, ServiceId, Subset,
-    Takes, Work,
+    CheckedBy, Endpoint, HealthCheck, Idempotency, Located, Needs, Operation, PathPattern, Program, Protocol,
+    Run, Service, ServiceId, Subset, Takes, Work,
 };
 use std::net::SocketAddr;
 pub use topic::{Broker, BrokerAt, BrokerId, RecordNeeds, Subscription, SubscriptionId, Topic, TopicId};

@@ -40,7 +40,8 @@ pub struct BalanceSettings {
     /// How a host that is new, or back, gets its share.
     pub slow_start: Option<SlowStart>,
     /// Below this share of hosts that are well all are used: so few would break under what the others
-    /// leave them. Zero: never (Istio's `minHealthPercent` 0; Envoy's own panic threshold is 50 %).
+    /// leave them. Zero: only those that active checks have found ill, and only where nobody is well (Istio's
+    /// `minHealthPercent` 0; Envoy's own panic threshold is 50 %).
     pub panic: Ratio,
 }
 

@@ -13,6 +13,7 @@
 //! - [`budget`], [`breaker`], [`bulkhead`], [`rate`], [`admission`]: the five machines that remember
 //! - [`quantile`]: how long things take, as of late; [`doomed`]: which calls have too little time left for it
 //! - [`balance`], [`outlier`]: which host a try goes to, and which are left out for a while
+//! - [`health`]: whether a host is well, by asking it; [`refresh`]: when it is asked again who they are
 //! - [`shared`]: the same five, shared by all workers of a process
 //! - [`counters`], [`edge`]: what one destination's calls have in common
 //! - [`call`]: [`Call`], one call from its admission to its end
@@ -64,10 +65,12 @@ pub mod counters;
 pub mod deadline;
 pub mod doomed;
 pub mod edge;
+pub mod health;
 pub mod outlier;
 pub mod quantile;
 pub mod rate;
 pub mod ratio;
+pub mod refresh;
 pub mod report;
 pub mod retry;
 pub mod settings;
@@ -86,6 +89,7 @@ pub use conditions::Conditions;
 pub use counters::Counters;
 pub use doomed::DoomedSettings;
 pub use edge::{Edge, Parts};
+pub use health::{Health, HealthCheck, HealthSettings};
 pub use outlier::OutlierSettings;
 pub use quantile::{LiveQuantile, QuantileSettings};
 pub use rate::{RateLimit, RateSettings};

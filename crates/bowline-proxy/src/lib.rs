@@ -8,6 +8,7 @@
 //! - [`proxy`]: [`Proxy`], what starts, reloads, drains and stops; [`Config`]
 //! - [`limits`]: [`Limits`], every limit with its default and reason; [`listen`]: [`Sockets`]
 //! - [`snapshot`]: a design made ready; [`faults`]: what is broken on purpose
+//! - `lookout`: the thread that looks after hosts; `health`: whether they are well; `found`: who they are
 //! - `worker`, `connection`, `tls`, [`sniff`], [`gate`], [`http2`]: how a request comes in; `files`, `trouble`: certificates that
 //!   are written anew, and those that cannot be used
 //! - `request`: one request, in order; `headers`, `reply`, `body`, `mirror`, `affinity`: the parts of that
@@ -22,14 +23,17 @@ mod cross_origin;
 pub mod faults;
 mod files;
 pub mod flags;
+mod found;
 pub mod gate;
 mod grpc;
 mod headers;
+mod health;
 pub mod http2;
 mod incoming;
 mod ledger;
 pub mod limits;
 pub mod listen;
+mod lookout;
 pub mod metrics;
 mod mirror;
 mod prometheus;

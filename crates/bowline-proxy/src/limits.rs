@@ -2,6 +2,7 @@
 
 use crate::{gate, http2};
 use bowline_call::{PoolLimits, replay};
+use bowline_policy::refresh::RefreshSettings;
 use std::time::Duration;
 
 /// Every limit of the data path.
@@ -47,6 +48,8 @@ pub struct Limits {
     pub patience: gate::Patience,
     /// Connections to endpoints.
     pub pool: PoolLimits,
+    /// How often DNS is asked for a name's addresses.
+    pub names: RefreshSettings,
 }
 
 impl Default for Limits {
@@ -67,6 +70,7 @@ impl Default for Limits {
             http2: http2::Limits::default(),
             patience: gate::Patience::default(),
             pool: PoolLimits::default(),
+            names: RefreshSettings::default(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What the data path counts.
 //!
 //! Labels are resolved when a design is compiled: a route's destination holds its [`Tally`], and a
-//! request adds to atomics. The same labels find the same numbers after a reload.
+//! request adds to atomics. The same labels find the same numbers after a reload, and are forgotten with the
+//! last who refers to them.
 
 use crate::flags::Flag;
 use crate::gate;
@@ -145,6 +146,19 @@ impl Metrics {
     /// The tally of one listener.
     pub(crate) fn door(&self, listener: &Arc<str>) -> Arc<DoorTally> {
         shared(&self.doors, Arc::clone(listener), Arc::default)
+    }
+
+    /// Forgets what nobody refers to any more: no route of the design, no request under way.
+    pub(crate) fn forget(&self) {
+        fn unused<K: Ord, V>(map: &Mutex<BTreeMap<K, Arc<V>>>) {
+            let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
+            map.retain(|_, tally| 1 < Arc::strong_count(tally));
+        }
+        unused(&self.tallies);
+        // Tallies hold these.
+        unused(&self.services);
+        unused(&self.calls);
+        unused(&self.doors);
     }
 
     /// Counts what the gate refused.

@@ -1,25 +1,28 @@
 //! Prometheus' text form of everything counted.
 
+use crate::found::{LOOKS, Sources};
 use crate::metrics::{BUCKETS_MICROS, Metrics, STATES};
+use crate::proxy::Shared;
 use crate::snapshot::Snapshot;
 use bowline_model::decision::GiveUp;
 use bowline_model::{Instant, WallTime};
+use bowline_policy::Health;
 use bowline_policy::balance::Host;
 use std::fmt::{Display, Write as _};
 
-/// Writes everything that `metrics` and the edges of `snapshot` have counted, as Prometheus reads it (text format 0.0.4).
+/// Writes everything that was counted, as Prometheus reads it (text format 0.0.4).
 #[must_use]
-pub(crate) fn render(
-    metrics: &Metrics,
-    snapshot: &Snapshot,
-    spans_lost: u64,
-    now: Instant,
-    wall: WallTime,
-) -> String {
+pub(crate) fn render(shared: &Shared, spans_lost: u64) -> String {
+    let (metrics, snapshot) = (&shared.metrics, &*shared.snapshot.load_full());
+    let (now, wall) = (shared.clock.now(), shared.clock.wall());
+    // A snapshot ends when its last request does, and nothing else tells.
+    metrics.forget();
     let mut page = Page(String::with_capacity(16 * 1024));
     requests(&mut page, metrics);
     edges(&mut page, snapshot, now);
     hosts(&mut page, snapshot, now);
+    checks(&mut page, snapshot);
+    sources(&mut page, &shared.sources);
     calls(&mut page, metrics);
     doors(&mut page, metrics);
     certificates(&mut page, snapshot, wall);
@@ -200,6 +203,53 @@ fn hosts(page: &mut Page, snapshot: &Snapshot, now: Instant) {
         for (why, count) in balancer.detector().spared().filter(|(_, count)| *count > 0) {
             let labels = [("destination", key), ("reason", why.as_str())];
             page.sample("bowline_host_spared_total", &labels, count);
+        }
+    }
+}
+
+fn sources(page: &mut Page, sources: &Sources) {
+    let all = sources.all();
+    let name = "bowline_discovery_endpoints";
+    page.family(name, "gauge", "Addresses that DNS has of each name, endpoints that each file lists.");
+    for (source, tally) in &all {
+        page.sample(name, &[("from", tally.kind.as_str()), ("source", source)], tally.known);
+    }
+    let name = "bowline_discovery_failing";
+    page.family(name, "gauge", "1 where the last look failed, and what was known before holds.");
+    for (source, tally) in &all {
+        page.sample(name, &[("from", tally.kind.as_str()), ("source", source)], u64::from(tally.failing));
+    }
+    let name = "bowline_discovery_looks_total";
+    page.family(name, "counter", "Looks at each name and each changed file, by what came of them.");
+    for (source, tally) in &all {
+        for (result, count) in LOOKS.into_iter().zip(tally.looks).filter(|(_, count)| *count > 0) {
+            let labels = [("from", tally.kind.as_str()), ("source", &**source), ("result", result)];
+            page.sample(name, &labels, count);
+        }
+    }
+}
+
+fn checks(page: &mut Page, snapshot: &Snapshot) {
+    let name = "bowline_host_health";
+    page.family(name, "gauge", "1 for what checks have found each endpoint of a service to be.");
+    for (_, watch) in snapshot.watches() {
+        let is = watch.checked.health();
+        for health in [Health::Unknown, Health::Well, Health::Ill] {
+            let labels = [
+                ("service", &*watch.service),
+                ("host", watch.endpoint.address()),
+                ("state", health.as_str()),
+            ];
+            page.sample(name, &labels, u64::from(health == is));
+        }
+    }
+    let name = "bowline_host_checks_total";
+    page.family(name, "counter", "Checks of each endpoint of a service, by how they went.");
+    for (_, watch) in snapshot.watches() {
+        for (result, count) in watch.checked.counts() {
+            let labels =
+                [("service", &*watch.service), ("host", watch.endpoint.address()), ("result", result)];
+            page.sample(name, &labels, count);
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::clock;
 use crate::faults::FaultRule;
+use crate::found::{Found, Sources};
 use crate::limits::Limits;
 use crate::listen::Sockets;
+use crate::lookout::Lookout;
 use crate::metrics::Metrics;
 use crate::prometheus;
 use crate::recorder::Recorder;
@@ -15,12 +17,13 @@ use arc_swap::ArcSwap;
 use bowline_call::tls::{Files, Source};
 use bowline_call::{Allowance, Clock, Endpoints};
 use bowline_design::Design;
+use bowline_design::hosts_file::FileEndpoint;
 use bowline_fault::Fault;
 use bowline_model::{Instant, Random, SplitMix64};
 use bowline_policy::{CallPolicy, Edge};
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -37,6 +40,8 @@ pub struct Config {
     pub workers: usize,
     /// Every limit.
     pub limits: Limits,
+    /// Which DNS server is asked; `None`: those that `/etc/resolv.conf` names.
+    pub dns: Option<SocketAddr>,
     /// Where the certificates and keys are read that the design names.
     pub files: Arc<dyn Source + Send + Sync>,
     /// Who is told of the requests of a trace; `None`: nobody.
@@ -55,6 +60,7 @@ impl Config {
             sockets: Vec::new(),
             workers,
             limits: Limits::default(),
+            dns: None,
             files: Arc::new(Files::default()),
             recorder: None,
             seed: None,
@@ -66,9 +72,9 @@ impl Config {
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
+    maker: Arc<Maker>,
     workers: Vec<Running>,
     sockets: Mutex<Vec<Sockets>>,
-    changing: Mutex<Changing>,
 }
 
 /// What all workers share.
@@ -81,6 +87,9 @@ pub(crate) struct Shared {
     pub(crate) endpoints: Endpoints,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(crate) files: Arc<dyn Source + Send + Sync>,
+    pub(crate) dns: Option<SocketAddr>,
+    /// What has come of looking for hosts.
+    pub(crate) sources: Sources,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     /// One try and nothing else, for copies of requests.
     pub(crate) plain_edge: Arc<Edge>,
@@ -98,12 +107,26 @@ struct Running {
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
-/// What a reload and a fault change, one at a time.
+/// Makes snapshots, one at a time: for a reload, for a fault, and when somebody has news of hosts.
+#[derive(Debug)]
+pub(crate) struct Maker {
+    shared: Arc<Shared>,
+    changing: Mutex<Changing>,
+    workers: Vec<mpsc::UnboundedSender<Command>>,
+    /// What the lookout draws from.
+    seed: u64,
+}
+
+/// What snapshots are made of beside the design.
 #[derive(Debug, Default)]
 struct Changing {
     faults: Vec<FaultRule>,
     faults_ever: u64,
     places: BTreeMap<Door, Places>,
+    /// Who the hosts are, where somebody else says it.
+    found: Found,
+    /// Who looks after hosts, once there is something to look after.
+    lookout: Option<Lookout>,
 }
 
 /// How a drain went.
@@ -119,15 +142,21 @@ impl Proxy {
     /// # Errors
     /// A thread cannot be started, or a socket cannot be copied.
     pub fn start(config: Config) -> io::Result<Self> {
+        let mut seeds = SplitMix64::new(config.seed.unwrap_or_else(clock::seed));
+        let own_seed = seeds.next_u64();
+        let (mut found, sources) = (Found::default(), Sources::default());
+        found.read_files(&config.design, &*config.files, &sources);
         let metrics = Metrics::default();
         let endpoints = Endpoints::default();
         let compiler = Compiler {
             metrics: &metrics,
             endpoints: &endpoints,
             files: &*config.files,
+            found: &found,
             faults: &[],
             mesh_name: "mesh".into(),
             now: Instant::ZERO,
+            seed: own_seed,
         };
         let snapshot = Snapshot::compile(config.design, None, &compiler);
         let shared = Arc::new(Shared {
@@ -140,9 +169,10 @@ impl Proxy {
             metrics,
             endpoints,
             files: config.files,
+            dns: config.dns,
+            sources,
             recorder: config.recorder,
         });
-        let mut seeds = SplitMix64::new(config.seed.unwrap_or_else(clock::seed));
         let mut workers = Vec::new();
         for index in 0..config.workers.max(1) {
             let (commands, receiver) = mpsc::unbounded_channel();
@@ -152,7 +182,12 @@ impl Proxy {
                 .spawn(move || worker::run(shared, seed, receiver))?;
             workers.push(Running { commands, thread: Some(thread) });
         }
-        let proxy = Self { shared, workers, sockets: Mutex::default(), changing: Mutex::default() };
+        let changing = Mutex::new(Changing { found, ..Changing::default() });
+        let told = workers.iter().map(|worker| worker.commands.clone()).collect();
+        let maker = Maker { shared: Arc::clone(&shared), changing, workers: told, seed: own_seed };
+        let maker = Arc::new(maker);
+        maker.look_out(&mut maker.changing());
+        let proxy = Self { shared, maker, workers, sockets: Mutex::default() };
         for sockets in config.sockets {
             proxy.listen(sockets)?;
         }
@@ -165,7 +200,7 @@ impl Proxy {
     /// The process has no more file descriptors.
     pub fn listen(&self, sockets: Sockets) -> io::Result<()> {
         let places = {
-            let mut changing = self.changing();
+            let mut changing = self.maker.changing();
             let limits = &self.shared.limits;
             changing.places.entry(sockets.door).or_insert_with(|| Places::new(limits)).clone()
         };
@@ -206,17 +241,16 @@ impl Proxy {
     /// breakers, budgets and counters stay where their key stays. Doors are the caller's to open and
     /// close: [`Proxy::listen`], [`Proxy::stop_listening`].
     pub fn reload(&self, design: Arc<Design>) {
-        let changing = self.changing();
-        self.compile(design, &changing.faults);
+        self.maker.make(design, &mut self.maker.changing());
     }
 
     /// Reads certificates, keys and lists anew if one of their files holds something else by now; whether that was so.
     /// Connections go on. To be called every few seconds.
     pub fn renew_certificates(&self) -> bool {
-        let changing = self.changing();
+        let mut changing = self.maker.changing();
         let changed = self.shared.snapshot.load().files().has_changed(&*self.shared.files);
         if changed {
-            self.compile(self.design(), &changing.faults);
+            self.maker.make(self.design(), &mut changing);
         }
         changed
     }
@@ -235,29 +269,29 @@ impl Proxy {
 
     /// Breaks calls to `service` (to one `operation`, or all) from now on; the rule's number.
     pub fn add_fault(&self, service: &str, operation: Option<&str>, fault: Fault) -> u64 {
-        let mut changing = self.changing();
+        let mut changing = self.maker.changing();
         changing.faults_ever += 1;
         let id = changing.faults_ever;
         let rule = FaultRule { id, service: service.into(), operation: operation.map(Into::into), fault };
         changing.faults.push(rule);
-        self.compile(self.design(), &changing.faults);
+        self.maker.make(self.design(), &mut changing);
         id
     }
 
     /// The faults that were put in, in order.
     #[must_use]
     pub fn faults(&self) -> Vec<FaultRule> {
-        self.changing().faults.clone()
+        self.maker.changing().faults.clone()
     }
 
     /// Takes away the faults that `which` chooses; how many.
     pub fn clear_faults(&self, which: impl Fn(&FaultRule) -> bool) -> usize {
-        let mut changing = self.changing();
+        let mut changing = self.maker.changing();
         let before = changing.faults.len();
         changing.faults.retain(|rule| !which(rule));
         let cleared = before - changing.faults.len();
         if cleared > 0 {
-            self.compile(self.design(), &changing.faults);
+            self.maker.make(self.design(), &mut changing);
         }
         cleared
     }
@@ -272,14 +306,7 @@ impl Proxy {
     #[must_use]
     pub fn metrics(&self) -> String {
         let lost = self.shared.recorder.as_ref().map_or(0, |recorder| recorder.dropped());
-        let clock = self.shared.clock;
-        prometheus::render(
-            &self.shared.metrics,
-            &self.shared.snapshot.load(),
-            lost,
-            clock.now(),
-            clock.wall(),
-        )
+        prometheus::render(&self.shared, lost)
     }
 
     /// The clock of its decisions.
@@ -305,25 +332,75 @@ impl Proxy {
         }
         Drained { cut }
     }
+}
 
-    /// Makes another snapshot and serves it; connections whose callers proved what is not enough any more end.
-    fn compile(&self, design: Arc<Design>, faults: &[FaultRule]) {
+impl Maker {
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Makes and publishes a snapshot of `design`; connections whose callers proved what is not enough any more
+    /// end. State goes on from the one before.
+    fn make(self: &Arc<Self>, design: Arc<Design>, changing: &mut Changing) {
+        changing.found.keep_for(&design, &self.shared.sources);
+        changing.found.read_files(&design, &*self.shared.files, &self.shared.sources);
         let before = self.shared.snapshot.load_full();
+        let now = self.shared.clock.now();
         let compiler = Compiler {
             metrics: &self.shared.metrics,
             endpoints: &self.shared.endpoints,
             files: &*self.shared.files,
-            faults,
+            found: &changing.found,
+            faults: &changing.faults,
             mesh_name: "mesh".into(),
-            now: self.shared.clock.now(),
+            now,
+            seed: self.seed,
         };
         let snapshot = Arc::new(Snapshot::compile(design, Some(&before), &compiler));
+        self.shared.snapshot.store(Arc::clone(&snapshot));
+        // After it is published: a check that ends meanwhile tells one of the two, and this tells what it found.
+        snapshot.tell_health(now);
         let used: HashSet<usize> =
             snapshot.endpoints().iter().map(|endpoint| Arc::as_ptr(endpoint).addr()).collect();
-        self.shared.snapshot.store(snapshot);
         self.shared.endpoints.retain(|endpoint| used.contains(&Arc::as_ptr(endpoint).addr()));
         for worker in &self.workers {
-            worker.tell(Command::CheckTerms);
+            // A worker that is gone has nothing to obey; its thread's result tells why.
+            let _ = worker.send(Command::CheckTerms);
+        }
+        self.shared.metrics.forget();
+        self.look_out(changing);
+    }
+
+    /// A name has these addresses from now on.
+    pub(crate) fn found_name(self: &Arc<Self>, name: &Arc<str>, addresses: &[IpAddr]) {
+        let mut changing = self.changing();
+        let snapshot = self.shared.snapshot.load_full();
+        if changing.found.found_name(name, addresses) && snapshot.names().contains(name) {
+            self.make(Arc::clone(snapshot.design()), &mut changing);
+        }
+    }
+
+    /// A file lists these endpoints from now on; whether that is news.
+    pub(crate) fn found_file(self: &Arc<Self>, file: &Arc<str>, endpoints: Vec<FileEndpoint>) -> bool {
+        let mut changing = self.changing();
+        let snapshot = self.shared.snapshot.load_full();
+        let is_news = changing.found.found_file(file, endpoints);
+        if is_news && snapshot.lists().contains(file) {
+            self.make(Arc::clone(snapshot.design()), &mut changing);
+        }
+        is_news
+    }
+
+    /// Has hosts looked after as the latest snapshot wants it.
+    fn look_out(self: &Arc<Self>, changing: &mut Changing) {
+        if changing.lookout.is_none() && self.shared.snapshot.load().wants_a_lookout() {
+            match Lookout::start(self, self.seed) {
+                Ok(lookout) => changing.lookout = Some(lookout),
+                Err(error) => tracing::error!(%error, "hosts are not looked after"),
+            }
+        }
+        if let Some(lookout) = &changing.lookout {
+            lookout.follow();
         }
     }
 
@@ -341,6 +418,10 @@ impl Running {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        let lookout = self.maker.changing().lookout.take();
+        if let Some(lookout) = lookout {
+            lookout.stop();
+        }
         for worker in &self.workers {
             worker.tell(Command::Stop);
         }

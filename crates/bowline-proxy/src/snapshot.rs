@@ -8,8 +8,9 @@
 
 use crate::faults::FaultRule;
 use crate::files::{Noting, Seen};
+use crate::health::{Checked, Watch, WatchId};
 use crate::metrics::{CallTally, Callee, DoorTally, Labels, Metrics, Tally};
-use crate::reach::{Reach, Spoken};
+use crate::reach::{Learned, Reach, Reached, Spoken};
 use crate::tls::{Secured, Server};
 use crate::trouble::Trouble;
 use bowline_call::tls::{Source, Until};
@@ -22,7 +23,7 @@ use bowline_design::routing::{Action, Destination, Found, Mirror, Route, Table};
 use bowline_fault::Plan;
 use bowline_model::Instant;
 use bowline_model::decision::DeadlineSource;
-use bowline_policy::balance::Joining;
+use bowline_policy::balance::{Joining, hash};
 use bowline_policy::{
     Balancer, CallPolicy, Counters, CrossHop, Edge, LiveQuantile, Parts, SharedAdmission, SharedBreaker,
     SharedBudget, SharedBulkhead, SharedRate,
@@ -54,6 +55,12 @@ pub(crate) struct Snapshot {
     /// The files of certificates and keys that it was made of.
     files: Seen,
     troubles: Vec<Trouble>,
+    /// Who is asked whether it is well.
+    watches: BTreeMap<WatchId, Watch>,
+    /// Names that are looked up for it.
+    names: BTreeSet<Arc<str>>,
+    /// Files that list endpoints of it.
+    lists: BTreeSet<Arc<str>>,
 }
 
 /// One listener and what is behind it: all of a door, or under TLS one of the servers there.
@@ -146,6 +153,8 @@ struct Kept {
     spoken: Spoken,
     /// How long their tries take.
     medians: BTreeMap<Callee, Arc<LiveQuantile>>,
+    /// What checks have come to.
+    checked: BTreeMap<WatchId, Arc<Checked>>,
 }
 
 /// What a snapshot is compiled with.
@@ -153,10 +162,13 @@ pub(crate) struct Compiler<'a> {
     pub(crate) metrics: &'a Metrics,
     pub(crate) endpoints: &'a Endpoints,
     pub(crate) files: &'a dyn Source,
+    pub(crate) found: &'a crate::found::Found,
     pub(crate) faults: &'a [FaultRule],
     pub(crate) mesh_name: Arc<str>,
     /// When.
     pub(crate) now: Instant,
+    /// What spreads the checks of this process.
+    pub(crate) seed: u64,
 }
 
 impl Snapshot {
@@ -169,18 +181,19 @@ impl Snapshot {
             design: &design,
             before: kept,
             files: &files,
-            reach: Reach::new(with.endpoints, &files, kept.map(|kept| &kept.spoken)),
+            reach: Reach::new(with.endpoints, &files, with.found, kept.map(|kept| &kept.spoken)),
             troubles: Vec::new(),
             kept: Kept::default(),
             edges: BTreeMap::new(),
+            watches: BTreeMap::new(),
         };
         let mut entrances = Vec::with_capacity(design.listeners.len() + 1);
         for (index, listener) in design.listeners.iter().enumerate() {
             entrances.push(making.gateway(index, listener));
         }
         entrances.push(making.entrance(Door::Mesh, &with.mesh_name, true, None, &design.mesh));
-        let Making { mut kept, edges, reach, mut troubles, .. } = making;
-        let (spoken, of_callees) = reach.end();
+        let Making { mut kept, edges, watches, reach, mut troubles, .. } = making;
+        let Learned { spoken, troubles: of_callees, names, lists } = reach.end();
         kept.spoken = spoken;
         troubles.extend(of_callees);
         for trouble in
@@ -194,7 +207,43 @@ impl Snapshot {
         let endpoints = all_endpoints(&entrances);
         let faulty = !with.faults.is_empty()
             || edges.iter().any(|(_, edge)| !edge.policy().faults.faults().is_empty());
-        Self { faulty, entrances, edges, kept, endpoints, files, troubles, design }
+        Self { faulty, entrances, edges, kept, endpoints, files, troubles, watches, names, lists, design }
+    }
+
+    /// Tells every balancer what checks have come to, and that nothing speaks against hosts that are not asked.
+    pub(crate) fn tell_health(&self, now: Instant) {
+        self.watches.values().for_each(|watch| watch.tell(now));
+        let watched: BTreeSet<_> =
+            self.watches.values().flat_map(Watch::hosts).map(|host| Arc::as_ptr(host).addr()).collect();
+        let hosts = self.kept.balancers.values().flat_map(|balancer| balancer.hosts());
+        hosts
+            .filter(|host| !watched.contains(&Arc::as_ptr(host).addr()))
+            .for_each(|host| host.checked(now, true));
+    }
+
+    /// Whether there is something to look after.
+    pub(crate) fn wants_a_lookout(&self) -> bool {
+        !self.watches.is_empty() || !self.names.is_empty() || !self.lists.is_empty()
+    }
+
+    /// Names that are looked up for it.
+    pub(crate) const fn names(&self) -> &BTreeSet<Arc<str>> {
+        &self.names
+    }
+
+    /// Files that list endpoints of it.
+    pub(crate) const fn lists(&self) -> &BTreeSet<Arc<str>> {
+        &self.lists
+    }
+
+    /// Everybody who is asked whether it is well.
+    pub(crate) fn watches(&self) -> impl Iterator<Item = (&WatchId, &Watch)> {
+        self.watches.iter()
+    }
+
+    /// One of them.
+    pub(crate) fn watch(&self, id: &WatchId) -> Option<&Watch> {
+        self.watches.get(id)
     }
 
     /// Whether something is broken on purpose, anywhere: then every request is worth keeping, because a
@@ -315,8 +364,8 @@ impl Entrance {
     }
 }
 
-/// A callee, its settings and its endpoints, both by their addresses.
-type EdgeId = (Callee, usize, Vec<usize>);
+/// A callee, its settings and its endpoints, both by their addresses, with the endpoints' weights.
+type EdgeId = (Callee, usize, Vec<(usize, u32)>);
 
 struct Making<'a> {
     with: &'a Compiler<'a>,
@@ -328,6 +377,7 @@ struct Making<'a> {
     kept: Kept,
     /// One edge for each callee, policy and set of endpoints, however many routes lead there.
     edges: BTreeMap<EdgeId, Arc<Edge>>,
+    watches: BTreeMap<WatchId, Watch>,
 }
 
 impl Making<'_> {
@@ -399,15 +449,23 @@ impl Making<'_> {
         if let Action::Forward { destinations, .. } = &route.action {
             for weighted in destinations {
                 let service = self.design.service(weighted.destination.service);
-                let endpoints = self.endpoints(&weighted.destination);
+                let reached = self.reach.all(service, &weighted.destination);
+                let endpoints: Vec<_> = reached.iter().map(|(endpoint, _)| Arc::clone(endpoint)).collect();
                 let calls = weighted.calls.iter().map(|planned| {
                     let operation = planned.operation.and_then(|index| service.operations.get(index));
                     let operation = operation.map(|operation| &operation.name);
-                    self.edge(service, &weighted.destination, operation, &planned.settings, &endpoints)
+                    self.edge(service, &weighted.destination, operation, &planned.settings, &reached)
                 });
+                let calls: Vec<PlannedEdge> = calls.collect();
+                self.have_checked(service, &endpoints, &calls);
                 targets.push(Target {
-                    no_tls: endpoints.is_empty() && !weighted.destination.endpoints.is_empty(),
-                    calls: calls.collect(),
+                    no_tls: endpoints.is_empty()
+                        && weighted
+                            .destination
+                            .tls
+                            .as_ref()
+                            .is_some_and(|asked| self.reach.cannot_speak(asked)),
+                    calls,
                     http2: endpoints.iter().all(|endpoint| endpoint.transport().http == Http::Two),
                     addresses: endpoints.iter().map(|endpoint| Arc::clone(endpoint.address())).collect(),
                     endpoints,
@@ -421,8 +479,33 @@ impl Making<'_> {
         Way { tally, targets, mirrors: mirrors.collect() }
     }
 
+    /// Has these endpoints asked whether they are well, where their service wants that, for these calls.
+    fn have_checked(&mut self, service: &Service, endpoints: &[Arc<Endpoint>], calls: &[PlannedEdge]) {
+        let Some(check) = &service.health_check else { return };
+        let host: Arc<str> = service.host().into();
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            let id = (Arc::clone(&host), Arc::as_ptr(endpoint).addr());
+            let known = self.before.and_then(|before| before.checked.get(&id));
+            let (checked, with) = (&mut self.kept.checked, self.with);
+            let watch = self.watches.entry(id).or_insert_with_key(|id| {
+                let settings = check.value.settings;
+                let known = known.map(|known| {
+                    known.change(settings, with.now);
+                    Arc::clone(known)
+                });
+                let seed = with.seed ^ hash(endpoint.address().as_bytes());
+                let known = known.unwrap_or_else(|| Checked::new(settings, with.now, seed));
+                checked.insert(id.clone(), Arc::clone(&known));
+                Watch::new(Arc::clone(&service.name), Arc::clone(endpoint), &check.value, known)
+            });
+            let balancers = calls.iter().filter_map(|call| call.edge.balancer());
+            watch.join(balancers.filter_map(|balancer| balancer.hosts().nth(index).cloned()));
+        }
+    }
+
     fn endpoints(&mut self, destination: &Destination) -> Vec<Arc<Endpoint>> {
-        self.reach.all(self.design.service(destination.service), destination)
+        let reached = self.reach.all(self.design.service(destination.service), destination);
+        reached.into_iter().map(|(endpoint, _)| endpoint).collect()
     }
 
     fn edge(
@@ -431,14 +514,15 @@ impl Making<'_> {
         destination: &Destination,
         operation: Option<&Arc<str>>,
         settings: &Arc<CallSettings>,
-        endpoints: &[Arc<Endpoint>],
+        endpoints: &[Reached],
     ) -> PlannedEdge {
         let callee = Callee {
             service: Arc::clone(&service.name),
             subset: destination.subset.clone().unwrap_or_default(),
             operation: operation.cloned().unwrap_or_default(),
         };
-        let hosts = endpoints.iter().map(|endpoint| Arc::as_ptr(endpoint).addr()).collect();
+        let hosts =
+            endpoints.iter().map(|(endpoint, weight)| (Arc::as_ptr(endpoint).addr(), *weight)).collect();
         let key = (callee.clone(), Arc::as_ptr(settings).addr(), hosts);
         let edge = match self.edges.get(&key) {
             Some(edge) => Arc::clone(edge),
@@ -464,12 +548,7 @@ impl Making<'_> {
         }
     }
 
-    fn new_edge(
-        &mut self,
-        callee: &Callee,
-        settings: &CallSettings,
-        endpoints: &[Arc<Endpoint>],
-    ) -> Arc<Edge> {
+    fn new_edge(&mut self, callee: &Callee, settings: &CallSettings, endpoints: &[Reached]) -> Arc<Edge> {
         let policy = settings.call_policy();
         let mut faults = policy.faults.faults().to_vec();
         faults.extend(self.with.faults.iter().filter(|rule| rule.concerns(callee)).map(|rule| rule.fault));
@@ -507,10 +586,10 @@ impl Making<'_> {
 
     /// The hosts: another edge's, where it picks in the same way among the same ones; else new, with what was
     /// known of them.
-    fn balancer(&self, policy: &CallPolicy, keys: &EdgeKeys, endpoints: &[Arc<Endpoint>]) -> Arc<Balancer> {
+    fn balancer(&self, policy: &CallPolicy, keys: &EdgeKeys, endpoints: &[Reached]) -> Arc<Balancer> {
         let hosts: Vec<Joining> = endpoints
             .iter()
-            .map(|endpoint| Joining { key: Arc::clone(endpoint.address()), weight: 1 })
+            .map(|(endpoint, weight)| Joining { key: Arc::clone(endpoint.address()), weight: *weight })
             .collect();
         let known = find(&keys.balance, &self.kept.balancers, self.before.map(|kept| &kept.balancers));
         known

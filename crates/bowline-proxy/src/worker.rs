@@ -381,6 +381,8 @@ pub(crate) fn run(
         tokio::task::spawn_local(async move {
             loop {
                 tokio::time::sleep(SWEEP_EVERY).await;
+                // Without a request nothing else lets go of a snapshot that no longer holds.
+                drop(sweeping.snapshot());
                 sweeping.client.pool().sweep();
             }
         });

@@ -82,6 +82,8 @@ pub struct Options {
     pub replace: bool,
     /// How long requests in flight may take when stopping.
     pub drain: Duration,
+    /// Which DNS server is asked; `None`: those that `/etc/resolv.conf` names.
+    pub dns: Option<SocketAddr>,
     /// Where spans go; `None`: nowhere.
     pub trace: Option<Settings>,
 }
@@ -168,6 +170,7 @@ async fn up(options: &Options, design: Arc<Design>, tell: &mut dyn FnMut(Event<'
 
     let mut config = Config::new(Arc::clone(&design));
     config.workers = workers;
+    config.dns = options.dns;
     let traces = Traces::start(options.trace.as_ref()).map_err(UpError::System)?;
     config.recorder = traces.recorder();
     config.files = Arc::new(Files::within(source::folder(&options.path)));

@@ -17,6 +17,8 @@ const CLIENTS: &[(&str, &[&str])] = &[
     // The services of the example own their databases.
     ("rusqlite", &["bowline-sqlite", "shop"]),
     ("opentelemetry*", &["bowline-trace"]),
+    // Who asks DNS knows how long an answer holds.
+    ("hickory*", &["bowline-call"]),
     // YAML is read in one place, so that every mistake in it looks the same.
     ("serde-saphyr", &["bowline-design"]),
     ("serde_yaml*", &[]),

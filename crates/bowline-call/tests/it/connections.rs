@@ -134,3 +134,59 @@ async fn a_line_end_that_some_do_not_see_is_malformed() {
         assert_eq!(got, Err(TryEnd::Malformed), "{text:?}");
     }
 }
+
+#[tokio::test]
+async fn an_endpoint_that_nobody_refers_to_any_more_is_let_go_of_with_its_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let endpoints = Endpoints::default();
+    let clock = Clock::start();
+    let client = Client::new(PoolLimits::default(), clock, 1);
+    let mut bench = Bench { client, clock, endpoints: [endpoints.at(&address)] };
+    let serve = async || {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 1_024];
+        assert_ne!(stream.read(&mut request).await.unwrap(), 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await.unwrap();
+        stream
+    };
+    let (answer, _first) = tokio::join!(bench.get(), serve());
+    assert_eq!(answer, Ok(b"hi".to_vec()));
+    assert_eq!((bench.client.pool().counts().spare, bench.endpoints[0].open()), (1, 1));
+
+    endpoints.retain(|_| false);
+    bench.client.pool().sweep();
+    let counts = bench.client.pool().counts();
+    assert_eq!(
+        (counts.spare, counts.made, bench.endpoints[0].open()),
+        (0, 1, 0),
+        "what was done stays counted"
+    );
+
+    // Another takes its place, with nothing of what was there.
+    bench.endpoints = [endpoints.at(&address)];
+    let (answer, _second) = tokio::join!(bench.get(), serve());
+    assert_eq!(answer, Ok(b"hi".to_vec()));
+    assert_eq!(bench.client.pool().counts().made, 2);
+}
+
+#[tokio::test]
+async fn a_name_whose_addresses_are_known_is_not_looked_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let endpoint = Endpoints::default().at(&format!("nobody.invalid:{}", at.port()));
+    let clock = Clock::start();
+    let client = Client::new(PoolLimits::default(), clock, 1);
+    let bench = Bench { client, clock, endpoints: [Arc::clone(&endpoint)] };
+    assert_eq!(bench.get().await, Err(TryEnd::ConnectFailed));
+    endpoint.is_at([at].into());
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 1_024];
+        assert_ne!(stream.read(&mut request).await.unwrap(), 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await.unwrap();
+        stream
+    };
+    let (answer, _stream) = tokio::join!(bench.get(), serve);
+    assert_eq!(answer, Ok(b"hi".to_vec()));
+}

@@ -1,8 +1,11 @@
 //! The client against callees on real sockets.
 
 mod bench;
+mod check;
 mod connections;
+mod dns;
 mod grpc;
 mod http2;
+mod names;
 mod peer;
 mod tls;

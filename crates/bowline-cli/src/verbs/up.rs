@@ -56,6 +56,7 @@ pub(crate) fn run(up: &Up, output: Output) -> Done {
         ports: up.ports.clone(),
         replace: up.replace,
         drain: up.drain,
+        dns: up.dns,
         trace: trace(up)?,
     };
     if loaded.design.listeners.is_empty() && options.roles.has(Role::Gateway) && output == Output::Text {

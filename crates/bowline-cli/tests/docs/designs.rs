@@ -1,4 +1,5 @@
-//! "yaml finds T08": a design in which `check` finds T08; "yaml finds nothing": one that has no findings.
+//! "yaml finds T08": a design in which `check` finds T08; "yaml finds nothing": one that has no findings;
+//! "yaml endpoints": a file that lists endpoints.
 
 use crate::pages::{Block, pages};
 use bowline_check::check;
@@ -16,6 +17,10 @@ fn every_design_that_is_shown_finds_what_it_says() {
                     rule => assert!(found.contains(&rule), "{}: finds {found:?}", block.place),
                 }
                 seen += 1;
+            } else if block.info == "yaml endpoints" {
+                let text = Text { name: block.place.as_str().into(), text: block.lines.join("\n") };
+                let listed = bowline_design::hosts_file::read(&text);
+                assert!(listed.is_ok_and(|listed| !listed.is_empty()), "{}", block.place);
             } else if block.info.starts_with("yaml") {
                 read(&block);
             }

@@ -1,7 +1,7 @@
 //! Settings in words.
 
 use crate::format::format_duration;
-use crate::resolved::{Balancing, HashBy};
+use crate::resolved::{Balancing, CheckedBy, HashBy, HealthCheck};
 use crate::routing::{CalleeTls, IstioFault};
 use bowline_fault::{Fault, Kind, Then};
 use bowline_policy::balance::Algorithm;
@@ -32,6 +32,31 @@ pub(super) fn backoff(backoff: Backoff) -> String {
             format!("{} to three times the last, at most {}", span(base), span(max))
         }
     }
+}
+
+pub(super) fn check(check: &HealthCheck) -> String {
+    let asked = match &check.by {
+        CheckedBy::Http { path, host, good } => {
+            let good: Vec<String> = good
+                .iter()
+                .map(|range| match (range.start(), range.end()) {
+                    (first, last) if first == last => first.to_string(),
+                    (first, last) => format!("{first}-{last}"),
+                })
+                .collect();
+            format!("GET {path} of {host} is {}", good.join(", "))
+        }
+        CheckedBy::Grpc { service, .. } if service.is_empty() => "gRPC's health protocol".to_owned(),
+        CheckedBy::Grpc { service, .. } => format!("gRPC's health protocol of {service}"),
+    };
+    let settings = check.settings;
+    format!(
+        "{asked}, every {} within {}; ill after {}, well after {}",
+        span(settings.interval),
+        span(settings.timeout),
+        settings.unhealthy,
+        settings.healthy
+    )
 }
 
 pub(super) fn rule(rule: &RetryRule) -> String {

@@ -13,7 +13,7 @@ use crate::kinds::destination_rule::{
 };
 use crate::kinds::{Doc, Documents};
 use crate::mistake::Spot;
-use crate::resolved::{Balancing, Service, Sourced, Subset};
+use crate::resolved::{Balancing, Endpoint, Located, Service, Sourced, Subset};
 use crate::routing::CalleeTls;
 use crate::routing::host::HostPattern;
 use bowline_policy::{BudgetSettings, BulkheadSettings, ConcurrentBudget, OutlierSettings, Ratio};
@@ -93,8 +93,10 @@ impl<'d> Rules<'d> {
                     continue;
                 }
                 let belongs = |index: &usize| {
-                    let labels = &service.endpoints[*index].labels;
-                    subset.labels.iter().all(|(label, value)| labels.get(label) == Some(value))
+                    let Endpoint { labels, located, .. } = &service.endpoints[*index];
+                    // Which labels a file gives is seen when it is read.
+                    *located == Located::InFile
+                        || subset.labels.iter().all(|(label, value)| labels.get(label) == Some(value))
                 };
                 subsets.push(Subset {
                     name: name.value.as_str().into(),

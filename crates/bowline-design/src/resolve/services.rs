@@ -3,17 +3,20 @@
 use super::findings::Findings;
 use super::names::{self, Names};
 use crate::kinds::service::{
-    Idempotent, Operation as WrittenOperation, Protocol as WrittenProtocol, Run as WrittenRun,
+    HealthCheck as WrittenHealthCheck, Idempotent, Operation as WrittenOperation,
+    Protocol as WrittenProtocol, Run as WrittenRun,
 };
 use crate::kinds::service_entry::{Resolution, ServiceEntry, ServicePort, WorkloadEntry};
 use crate::kinds::{Doc, Documents, Service as WrittenService, istio};
 use crate::mistake::{Place, Spot};
 use crate::resolved::{
-    CallSettings, Endpoint, Idempotency, Needs, Operation, PathPattern, Program, Protocol, Run, Service,
-    ServiceId, Sourced, Takes,
+    CallSettings, CheckedBy, Endpoint, HealthCheck, Idempotency, Located, Needs, Operation, PathPattern,
+    Program, Protocol, Run, Service, ServiceId, Sourced, Takes,
 };
+use bowline_policy::{HealthSettings, Ratio};
 use http::Method;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// All services so far, and their names.
@@ -75,7 +78,7 @@ impl Services {
             .map(ToString::to_string)
             .chain([with_namespace.clone(), with_svc.clone(), full.clone()])
             .collect();
-        hosts.extend([short, with_namespace, with_svc, full].map(Arc::from));
+        hosts.extend([short, with_namespace, with_svc, full.clone()].map(Arc::from));
         let protocol = match spec.protocol.as_deref() {
             Some(WrittenProtocol::Grpc) => Protocol::Grpc,
             Some(WrittenProtocol::Http2) => Protocol::Http2,
@@ -90,17 +93,29 @@ impl Services {
             endpoints: spec
                 .endpoints
                 .iter()
-                .map(|endpoint| Endpoint {
-                    address: endpoint.address.value.clone(),
-                    labels: endpoint.labels.clone(),
-                    port: None,
-                    protocol,
-                    place: endpoint.place.clone(),
+                .filter_map(|endpoint| {
+                    let (located, address) = [
+                        (Located::AsWritten, &endpoint.address),
+                        (Located::ByDns, &endpoint.dns),
+                        (Located::InFile, &endpoint.file),
+                    ]
+                    .into_iter()
+                    .find_map(|(located, said)| Some((located, said.as_ref()?)))?;
+                    Some(Endpoint {
+                        address: address.value.clone(),
+                        located,
+                        weight: endpoint.weight.as_ref().map_or(1, |weight| weight.value),
+                        labels: endpoint.labels.clone(),
+                        port: None,
+                        protocol,
+                        place: endpoint.place.clone(),
+                    })
                 })
                 .collect(),
             subsets: Vec::new(),
             run: spec.run.as_ref().and_then(run),
             health: spec.health.as_ref().map(|health| health.value.clone()),
+            health_check: spec.health_check.as_ref().map(|check| health_check(check, spec, &full)),
             replicas: match &spec.replicas {
                 Some(replicas) => Sourced::written(replicas.value, replicas.place.clone()),
                 None => Sourced::default(1, "one process, where nobody says more"),
@@ -255,6 +270,7 @@ fn named(place: &Place) -> Service {
         subsets: Vec::new(),
         run: None,
         health: None,
+        health_check: None,
         replicas: Sourced::default(1, "nothing is known of it"),
         concurrency: None,
         queue: None,
@@ -285,6 +301,52 @@ fn run(run: &Spot<WrittenRun>) -> Option<Run> {
     };
     let env = run.env.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
     Some(Run { program, args: texts(&run.args), env, place: run.place.clone() })
+}
+
+/// How its endpoints are asked; `host` is the authority that means it everywhere.
+fn health_check(
+    check: &Spot<WrittenHealthCheck>,
+    service: &WrittenService,
+    host: &str,
+) -> Sourced<HealthCheck> {
+    let default = HealthSettings::DEFAULT;
+    let speaks_grpc = service.protocol.as_deref() == Some(&WrittenProtocol::Grpc);
+    let http = check.http.as_ref();
+    let by = match &check.grpc {
+        None if http.is_some() || !speaks_grpc => {
+            let path = http.and_then(|http| http.path.as_ref()).or(service.health.as_ref());
+            let good = http.map(|http| &*http.statuses).unwrap_or_default();
+            CheckedBy::Http {
+                path: path.map_or_else(|| "/".to_owned(), |path| path.value.clone()),
+                host: http
+                    .and_then(|http| http.host.as_ref())
+                    .map_or_else(|| host.to_owned(), |host| host.value.clone()),
+                good: match good {
+                    [] => vec![200..=299],
+                    good => good.iter().map(|good| good.value.first..=good.value.last).collect(),
+                },
+            }
+        }
+        grpc => CheckedBy::Grpc {
+            host: host.to_owned(),
+            service: grpc
+                .as_ref()
+                .and_then(|grpc| grpc.service.as_ref())
+                .map_or_else(String::new, |service| service.value.clone()),
+        },
+    };
+    let settings = HealthSettings {
+        interval: check.interval.as_ref().map_or(default.interval, |interval| interval.value),
+        timeout: check.timeout.as_ref().map_or(default.timeout, |timeout| timeout.value),
+        jitter: check
+            .jitter
+            .as_ref()
+            .and_then(|jitter| Ratio::from_f64(jitter.value))
+            .unwrap_or(default.jitter),
+        healthy: check.healthy.as_ref().map_or(default.healthy, |healthy| healthy.value),
+        unhealthy: check.unhealthy.as_ref().map_or(default.unhealthy, |unhealthy| unhealthy.value),
+    };
+    Sourced::written(HealthCheck { by, settings }, check.place.clone())
 }
 
 fn operation(written_operation: &Spot<WrittenOperation>, findings: &mut Findings) -> Operation {
@@ -345,6 +407,7 @@ pub(super) fn idempotency(said: Idempotent) -> Idempotency {
 /// Where the host of a ServiceEntry answers: each endpoint behind each port.
 fn entry_endpoints(entry: &ServiceEntry, host: &str, place: &Place) -> Vec<Endpoint> {
     let mut endpoints = Vec::new();
+    let resolution = entry.resolution.as_ref().map_or(Resolution::None, |resolution| resolution.value);
     for port in &entry.ports {
         let Some(number) = port.number.as_ref().and_then(|number| u16::try_from(number.value).ok()) else {
             continue;
@@ -355,22 +418,29 @@ fn entry_endpoints(entry: &ServiceEntry, host: &str, place: &Place) -> Vec<Endpo
             if address.value.starts_with("unix:") {
                 continue;
             }
+            // With DNS_ROUND_ROBIN the name is one endpoint, and a connection takes the first of its addresses.
+            let by_dns = resolution == Resolution::Dns && address.value.parse::<IpAddr>().is_err();
             endpoints.push(Endpoint {
                 address: join(&address.value, port_at(endpoint, port, number)),
+                located: if by_dns { Located::ByDns } else { Located::AsWritten },
+                // Zero is Istio's word for one that is not said.
+                weight: endpoint.weight.as_ref().map_or(1, |weight| weight.value.max(1)),
                 labels: endpoint.labels.clone(),
                 port: Some(number),
                 protocol,
                 place: endpoint.place.clone(),
             });
         }
-        let fixed = matches!(entry.resolution.as_deref(), Some(Resolution::Static));
-        if entry.endpoints.is_empty() && !fixed && !host.contains('*') {
+        if entry.endpoints.is_empty() && resolution != Resolution::Static && !host.contains('*') {
             // Without endpoints the host is its own address: by DNS, or (resolution NONE) because the
             // caller would have gone there itself.
             let at =
                 port.target_port.as_ref().and_then(|port| u16::try_from(port.value).ok()).unwrap_or(number);
+            let by_dns = resolution == Resolution::Dns && host.parse::<IpAddr>().is_err();
             endpoints.push(Endpoint {
                 address: join(host, at),
+                located: if by_dns { Located::ByDns } else { Located::AsWritten },
+                weight: 1,
                 labels: BTreeMap::new(),
                 port: Some(number),
                 protocol,

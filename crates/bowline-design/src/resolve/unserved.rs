@@ -75,7 +75,7 @@ fn port(port: &Spot<ServicePort>, findings: &mut Findings) {
 }
 
 fn endpoint(endpoint: &Spot<WorkloadEntry>, findings: &mut Findings) {
-    let WorkloadEntry { address, ports: _, labels: _, network, locality, weight, service_account } =
+    let WorkloadEntry { address, ports: _, labels: _, network, locality, weight: _, service_account } =
         &endpoint.value;
     if let Some(socket) = address.as_ref().filter(|address| address.starts_with("unix:")) {
         let text = "passed over: this version does not connect to Unix sockets";
@@ -84,7 +84,6 @@ fn endpoint(endpoint: &Spot<WorkloadEntry>, findings: &mut Findings) {
     let others = [
         ("network", network.as_ref().map(|spot| &spot.place)),
         ("locality", locality.as_ref().map(|spot| &spot.place)),
-        ("weight", weight.as_ref().map(|spot| &spot.place)),
         ("serviceAccount", service_account.as_ref().map(|spot| &spot.place)),
     ];
     not_acted_on("ServiceEntry endpoints", others, findings);

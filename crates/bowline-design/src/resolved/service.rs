@@ -5,9 +5,11 @@ use super::topic::TopicId;
 use super::{Source, Sourced};
 pub use crate::kinds::service::{Consistency, Loss};
 use crate::mistake::Place;
+use bowline_policy::HealthSettings;
 use http::Method;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +38,8 @@ pub struct Service {
     pub run: Option<Run>,
     /// The path that answers 2xx when it is ready; `None`: a connection is answer enough.
     pub health: Option<String>,
+    /// How its endpoints are asked whether they are well; `None`: they are not.
+    pub health_check: Option<Sourced<HealthCheck>>,
     /// How many of it run.
     pub replicas: Sourced<u32>,
     /// Requests one replica works on at once; `None`: nobody said.
@@ -123,11 +127,15 @@ impl Protocol {
     }
 }
 
-/// One address of a service.
+/// Where a service answers: one address, or whatever is found behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
-    /// `host:port`; the host may be a name that is looked up when it is called.
+    /// `host:port`, or the path of a file.
     pub address: String,
+    /// What that stands for.
+    pub located: Located,
+    /// The share of each address beside the others; at least 1.
+    pub weight: u32,
     /// What subsets select by.
     pub labels: BTreeMap<String, String>,
     /// The service port it stands behind; `None`: any.
@@ -136,6 +144,57 @@ pub struct Endpoint {
     pub protocol: Protocol,
     /// Where it is written.
     pub place: Place,
+}
+
+/// What the address of an [`Endpoint`] stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// One endpoint. Where its host is a name, connections are made to an address of it.
+    AsWritten,
+    /// An endpoint at each address that DNS has of the name.
+    ByDns,
+    /// Those that the file at this path lists ([`crate::hosts_file`]).
+    InFile,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.located {
+            Located::AsWritten => f.write_str(&self.address),
+            Located::ByDns => write!(f, "{} by DNS", self.address),
+            Located::InFile => write!(f, "listed in {}", self.address),
+        }
+    }
+}
+
+/// How each endpoint of a service is asked whether it is well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// By what.
+    pub by: CheckedBy,
+    /// When, and how many answers prove something.
+    pub settings: HealthSettings,
+}
+
+/// What an endpoint is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckedBy {
+    /// A GET.
+    Http {
+        /// Of this path, with its query.
+        path: String,
+        /// With this `Host`.
+        host: String,
+        /// Statuses that say that it is well.
+        good: Vec<RangeInclusive<u16>>,
+    },
+    /// `grpc.health.v1.Health/Check`.
+    Grpc {
+        /// The authority it is asked by.
+        host: String,
+        /// Of this gRPC service; empty: of the server as a whole.
+        service: String,
+    },
 }
 
 /// A part of a service's endpoints, named by a `DestinationRule`.

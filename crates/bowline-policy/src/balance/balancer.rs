@@ -1,6 +1,6 @@
 //! The hosts of one destination, and who is next.
 
-use super::draw::{Field, Member};
+use super::draw::{Field, Member, Which};
 use super::host::Host;
 use super::table::Table;
 use super::tried::Tried;
@@ -61,6 +61,12 @@ struct Candidate {
     index: usize,
     cost: f32,
     expected: f32,
+}
+
+/// Among whom is picked, and whether all of them were tried before.
+struct Round {
+    which: Which,
+    again: bool,
 }
 
 impl Balancer {
@@ -164,26 +170,20 @@ impl Balancer {
         hash: Option<u64>,
         rng: &mut impl Random,
     ) -> Option<Picked> {
-        let all = self.settings.panic != Ratio::ZERO && self.panics(now);
-        let mut again = false;
-        let mut chosen = self.choose(&self.field(now, tried, all), hash, rng);
-        if chosen.is_none() && !tried.is_empty() {
-            again = true;
-            tried.begin_again();
-            chosen = self.choose(&self.field(now, tried, all), hash, rng);
-            if chosen.is_none() {
-                tried.clear();
-                chosen = self.choose(&self.field(now, tried, all), hash, rng);
-            }
-        }
+        let which = self.which(now);
+        let mut round = Round { which, again: false };
+        let chosen = match self.choose(&self.field(now, tried, which), hash, rng) {
+            None => self.choose_otherwise(now, tried, hash, &mut round, rng),
+            chosen => chosen,
+        };
         let (index, why, expected) = chosen?;
         let host = index as u16;
         tried.add(host);
         let pending = self.members[index].host.begin();
-        let why = match (all, again) {
-            (true, _) => PickWhy::Panic,
-            (_, true) => PickWhy::AllTried,
-            _ => why,
+        let why = match (round.which, round.again) {
+            (Which::In | Which::All, _) => PickWhy::Panic,
+            (Which::Well, true) => PickWhy::AllTried,
+            (Which::Well, false) => why,
         };
         Some(Picked { host, why, pending, expected: Duration::from_nanos(expected as u64) })
     }
@@ -191,9 +191,14 @@ impl Balancer {
     /// Whether a host that may be picked at `now` is not in `tried`.
     #[must_use]
     pub fn has_untried(&self, now: Instant, tried: &Tried) -> bool {
-        let all = self.settings.panic != Ratio::ZERO && self.panics(now);
-        let field = self.field(now, tried, all);
-        (0..self.members.len()).any(|index| field.may(index))
+        let any = |which| {
+            let field = self.field(now, tried, which);
+            (0..self.members.len()).any(|index| field.may(index))
+        };
+        match self.which(now) {
+            Which::Well => any(Which::Well) || (self.is_nobody_well(now) && any(Which::In)),
+            which => any(which),
+        }
     }
 
     /// The try at `host` ended this way after `took`. `tell` hears which hosts are left out for it.
@@ -231,14 +236,55 @@ impl Balancer {
         self.hosts().find(|host| **host.key() == *key).cloned()
     }
 
-    const fn field<'a>(&'a self, now: Instant, tried: &'a Tried, all: bool) -> Field<'a> {
+    const fn field<'a>(&'a self, now: Instant, tried: &'a Tried, which: Which) -> Field<'a> {
         let slow_start = self.settings.slow_start.as_ref();
-        Field { members: &self.members, tried, now, all, weighted: self.weighted, slow_start }
+        Field { members: &self.members, tried, now, which, weighted: self.weighted, slow_start }
+    }
+
+    #[inline]
+    fn which(&self, now: Instant) -> Which {
+        if self.settings.panic != Ratio::ZERO && self.panics(now) { Which::All } else { Which::Well }
+    }
+
+    /// Nobody is both well and untried: a round begins again, among those that checks have found ill where
+    /// nobody is well. A check looks at one path from here, and a mistake in it must not take away every host
+    /// that answers; those that tries have put out stay out.
+    #[cold]
+    fn choose_otherwise(
+        &self,
+        now: Instant,
+        tried: &mut Tried,
+        hash: Option<u64>,
+        round: &mut Round,
+        rng: &mut impl Random,
+    ) -> Option<(usize, PickWhy, f32)> {
+        if round.which == Which::Well && self.is_nobody_well(now) {
+            round.which = Which::In;
+            let chosen = self.choose(&self.field(now, tried, round.which), hash, rng);
+            if chosen.is_some() {
+                return chosen;
+            }
+        }
+        if tried.is_empty() {
+            return None;
+        }
+        round.again = true;
+        tried.begin_again();
+        let chosen = self.choose(&self.field(now, tried, round.which), hash, rng);
+        if chosen.is_some() {
+            return chosen;
+        }
+        tried.clear();
+        self.choose(&self.field(now, tried, round.which), hash, rng)
+    }
+
+    fn is_nobody_well(&self, now: Instant) -> bool {
+        self.members.iter().all(|member| !member.host.is_well(now))
     }
 
     /// Whether so few hosts are well that all are used.
     fn panics(&self, now: Instant) -> bool {
-        let well = self.field(now, &Tried::default(), false).count() as u32;
+        let well = self.field(now, &Tried::default(), Which::Well).count() as u32;
         !self.settings.panic.is_reached(well, u32::from(self.len()))
     }
 

@@ -20,11 +20,21 @@ pub(super) struct Field<'a> {
     pub(super) members: &'a [Member],
     pub(super) tried: &'a Tried,
     pub(super) now: Instant,
-    /// Whether those that are not well may be picked too.
-    pub(super) all: bool,
+    pub(super) which: Which,
     /// Whether weights differ.
     pub(super) weighted: bool,
     pub(super) slow_start: Option<&'a SlowStart>,
+}
+
+/// Who may be picked, as far as their health goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those that are well.
+    Well,
+    /// Those that checks have found ill, too.
+    In,
+    /// All, whatever their tries have come to.
+    All,
 }
 
 /// Draws before counting. Each misses only if it hits a host that may not be picked or is too light, so
@@ -36,9 +46,17 @@ impl Field<'_> {
     #[inline]
     pub(super) fn may(&self, index: usize) -> bool {
         self.members.get(index).is_some_and(|member| {
-            (self.all || member.host.is_well(self.now))
+            (member.host.is_well(self.now) || self.may_though_not_well(&member.host))
                 && (self.tried.is_empty() || !self.tried.contains(index as u16))
         })
+    }
+
+    fn may_though_not_well(&self, host: &Host) -> bool {
+        match self.which {
+            Which::Well => false,
+            Which::In => host.is_in(self.now),
+            Which::All => true,
+        }
     }
 
     /// Whether all hosts weigh the same now.

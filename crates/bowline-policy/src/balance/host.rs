@@ -113,6 +113,11 @@ impl Host {
         self.record.ejected_until() <= now && !self.ill.load(Ordering::Relaxed)
     }
 
+    /// Whether its tries have not put it out.
+    pub(super) fn is_in(&self, now: Instant) -> bool {
+        self.record.ejected_until() <= now
+    }
+
     /// How long it has been here and in, where that is not for ever.
     pub(super) fn here_for(&self, now: Instant) -> Option<Duration> {
         let back = self.record.ejected_until().as_nanos().max(self.came.load(Ordering::Relaxed));

@@ -171,7 +171,8 @@ proptest! {
             }
         }
         if well.is_empty() {
-            prop_assert_eq!(balancer.pick(NOW, &mut tried, None, &mut rng), None);
+            let picked = balancer.pick(NOW, &mut tried, None, &mut rng).expect("the ill are all there is");
+            prop_assert_eq!(picked.why, PickWhy::Panic);
         }
     }
 }
@@ -351,13 +352,44 @@ fn below_the_threshold_all_hosts_are_used() {
 }
 
 #[test]
-fn without_a_threshold_nobody_is_asked_who_is_ill() {
-    let balancer = balancer(BalanceSettings::OURS, &[1; 2]);
-    ill(&balancer, 0);
-    ill(&balancer, 1);
+fn where_checks_find_everybody_ill_everybody_is_used() {
+    for algorithm in ALL {
+        let balancer = balancer(by(algorithm), &[1; 2]);
+        let mut rng = SplitMix64::new(SEED);
+        ill(&balancer, 0);
+        let picked = balancer.pick(NOW, &mut Tried::default(), Some(9), &mut rng).unwrap();
+        assert_eq!(picked.host, 1, "{algorithm:?}: one is well");
+        ill(&balancer, 1);
+        let mut tried = Tried::default();
+        let mut hosts = Vec::new();
+        for _ in 0..4 {
+            assert!(hosts.len() != 1 || balancer.has_untried(NOW, &tried));
+            let picked = balancer.pick(NOW, &mut tried, Some(9), &mut rng).unwrap();
+            assert_eq!(picked.why, PickWhy::Panic);
+            hosts.push(picked.host);
+        }
+        assert!(hosts.windows(2).all(|pair| pair[0] != pair[1]), "{algorithm:?}: {hosts:?}");
+        assert_eq!(balancer.hosts().next().unwrap().state(NOW), HostState::Ill);
+    }
+}
+
+#[test]
+fn what_tries_have_put_out_stays_out_where_checks_find_everybody_ill() {
+    let outlier = OutlierSettings {
+        consecutive_5xx: Some(1),
+        out_max: Ratio::ONE,
+        last_too: true,
+        ..OutlierSettings::OURS
+    };
+    let balancer = Balancer::new(by(Algorithm::Random), Some(outlier), joining(&[1; 2]), NOW, None);
     let mut rng = SplitMix64::new(SEED);
+    balancer.settle(0, NOW, &of(TryEnd::Answered { status: 503 }), MS, |_, _| ());
+    ill(&balancer, 1);
+    for _ in 0..20 {
+        assert_eq!(balancer.pick(NOW, &mut Tried::default(), None, &mut rng).unwrap().host, 1);
+    }
+    balancer.settle(1, NOW, &of(TryEnd::Answered { status: 503 }), MS, |_, _| ());
     assert_eq!(balancer.pick(NOW, &mut Tried::default(), None, &mut rng), None);
-    assert_eq!(balancer.hosts().next().unwrap().state(NOW), HostState::Ill);
 }
 
 /// A try that the test sends to a host of its own choice.

@@ -3,12 +3,18 @@
 mod breaker;
 mod callees;
 mod certificates;
+#[path = "../../../bowline-call/tests/it/dns.rs"]
+mod dns;
 mod faults;
+mod files;
+mod forgetting;
 mod forwarding;
 mod frames;
+mod health;
 mod http2;
 mod http2_abuse;
 mod lifecycle;
+mod names;
 mod retries;
 mod support;
 mod tls;

@@ -168,7 +168,15 @@ pub(crate) struct Callee {
 impl Callee {
     /// Starts one that does what `script` says of each request.
     pub(crate) async fn start(script: impl Fn(&Hit) -> Do + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap(), script).await
+    }
+
+    /// The same at this address.
+    pub(crate) async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&Hit) -> Do + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let mut callee = Self {
             address: listener.local_addr().unwrap(),
             hits: Arc::default(),
@@ -402,7 +410,11 @@ spec:
 /// A route `all` to service `stock` at `endpoints`; `rule` are further lines of the rule.
 pub(crate) fn route(endpoints: &[SocketAddr], rule: &str) -> String {
     let endpoints: Vec<_> = endpoints.iter().map(|address| format!("{{ address: \"{address}\" }}")).collect();
-    let endpoints = endpoints.join(", ");
+    route_to(&endpoints.join(", "), rule)
+}
+
+/// The same with `endpoints` as the design writes them.
+pub(crate) fn route_to(endpoints: &str, rule: &str) -> String {
     format!(
         r#"
 apiVersion: networking.istio.io/v1

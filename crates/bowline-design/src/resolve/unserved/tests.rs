@@ -44,7 +44,7 @@ DestinationRule.trafficPolicy.tls: mode clientCertificate privateKey caCertifica
 DestinationRule.trafficPolicy.tls: subjectAltNames sni insecureSkipVerify caCrl
 ServiceEntry: hosts resolution
 ServiceEntry.ports: number name targetPort
-ServiceEntry.endpoints: address ports labels
+ServiceEntry.endpoints: address ports labels weight
 Gateway.servers: port.number port.name bind hosts
 Gateway.servers.tls: httpsRedirect mode serverCertificate privateKey caCertificates caCrl credentialName
 Gateway.servers.tls: credentialNames caCertCredentialName tlsCertificates.serverCertificate
@@ -168,9 +168,7 @@ fn noted() -> Vec<(String, String)> {
     ] {
         add(&format!("ServiceEntry.{field}"), format!("{{ hosts: [ a.test ], {spec} }}"));
     }
-    for (field, written) in
-        [("network", "n"), ("locality", "here/there"), ("weight", "9"), ("serviceAccount", "sa")]
-    {
+    for (field, written) in [("network", "n"), ("locality", "here/there"), ("serviceAccount", "sa")] {
         let endpoint = format!("endpoints: [ {{ address: 10.0.0.2, {field}: {written} }} ]");
         let spec = format!("{{ hosts: [ a.test ], {ports}, resolution: STATIC, {endpoint} }}");
         add(&format!("ServiceEntry.endpoints.{field}"), spec);
