@@ -131,6 +131,7 @@ pub async fn ask(
         hosts: 1,
         hash: None,
         arrived_try: 0,
+        priority: None,
         seed: rng.next_u64(),
     };
     let body = match question {
