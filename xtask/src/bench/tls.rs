@@ -9,7 +9,7 @@ use super::machine::{self, Core, LOAD_CORE, PROXY_CORE, Running, pinned};
 use super::proxy::build_bowline;
 use super::summary::Spread;
 use crate::tools::{self, NGINX, OPENSSL};
-use crate::{Stop, run};
+use crate::{Stop, clock, run};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -134,14 +134,17 @@ fn measure(root: &Path, measured: &Measured, flag: &str) -> Result<Sample, Stop>
     load.args(["s_time", "-connect", &loopback(measured.port).to_string(), flag, "-www", "/", "-tls1_3"]);
     load.args(["-time", &SECONDS.to_string()]);
     let (cpu, core) = (machine::cpu_of_tree(measured.running.id()), Core::read(PROXY_CORE));
+    // It counts whole seconds itself.
+    let began = clock::now();
     let said = run::read(&mut pinned(root, LOAD_CORE, &load))?;
+    let took = began.elapsed().as_secs_f64();
     let cpu = machine::cpu_of_tree(measured.running.id()).since(cpu);
     let stolen_percent = Core::read(PROXY_CORE).stolen_percent_since(core);
     let unreadable = || Stop::Missing(format!("cannot read what s_time said of {}:\n{said}", measured.name));
     let (connections, resumed) = seen(&said).ok_or_else(unreadable)?;
     Ok(Sample {
         cpu_us: cpu.total_us() / connections,
-        per_second: connections / f64::from(SECONDS),
+        per_second: connections / took,
         resumed: resumed / connections,
         stolen_percent,
     })
