@@ -99,7 +99,7 @@ fn named(callees: impl Iterator<Item = String>) -> String {
     let mut each: Vec<String> = Vec::new();
     callees.for_each(|callee| {
         if !each.contains(&callee) {
-            each.push(callee)
+            each.push(callee);
         }
     });
     match each.len() {
