@@ -699,6 +699,57 @@ fn a_port_speaks_one_protocol_and_a_name_has_one_server() {
     );
 }
 
+/// A design that sends HTTP to HTTPS, and whose server for HTTPS has `hosts`.
+fn redirecting(hosts: &str) -> crate::Design {
+    let tls = https(hosts, "mode: SIMPLE, credentialName: c").replace("443", "8443");
+    design(&format!(
+        "apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{ name: gate }}
+spec:
+  servers:
+  - {{ port: {{ number: 8080, name: http, protocol: HTTP }}, tls: {{ httpsRedirect: true }}, hosts: [ \"*\" ] }}
+{tls}---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{ name: hello }}
+spec:
+  hosts: [ \"*\" ]
+  gateways: [ gate ]
+  http: [ {{ name: hello, directResponse: {{ status: 200 }} }} ]
+"
+    ))
+}
+
+fn explained(design: &crate::Design, url: &str) -> String {
+    let headers = http::HeaderMap::new();
+    crate::explain::explain(design, &http::Method::GET, &url.parse().unwrap(), &headers).to_string()
+}
+
+#[test]
+fn a_redirect_leads_to_the_port_where_tls_is_spoken() {
+    let design = redirecting("shop.test");
+    let told = explained(&design, "http://shop.test:8080/cart");
+    assert!(told.contains("301 to https://shop.test:8443/cart"), "{told}");
+}
+
+#[test]
+fn https_is_explained_by_the_server_that_speaks_it_or_by_nobody() {
+    let design = redirecting("shop.test");
+    for url in ["https://shop.test:8443/", "https://shop.test/"] {
+        let told = explained(&design, url);
+        assert!(told.contains("0.0.0.0:8443, TLS SIMPLE") && told.contains("route hello"), "{url}: {told}");
+    }
+    for url in ["https://other.test:8443/", "https://shop.test:8080/", "https://shop.test:443/"] {
+        let told = explained(&design, url);
+        assert!(told.contains("refused; TLS is spoken to shop.test at port 8443"), "{url}: {told}");
+    }
+    let told = explained(&design, "http://shop.test:8443/");
+    assert!(told.contains("plain-http"), "{told}");
+    let plain = crate::Design { listeners: Vec::new(), ..design };
+    assert!(explained(&plain, "https://shop.test/").contains("no gateway of this design speaks TLS"));
+}
+
 #[test]
 fn the_graph_follows_calls_and_ways_in() {
     let orders = r#"
