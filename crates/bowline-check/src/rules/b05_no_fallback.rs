@@ -97,11 +97,11 @@ fn finding(asked: &Asked<'_>, root: Node, ways: &[Vec<&Call<'_>>]) -> Option<Fin
 /// `payment.capture`, `payment.capture or inventory.allocate`, with `and 3 others` where there are many; each once.
 fn named(callees: impl Iterator<Item = String>) -> String {
     let mut each: Vec<String> = Vec::new();
-    callees.for_each(|callee| {
+    for callee in callees {
         if !each.contains(&callee) {
             each.push(callee);
         }
-    });
+    }
     match each.len() {
         0..=NAMED_MAX => each.join(" or "),
         more => format!("{} or {} others", each[..NAMED_MAX].join(", "), more - NAMED_MAX),
