@@ -212,8 +212,8 @@ fn what_the_recommendation_asks_for_holds_through_the_mesh_and_a_service() {
         Do::Answer(201, "{}".to_owned())
     });
     let shop = Shop::new();
-    let own = format!("--notification, \"127.0.0.1:{}\"", shop.port_of("notification"));
-    shop.edit("services.yaml", &own, &format!("--notification, \"127.0.0.1:{}\"", callee.port));
+    // What comes last among its arguments holds.
+    shop.edit("services.yaml", "{notification.address}", &format!("127.0.0.1:{}", callee.port));
     // A message that does not arrive in time is never sent again, and here each one counts.
     shop.edit("policies.yaml", "deadline: 100ms", "deadline: 10s");
     let up = Up::ready(&shop.folder, Ports::new(), &[]);
