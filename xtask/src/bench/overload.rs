@@ -21,8 +21,9 @@ const TAKES_MS: &str = "100";
 const CAPACITY: u32 = 80;
 /// As in the designs.
 const DEADLINE_MS: &str = "1000";
-/// Enough that no request waits for a connection: three times the capacity for as long as the deadline, and a half.
-const CONNECTIONS: &str = "360";
+/// Enough that no request waits for a connection, on a busy machine neither: three times the capacity for four times as
+/// long as the deadline.
+const CONNECTIONS: &str = "1000";
 /// The queue needs some seconds to grow longer than the deadline.
 const WARM_UP: &str = "10";
 const SECONDS: u32 = 30;
