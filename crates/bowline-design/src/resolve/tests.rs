@@ -700,7 +700,7 @@ fn a_port_speaks_one_protocol_and_a_name_has_one_server() {
 }
 
 /// A design that sends HTTP to HTTPS, and whose server for HTTPS has `hosts`.
-fn redirecting(hosts: &str) -> crate::Design {
+fn redirecting(hosts: &str) -> Design {
     let tls = https(hosts, "mode: SIMPLE, credentialName: c").replace("443", "8443");
     design(&format!(
         "apiVersion: networking.istio.io/v1
@@ -721,9 +721,9 @@ spec:
     ))
 }
 
-fn explained(design: &crate::Design, url: &str) -> String {
-    let headers = http::HeaderMap::new();
-    crate::explain::explain(design, &http::Method::GET, &url.parse().unwrap(), &headers).to_string()
+fn explained(design: &Design, url: &str) -> String {
+    let headers = HeaderMap::new();
+    explain(design, &Method::GET, &url.parse().unwrap(), &headers).to_string()
 }
 
 #[test]
@@ -746,7 +746,7 @@ fn https_is_explained_by_the_server_that_speaks_it_or_by_nobody() {
     }
     let told = explained(&design, "http://shop.test:8443/");
     assert!(told.contains("plain-http"), "{told}");
-    let plain = crate::Design { listeners: Vec::new(), ..design };
+    let plain = Design { listeners: Vec::new(), ..design };
     assert!(explained(&plain, "https://shop.test/").contains("no gateway of this design speaks TLS"));
 }
 
