@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::framing::{Framing, Head};
 use crate::grpc;
+use crate::hedging::Course;
 use crate::http2;
 use crate::pool::{Pool, PoolLimits, Spares};
 use crate::pushback;
@@ -165,6 +166,12 @@ impl Client {
                     }
                     call.woke(now, rng, seen)
                 }
+                Step::Send(this) if this.hedge_at < Instant::FAR => {
+                    drop(answer.take());
+                    let course = Course { call: &mut call, now, body, asker, alarm, rng, seen };
+                    (step, answer, now) = self.hedged(this, endpoints, course).await;
+                    step
+                }
                 Step::Send(this) => {
                     drop(answer.take());
                     let sent = match endpoints.get(usize::from(this.host)) {
@@ -178,12 +185,15 @@ impl Client {
                     answer = sent.answer;
                     call.ended(now, sent.report, rng, seen)
                 }
+                // Only `hedged` has several under way, and it sees to all of them: here nobody would.
+                Step::Watch { .. } => {
+                    call.ended(now, Report::new(TryEnd::Cancelled, Outcome::Unknown), rng, seen)
+                }
                 Step::End(end) => return Ended { end, at: now, answer, permit: call.into_permit() },
             };
             // An answer that is followed by another try is not passed on; one whose body still comes
             // would hold its connection through the back-off.
-            let still_coming = matches!(answer, Some(Answer::Given { body: AnswerBody::Coming(_), .. }));
-            if still_coming && !matches!(step, Step::End(_)) {
+            if is_still_coming(answer.as_ref()) && !matches!(step, Step::End(_)) {
                 answer = None;
             }
         }
@@ -199,27 +209,18 @@ impl Client {
         asker: &mut impl Asker,
         alarm: &mut Alarm,
     ) -> Sent {
-        let out_of_time = if this.until_is_deadline { TryEnd::DeadlineExceeded } else { TryEnd::TimedOut };
         if let Some(delay) = this.injection.delay {
             let over = now + delay;
             alarm.wait(over.min(this.until)).await;
             now = self.clock.now();
             if over >= this.until {
-                return Sent::ended(out_of_time, now);
+                let deadline = this.until_is_deadline;
+                let end = if deadline { TryEnd::DeadlineExceeded } else { TryEnd::TimedOut };
+                return Sent::ended(end, now);
             }
         }
-        match this.injection.then {
-            Then::Send => (),
-            Then::Drop => return Sent::ended(TryEnd::ConnectFailed, now),
-            Then::Abort { status } => return Sent::injected(TryEnd::Answered { status }, status, None, now),
-            Then::AbortGrpc { code } => {
-                return Sent::injected(
-                    TryEnd::AnsweredGrpc { code, trailers_only: true },
-                    200,
-                    Some(code),
-                    now,
-                );
-            }
+        if let Some(broken) = Sent::on_purpose(this.injection.then, now) {
+            return broken;
         }
         let spares = self.pool.spares(endpoint);
         let connecting = Cell::new(false);
@@ -227,37 +228,44 @@ impl Client {
         let exchanged = alarm.or_until(this.until, exchanging).await;
         now = self.clock.now();
         match exchanged {
-            Some(Ok((head, from))) => {
-                let length = match head.framing {
-                    Framing::Nothing => Some(0),
-                    Framing::Length(length) => Some(length),
-                    Framing::Chunked | Framing::UntilClose => None,
-                };
-                let body = match head.status {
-                    StatusCode::SWITCHING_PROTOCOLS => AnswerBody::switched(from),
-                    _ => AnswerBody::new(from, length, &spares, now),
-                };
-                let report = self.report(&head, &body, asker);
-                let Head { status, headers, .. } = head;
-                Sent {
-                    report,
-                    answer: Some(Answer::Given { status, headers, body, host: this.host }),
-                    at: now,
-                }
-            }
+            Some(Ok((head, from))) => self.answered(this, head, from, &spares, now, asker),
             Some(Err(end)) => Sent::ended(end, now),
-            // Time that ran out over connecting had no effect on anybody; the deadline stays a deadline.
-            None if connecting.get() && !this.until_is_deadline => Sent::ended(TryEnd::ConnectFailed, now),
-            None => {
-                let mut sent = Sent::ended(out_of_time, now);
-                sent.report.callers_turn = body.is_callers_turn();
-                sent
-            }
+            None => Sent::out_of_time(this, connecting.get(), body, now),
         }
     }
 
+    /// The head of an answer is here.
+    #[inline]
+    pub(crate) fn answered(
+        &self,
+        this: &Try,
+        head: Head,
+        from: From,
+        spares: &Rc<Spares>,
+        now: Instant,
+        asker: &impl Asker,
+    ) -> Sent {
+        let length = match head.framing {
+            Framing::Nothing => Some(0),
+            Framing::Length(length) => Some(length),
+            Framing::Chunked | Framing::UntilClose => None,
+        };
+        let body = match head.status {
+            StatusCode::SWITCHING_PROTOCOLS => AnswerBody::switched(from),
+            _ => AnswerBody::new(from, length, spares, now),
+        };
+        let report = self.report(&head, &body, asker);
+        let Head { status, headers, .. } = head;
+        Sent { report, answer: Some(Answer::Given { status, headers, body, host: this.host }), at: now }
+    }
+
+    /// Its clock.
+    pub(crate) const fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Finds a connection and asks.
-    async fn exchange(
+    pub(crate) async fn exchange(
         &self,
         this: &Try,
         now: Instant,
@@ -375,16 +383,47 @@ fn report_grpc(head: &Head, body: &AnswerBody, named: Option<Outcome>) -> Report
 /// Envoy's mark on an answer of its rate limiter.
 static RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 
+/// Whether the rest of an answer is still to come.
+pub(crate) const fn is_still_coming(answer: Option<&Answer>) -> bool {
+    matches!(answer, Some(Answer::Given { body: AnswerBody::Coming(_), .. }))
+}
+
 /// How one try went.
-struct Sent {
-    report: Report,
-    answer: Option<Answer>,
+pub(crate) struct Sent {
+    pub(crate) report: Report,
+    pub(crate) answer: Option<Answer>,
     /// When it was over.
-    at: Instant,
+    pub(crate) at: Instant,
 }
 
 impl Sent {
-    fn ended(end: TryEnd, at: Instant) -> Self {
+    /// How a try ends that a fault answers, or drops.
+    #[inline]
+    pub(crate) fn on_purpose(then: Then, now: Instant) -> Option<Self> {
+        match then {
+            Then::Send => None,
+            Then::Drop => Some(Self::ended(TryEnd::ConnectFailed, now)),
+            Then::Abort { status } => Some(Self::injected(TryEnd::Answered { status }, status, None, now)),
+            Then::AbortGrpc { code } => {
+                let end = TryEnd::AnsweredGrpc { code, trailers_only: true };
+                Some(Self::injected(end, 200, Some(code), now))
+            }
+        }
+    }
+
+    /// Its time is over.
+    pub(crate) fn out_of_time(this: &Try, connecting: bool, body: &Replay, now: Instant) -> Self {
+        // Time that ran out over connecting had no effect on anybody; the deadline stays a deadline.
+        if connecting && !this.until_is_deadline {
+            return Self::ended(TryEnd::ConnectFailed, now);
+        }
+        let end = if this.until_is_deadline { TryEnd::DeadlineExceeded } else { TryEnd::TimedOut };
+        let mut sent = Self::ended(end, now);
+        sent.report.callers_turn = body.is_callers_turn();
+        sent
+    }
+
+    pub(crate) fn ended(end: TryEnd, at: Instant) -> Self {
         Self { report: Report::new(end, classify::of(end, false)), answer: None, at }
     }
 

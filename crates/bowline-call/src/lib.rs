@@ -11,7 +11,7 @@
 //! - [`replay`]: a request's body, kept so that it can be sent again
 //! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `incoming`,
 //!   `connection`: HTTP/1.1; `http2`: HTTP/2
-//! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]
+//! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]; `hedging`: the same with several tries at once
 //! - [`check`]: whether an endpoint is well; [`names`]: the addresses behind a name
 //! - [`relay`]: an answer's body; [`switched`]: what comes after 101; [`pushback`]: `Retry-After`; [`grpc`]: what of gRPC matters here
 
@@ -29,6 +29,7 @@ mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod grpc;
+mod hedging;
 mod http2;
 mod incoming;
 mod io;

@@ -16,6 +16,7 @@ mod r04_retries_without_a_budget;
 mod r05_repeats_an_effect;
 mod r06_repeats_a_refused_request;
 mod r07_sleeps_in_the_bulkhead;
+mod r08_hedges_a_write;
 mod t01_deadline_cannot_be_met;
 mod t02_no_deadline;
 mod t03_try_as_long_as_call;
@@ -58,7 +59,7 @@ impl std::fmt::Debug for Rule {
 ///
 /// ```
 /// let names: Vec<_> = bowline_check::all().iter().map(|rule| rule.id).collect();
-/// assert_eq!(names, ["B01", "B02", "B03", "B04", "B05", "Q01", "Q02", "Q03", "Q04", "R01", "R02", "R03", "R04", "R05", "R06", "R07", "T01", "T02", "T03", "T04", "T05", "T06", "T07", "T08", "X01", "X02", "X03", "X04"]);
+/// assert_eq!(names, ["B01", "B02", "B03", "B04", "B05", "Q01", "Q02", "Q03", "Q04", "R01", "R02", "R03", "R04", "R05", "R06", "R07", "R08", "T01", "T02", "T03", "T04", "T05", "T06", "T07", "T08", "X01", "X02", "X03", "X04"]);
 /// ```
 #[must_use]
 pub fn all() -> &'static [Rule] {
@@ -79,6 +80,7 @@ pub fn all() -> &'static [Rule] {
         r05_repeats_an_effect::RULE,
         r06_repeats_a_refused_request::RULE,
         r07_sleeps_in_the_bulkhead::RULE,
+        r08_hedges_a_write::RULE,
         t01_deadline_cannot_be_met::RULE,
         t02_no_deadline::RULE,
         t03_try_as_long_as_call::RULE,

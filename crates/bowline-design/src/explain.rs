@@ -326,6 +326,12 @@ fn policy(settings: &CallSettings, endpoints: usize, asked: &Asked<'_>) -> Vec<L
     } else if let Some(per_try) = &retry.per_try {
         lines.push(Line::new("per try", values::span(per_try.value), per_try));
     }
+    if let Some(hedge) = &settings.hedge {
+        lines.push(Line::new("hedge", values::hedge(&hedge.value), hedge));
+        if retry.tries.value < 2 {
+            lines.push(repeatable(&settings.idempotent, asked));
+        }
+    }
     if let Some(budget) = &settings.budget {
         lines.push(Line::new("budget", values::budget(&budget.value), budget));
     }

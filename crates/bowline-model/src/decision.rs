@@ -140,6 +140,23 @@ pub enum Decision {
         /// Why it is allowed.
         why: RetryWhy,
     },
+    /// Another try is sent beside this one if it has not ended by then.
+    HedgePlanned {
+        /// After this long.
+        after: Duration,
+    },
+    /// The coming try is a hedge: those before it have not ended.
+    HedgeSent {
+        /// The coming try, from two.
+        number: u32,
+        /// How long the try before it has been under way.
+        waited: Duration,
+    },
+    /// No (further) hedge is sent.
+    HedgeWithheld {
+        /// Why.
+        why: WithheldWhy,
+    },
     /// No try follows.
     GaveUp {
         /// Why.
@@ -185,6 +202,8 @@ pub enum TryEnd {
     DeadlineExceeded,
     /// The caller went away.
     Cancelled,
+    /// Another try of the call was answered first, and this one was cancelled.
+    Outrun,
 }
 
 /// Whose word became the deadline.
@@ -322,6 +341,34 @@ pub enum RetryOn {
     Internal,
     ResourceExhausted,
     Unavailable,
+}
+
+/// Why no (further) hedge is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WithheldWhy {
+    /// Doing it twice is not the same as doing it once.
+    NotSafe,
+    /// Too few calls were seen to know when one is late.
+    TooFewSamples,
+    /// Another layer on this path sends more tries.
+    RetriedElsewhere,
+    /// What is left of the deadline would not do for another try.
+    DeadlineTooClose,
+    /// The breaker is not closed.
+    BreakerNotClosed,
+    /// No host is left that was not tried.
+    NoHost,
+    /// The bulkhead has no free place.
+    BulkheadFull,
+    /// The share of hedges among calls is reached.
+    ShareReached,
+    /// The retry budget is empty.
+    BudgetExhausted,
+    /// The request's body is not here yet, or is not kept.
+    BodyNotKept,
+    /// The callee asked not to be asked again, or not yet.
+    PushedBack,
 }
 
 /// Why no (further) try is made.
@@ -463,6 +510,7 @@ words!(TryEnd {
     Self::TimedOut => "timed out",
     Self::DeadlineExceeded => "deadline exceeded",
     Self::Cancelled => "cancelled",
+    Self::Outrun => "outrun",
 });
 
 words!(DeadlineSource {
@@ -542,6 +590,20 @@ words!(RetryWhy {
     Self::Refused => "refused",
     Self::Idempotent => "idempotent",
     Self::RetryOn(on) => on.as_str(),
+});
+
+words!(WithheldWhy {
+    Self::NotSafe => "not safe to repeat",
+    Self::TooFewSamples => "too few samples",
+    Self::RetriedElsewhere => "retried elsewhere",
+    Self::DeadlineTooClose => "deadline too close",
+    Self::BreakerNotClosed => "breaker not closed",
+    Self::NoHost => "no host",
+    Self::BulkheadFull => "bulkhead full",
+    Self::ShareReached => "share reached",
+    Self::BudgetExhausted => "budget exhausted",
+    Self::BodyNotKept => "body not kept",
+    Self::PushedBack => "pushed back",
 });
 
 words!(GiveUp {

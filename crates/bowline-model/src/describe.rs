@@ -123,6 +123,11 @@ impl fmt::Display for Description<'_> {
                     RetryWhy::RetryOn(on) => write!(f, "retryOn {on}"),
                 }
             }
+            Decision::HedgePlanned { after } => write!(f, "hedged in {} if not answered", span(after)),
+            Decision::HedgeSent { number, waited } => {
+                write!(f, "try {number} is a hedge: no answer for {}", span(waited))
+            }
+            Decision::HedgeWithheld { why } => write!(f, "no hedge: {why}"),
             Decision::GaveUp { reason, remaining } => gave_up(f, reason, remaining),
         }
     }
@@ -147,6 +152,9 @@ pub const fn word(decision: &Decision) -> &'static str {
         Decision::TryStarted { .. } => "try-started",
         Decision::TryEnded { .. } => "try-ended",
         Decision::RetryScheduled { .. } => "retry-scheduled",
+        Decision::HedgePlanned { .. } => "hedge-planned",
+        Decision::HedgeSent { .. } => "hedge-sent",
+        Decision::HedgeWithheld { .. } => "hedge-withheld",
         Decision::GaveUp { .. } => "gave-up",
     }
 }
@@ -237,6 +245,7 @@ impl fmt::Display for Seen {
             TryEnd::TimedOut => f.write_str("timed out"),
             TryEnd::DeadlineExceeded => f.write_str("ran into the deadline"),
             TryEnd::Cancelled => f.write_str("was cancelled"),
+            TryEnd::Outrun => f.write_str("was outrun and cancelled"),
         }
     }
 }
@@ -301,7 +310,7 @@ pub const fn grpc_word(code: u8) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{BreakerMove, BreakerState, EjectWhy, PickWhy, RetryOn, SpareWhy};
+    use crate::decision::{BreakerMove, BreakerState, EjectWhy, PickWhy, RetryOn, SpareWhy, WithheldWhy};
     use crate::outcome::Outcome;
 
     const fn ms(millis: u64) -> Duration {
@@ -350,6 +359,17 @@ mod tests {
                 why: BreakerMove::FailureRatio,
             },
             "breaker closed -> open: failure ratio",
+        );
+    }
+
+    #[test]
+    fn a_hedge_says_how_long_there_was_no_answer() {
+        check(Decision::HedgePlanned { after: ms(42) }, "hedged in 42 ms if not answered");
+        check(Decision::HedgeSent { number: 2, waited: ms(42) }, "try 2 is a hedge: no answer for 42 ms");
+        check(Decision::HedgeWithheld { why: WithheldWhy::ShareReached }, "no hedge: share reached");
+        check(
+            Decision::TryEnded { number: 1, outcome: Outcome::Unknown, end: TryEnd::Outrun, took: ms(60) },
+            "try 1 was outrun and cancelled after 60 ms: outcome unknown",
         );
     }
 

@@ -97,6 +97,13 @@ impl Bulkhead {
         Arrival::Refused
     }
 
+    /// Whether somebody who does not wait enters: a hedge, whose call is inside already.
+    pub fn enter(&mut self, settings: &BulkheadSettings) -> bool {
+        let enters = self.waiting == 0 && self.running < settings.concurrent.max(1);
+        self.running += u32::from(enters);
+        enters
+    }
+
     /// A call that was under way leaves.
     #[inline]
     pub fn leave(&mut self) -> Departure {

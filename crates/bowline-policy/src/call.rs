@@ -7,6 +7,10 @@
 //! In order: whether it is doomed, rate limit, admission, place in the bulkhead, then for each try: breaker,
 //! host, faults, send, classify, record, and the question whether another follows.
 //!
+//! A try that is late may get another beside it, a hedge ([`Call::overdue`]). Then several are under way: each is
+//! reported with [`Call::ended_try`], the first good answer ends the call, and whatever is under way beside it is
+//! to be cancelled. A driver that cannot send two at once may leave [`Try::hedge_at`] alone.
+//!
 //! Dropping a [`Call`] is cancellation, at any step: its place, its place in the queue, its probe, its share
 //! of the budget go back.
 
@@ -14,15 +18,19 @@ use crate::admission::Rejected;
 use crate::balance::{Balancer, Picked, Tried};
 use crate::breaker::{Admission, Lease, Moved};
 use crate::classify::{self, Health};
+use crate::counters::HedgeEnd;
 use crate::deadline::until_of_try;
 use crate::doomed;
 use crate::edge::Edge;
+use crate::hedge::HedgeSettings;
 use crate::outlier::Judged;
 use crate::report::{Pushback, Report};
 use crate::retry::{Finished, Verdict};
 use crate::shared::{Arrived, SharedBreaker, Turn};
 use bowline_fault::{Injection, Then};
-use bowline_model::decision::{DeadlineSource, FaultKind, GiveUp, Observer, TryEnd};
+use bowline_model::decision::{
+    BreakerState, DeadlineSource, FaultKind, GiveUp, Observer, TryEnd, WithheldWhy,
+};
 use bowline_model::{Deadline, Decision, Instant, Outcome, Priority, Random};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -67,7 +75,12 @@ pub enum Step {
         /// Until then.
         until: Instant,
     },
-    /// Answer.
+    /// Go on waiting for the tries that are under way, and call [`Call::overdue`] at `until`.
+    Watch {
+        /// When another may be sent beside them.
+        until: Instant,
+    },
+    /// Answer. Whatever is still under way is cancelled.
     End(End),
 }
 
@@ -84,6 +97,8 @@ pub struct Try {
     pub until_is_deadline: bool,
     /// What to break on purpose, within the try's time.
     pub injection: Injection,
+    /// When it is late, if it has not ended: [`Call::overdue`] then. Never is [`Instant::FAR`].
+    pub hedge_at: Instant,
 }
 
 /// How a call ended.
@@ -132,7 +147,7 @@ impl Permit {
     pub fn settle(&mut self, now: Instant, end: TryEnd, rng: &mut impl Random, seen: &mut impl Observer) {
         let Some(Begun { since, took }) = self.held.begun.take() else { return };
         let report = Report::new(end, classify::of(end, false));
-        let (number, outcome) = (self.held.tries, report.outcome);
+        let (number, outcome) = (self.held.present.number, report.outcome);
         seen.decided(now, Decision::TryEnded { number, outcome, end, took: now.since(since) });
         self.held.settle(now, &report, took, rng, seen);
     }
@@ -140,9 +155,20 @@ impl Permit {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Waiting { until: Instant, ticket: u64 },
-    Trying { what: Try, since: Instant },
-    Sleeping { until: Instant },
+    Waiting {
+        until: Instant,
+        ticket: u64,
+    },
+    Trying {
+        what: Try,
+    },
+    /// A hedge was sent, or surely is not.
+    Watching {
+        hedge_at: Instant,
+    },
+    Sleeping {
+        until: Instant,
+    },
     Over(End),
 }
 
@@ -192,12 +218,15 @@ impl Call {
             Phase::Waiting { .. } => self.place(now, None, rng, seen),
             Phase::Sleeping { until } if now < until => Step::Sleep { until },
             Phase::Sleeping { .. } => self.send(now, rng, seen),
-            Phase::Trying { what, .. } => Step::Send(what),
+            Phase::Trying { what } => Step::Send(what),
+            Phase::Watching { hedge_at } => Step::Watch { until: hedge_at },
             Phase::Over(end) => Step::End(end),
         }
     }
 
-    /// After [`Step::Send`]: how the try ended. At any other time it repeats the step that is due.
+    /// After [`Step::Send`]: how the try ended. At any other time it repeats the step that is due. Where several
+    /// are under way, [`Call::ended_try`] says which.
+    #[inline]
     pub fn ended(
         &mut self,
         now: Instant,
@@ -205,13 +234,36 @@ impl Call {
         rng: &mut impl Random,
         seen: &mut impl Observer,
     ) -> Step {
-        let Phase::Trying { what, since } = self.phase else { return self.woke(now, rng, seen) };
+        self.ended_try(self.held.present.number, now, report, rng, seen)
+    }
+
+    /// How the try of this number ended, which is under way. Otherwise it repeats the step that is due.
+    pub fn ended_try(
+        &mut self,
+        number: u32,
+        now: Instant,
+        report: Report,
+        rng: &mut impl Random,
+        seen: &mut impl Observer,
+    ) -> Step {
+        let hedge_at = match self.phase {
+            Phase::Trying { what } => what.hedge_at,
+            Phase::Watching { hedge_at } => hedge_at,
+            _ => return self.woke(now, rng, seen),
+        };
+        if self.held.present.number != number && !self.held.turn_to(number) {
+            return self.woke(now, rng, seen);
+        }
         let Report { end, outcome, pushback, .. } = report;
+        let UnderWay { since, is_hedge, .. } = self.held.present;
         let took = now.since(since);
-        seen.decided(now, Decision::TryEnded { number: what.number, outcome, end, took });
+        seen.decided(now, Decision::TryEnded { number, outcome, end, took });
         self.last = Some(end);
         self.unknown |= outcome == Outcome::Unknown;
-        self.held.retry_over();
+        if number == 1 {
+            self.held.learn(now, &report, took);
+        }
+        self.held.extra_over();
         if let Some(median) = self.held.edge.median()
             && doomed::tells(end, outcome)
             && !report.callers_turn
@@ -226,10 +278,22 @@ impl Call {
         if !report.begun {
             self.held.settle(now, &report, took, rng, seen);
         }
+        if is_hedge {
+            let won = !self.may_be_bettered(&report) && end != TryEnd::Cancelled;
+            self.held.edge.counters().hedge_ended(if won { HedgeEnd::Won } else { HedgeEnd::Failed });
+        }
+        if !self.held.beside.is_empty() {
+            if self.may_be_bettered(&report) {
+                self.held.settle(now, &report, took, rng, seen);
+                return self.watch_the_others(now, hedge_at, &report, seen);
+            }
+            // What is cancelled now may have had an effect.
+            self.unknown = true;
+        }
         match self.judge(now, report, rng) {
             Verdict::Again { after, why } => {
                 self.held.settle(now, &report, took, rng, seen);
-                self.held.retrying = true;
+                self.held.present.retrying = true;
                 self.held.edge.counters().retry_allowed(why);
                 seen.decided(now, Decision::RetryScheduled { number: self.held.tries + 1, after, why });
                 self.previous = after;
@@ -248,6 +312,38 @@ impl Call {
         }
     }
 
+    /// After [`Step::Send`] or [`Step::Watch`], once a try is late: whether another is sent beside it. `kept`: the
+    /// driver can send the request once more now, all of its body is here. Called too early, it says again when.
+    ///
+    /// The step is [`Step::Send`] or [`Step::Watch`]; what is under way goes on in either case.
+    pub fn overdue(
+        &mut self,
+        now: Instant,
+        kept: bool,
+        rng: &mut impl Random,
+        seen: &mut impl Observer,
+    ) -> Step {
+        let hedge_at = match self.phase {
+            Phase::Trying { what } => what.hedge_at,
+            Phase::Watching { hedge_at } => hedge_at,
+            _ => return self.woke(now, rng, seen),
+        };
+        if now < hedge_at {
+            return Step::Watch { until: hedge_at };
+        }
+        match self.hedge(now, kept, rng, seen) {
+            Ok(what) => {
+                self.phase = Phase::Watching { hedge_at: what.hedge_at };
+                Step::Send(what)
+            }
+            Err(why) => {
+                self.withheld(now, why, seen);
+                self.phase = Phase::Watching { hedge_at: Instant::FAR };
+                Step::Watch { until: Instant::FAR }
+            }
+        }
+    }
+
     /// No try may follow, and this is why: the body is too large to send again, or part of the answer was
     /// already passed on.
     pub const fn forbid_retry(&mut self, why: GiveUp) {
@@ -258,6 +354,15 @@ impl Call {
     pub fn into_permit(mut self) -> Permit {
         self.held.end(GiveUp::Cancelled);
         Permit { held: self.held }
+    }
+
+    /// Tries under way.
+    #[must_use]
+    pub const fn under_way(&self) -> u32 {
+        match self.phase {
+            Phase::Trying { .. } | Phase::Watching { .. } => 1 + self.held.beside.len() as u32,
+            _ => 0,
+        }
     }
 
     /// Tries sent so far.
@@ -367,7 +472,7 @@ impl Call {
             moved(now, change, seen);
             match admission {
                 Admission::Passed { lease, state, failures, calls } => {
-                    self.held.lease = Some(lease);
+                    self.held.present.lease = Some(lease);
                     seen.decided(now, Decision::BreakerPassed { state, failures, calls });
                 }
                 Admission::Refused { state, retry_after } => {
@@ -380,16 +485,34 @@ impl Call {
         let Some(host) = self.pick(now, number, rng, seen) else {
             return self.refuse(now, GiveUp::NoHost, None, seen);
         };
-        self.held.tries = number;
+        self.held.present.host = host.balanced;
+        self.held.begins(number, now);
         if number == 1 {
             self.held.begin_counting(now);
         }
+        let what = self.started(now, number, host.index, (until, until_is_deadline), seen);
+        self.phase = Phase::Trying { what };
+        Step::Send(what)
+    }
+
+    /// A try begins: what is broken in it, and when it is late.
+    #[inline]
+    fn started(
+        &mut self,
+        now: Instant,
+        number: u32,
+        host: u16,
+        (until, until_is_deadline): (Instant, bool),
+        seen: &mut impl Observer,
+    ) -> Try {
         let injection = self.held.edge.policy().faults.decide(self.ask.seed, number);
         injected(now, number, &injection, seen);
         seen.decided(now, Decision::TryStarted { number, host, within: until.since(now) });
-        let what = Try { number, host, until, until_is_deadline, injection };
-        self.phase = Phase::Trying { what, since: now };
-        Step::Send(what)
+        let hedge_at = match self.held.edge.hedge() {
+            None => Instant::FAR,
+            Some(_) => self.plan_hedge(now, until, seen),
+        };
+        Try { number, host, until, until_is_deadline, injection, hedge_at }
     }
 
     /// Whether less time is left than half of the tries take.
@@ -448,16 +571,17 @@ impl Call {
         number: u32,
         rng: &mut impl Random,
         seen: &mut impl Observer,
-    ) -> Option<u16> {
-        let Some(balancer) = self.held.edge.balancer() else { return Some(self.in_a_circle(number, rng)) };
+    ) -> Option<Where> {
+        let Some(balancer) = self.held.edge.balancer() else {
+            return Some(Where { index: self.in_a_circle(number, rng), balanced: None });
+        };
         let picked = balancer.pick(now, &mut self.tried, self.ask.hash, rng)?;
         // With one host there was nothing to decide.
         if balancer.len() > 1 {
             let Picked { host, why, pending, expected } = picked;
             seen.decided(now, Decision::HostPicked { number, host, why, pending, expected });
         }
-        self.held.host = Some(picked.host);
-        Some(picked.host)
+        Some(Where { index: picked.host, balanced: Some(picked.host) })
     }
 
     /// Without a balancer: the hosts in a circle. None is tried twice before all were tried once.
@@ -492,6 +616,9 @@ impl Call {
         retry_after: Option<Duration>,
         seen: &mut impl Observer,
     ) -> Step {
+        if !self.held.beside.is_empty() {
+            self.cancel_the_others(now, seen);
+        }
         if reason != GiveUp::Done {
             seen.decided(now, Decision::GaveUp { reason, remaining: self.ask.deadline.remaining(now) });
         }
@@ -510,6 +637,186 @@ impl Call {
     }
 }
 
+/// Where a try goes.
+#[derive(Clone, Copy)]
+struct Where {
+    index: u16,
+    /// The host that counts it as under way.
+    balanced: Option<u16>,
+}
+
+// === several tries at once ===
+
+impl Call {
+    /// When the try that begins now is late; never, if another would not be sent then.
+    fn plan_hedge(&self, now: Instant, until: Instant, seen: &mut impl Observer) -> Instant {
+        let Some(hedge) = self.held.edge.hedge() else { return Instant::FAR };
+        if hedge.settings().tries.min(HedgeSettings::TRIES_MAX) <= self.held.tries {
+            return Instant::FAR;
+        }
+        let after = if !self.ask.repeatable {
+            Err(WithheldWhy::NotSafe)
+        } else if self.held.edge.policy().cross_hop.retried_elsewhere(self.ask.arrived_try) {
+            Err(WithheldWhy::RetriedElsewhere)
+        } else if self.forbidden.is_some() {
+            Err(WithheldWhy::BodyNotKept)
+        } else {
+            hedge.delay(now)
+        };
+        match after {
+            Ok(after) if until <= now + after => self.withheld(now, WithheldWhy::DeadlineTooClose, seen),
+            Ok(after) => {
+                seen.decided(now, Decision::HedgePlanned { after });
+                return now + after;
+            }
+            Err(why) => self.withheld(now, why, seen),
+        }
+        Instant::FAR
+    }
+
+    /// Sends another try beside those that are under way.
+    ///
+    /// What costs nothing is asked first, and what is taken comes back if something after it is not there. Only
+    /// the share loses a hedge where the retry budget is empty: there is nothing to hedge with then.
+    #[cold]
+    fn hedge(
+        &mut self,
+        now: Instant,
+        kept: bool,
+        rng: &mut impl Random,
+        seen: &mut impl Observer,
+    ) -> Result<Try, WithheldWhy> {
+        let edge = Arc::clone(&self.held.edge);
+        let hedge = edge.hedge().ok_or(WithheldWhy::ShareReached)?;
+        let remaining = self.ask.deadline.remaining(now);
+        if remaining.is_zero() || hedge.usual(now).is_some_and(|usual| remaining <= usual) {
+            return Err(WithheldWhy::DeadlineTooClose);
+        }
+        if !kept || self.forbidden.is_some() {
+            return Err(WithheldWhy::BodyNotKept);
+        }
+        if edge.breaker().is_some_and(|breaker| breaker.state(now) != BreakerState::Closed) {
+            return Err(WithheldWhy::BreakerNotClosed);
+        }
+        // One host may be many behind an address, so it is asked again; of several, another.
+        if edge
+            .balancer()
+            .is_some_and(|balancer| 1 < balancer.len() && !balancer.has_untried(now, &self.tried))
+        {
+            return Err(WithheldWhy::NoHost);
+        }
+        let mut extra = UnderWay { since: now, ..UnderWay::default() };
+        let taken = self.take_for_hedge(&mut extra, now, rng, seen);
+        let (host, until) = match taken {
+            Ok(taken) => taken,
+            Err(why) => {
+                self.held.let_go(extra, None);
+                return Err(why);
+            }
+        };
+        let number = self.held.tries + 1;
+        let waited = now.since(self.held.present.since);
+        self.held.put_beside(extra);
+        self.held.begins(number, now);
+        seen.decided(now, Decision::HedgeSent { number, waited });
+        Ok(self.started(now, number, host, until, seen))
+    }
+
+    /// Takes what a hedge needs into `extra`, in this order: a place, the share, the budget, a lease, a host.
+    fn take_for_hedge(
+        &mut self,
+        extra: &mut UnderWay,
+        now: Instant,
+        rng: &mut impl Random,
+        seen: &mut impl Observer,
+    ) -> Result<(u16, (Instant, bool)), WithheldWhy> {
+        let edge = Arc::clone(&self.held.edge);
+        if let Some(bulkhead) = edge.bulkhead() {
+            extra.has_place = bulkhead.enter();
+            if !extra.has_place {
+                return Err(WithheldWhy::BulkheadFull);
+            }
+        }
+        extra.is_hedge = edge.hedge().is_some_and(|hedge| hedge.take(now));
+        if !extra.is_hedge {
+            return Err(WithheldWhy::ShareReached);
+        }
+        if let Some(budget) = edge.budget() {
+            extra.retrying = budget.try_retry(now);
+            if !extra.retrying {
+                return Err(WithheldWhy::BudgetExhausted);
+            }
+        }
+        let until = until_of_try(self.ask.deadline, edge.policy().retry.per_try, now);
+        if let Some(breaker) = edge.breaker() {
+            let (admission, change) = breaker.admit(now, until.0, rng);
+            moved(now, change, seen);
+            let Admission::Passed { lease, state, failures, calls } = admission else {
+                return Err(WithheldWhy::BreakerNotClosed);
+            };
+            extra.lease = Some(lease);
+            // Another worker's failure may have opened it since it was looked at.
+            if state != BreakerState::Closed {
+                return Err(WithheldWhy::BreakerNotClosed);
+            }
+            seen.decided(now, Decision::BreakerPassed { state, failures, calls });
+        }
+        let number = self.held.tries + 1;
+        let host = self.pick(now, number, rng, seen).ok_or(WithheldWhy::NoHost)?;
+        extra.host = host.balanced;
+        Ok((host.index, until))
+    }
+
+    /// Whether a try that is under way beside one that ended like this may still do better.
+    fn may_be_bettered(&self, report: &Report) -> bool {
+        report.end != TryEnd::Cancelled
+            && (matches!(report.outcome, Outcome::Refused | Outcome::Unknown)
+                || self.held.edge.policy().retry.rule.allows(report, self.ask.repeatable).is_ok())
+    }
+
+    /// A try failed and others are under way.
+    #[cold]
+    fn watch_the_others(
+        &mut self,
+        now: Instant,
+        mut hedge_at: Instant,
+        report: &Report,
+        seen: &mut impl Observer,
+    ) -> Step {
+        if let Some(pushback) = report.pushback {
+            if hedge_at < Instant::FAR {
+                self.withheld(now, WithheldWhy::PushedBack, seen);
+                hedge_at = Instant::FAR;
+            }
+            if pushback == Pushback::Never {
+                self.forbidden.get_or_insert(GiveUp::NotRetryable);
+            }
+        }
+        self.held.turn_to_another();
+        self.phase = Phase::Watching { hedge_at };
+        Step::Watch { until: hedge_at }
+    }
+
+    /// The call is over, and what is under way beside the last try is of no more use.
+    #[cold]
+    fn cancel_the_others(&mut self, now: Instant, seen: &mut impl Observer) {
+        let end = match self.last {
+            Some(TryEnd::Cancelled) => TryEnd::Cancelled,
+            _ => TryEnd::Outrun,
+        };
+        while let Some(other) = self.held.take_another() {
+            let (number, took) = (other.number, now.since(other.since));
+            seen.decided(now, Decision::TryEnded { number, outcome: Outcome::Unknown, end, took });
+            self.held.let_go(other, (end == TryEnd::Outrun).then_some(now));
+        }
+    }
+
+    fn withheld(&self, now: Instant, why: WithheldWhy, seen: &mut impl Observer) {
+        self.held.edge.counters().hedge_withheld(why);
+        seen.decided(now, Decision::HedgeWithheld { why });
+    }
+}
+
 // === what a call holds ===
 
 /// What a call holds of its edge, each to be given back exactly once.
@@ -517,13 +824,13 @@ impl Call {
 struct Held {
     edge: Arc<Edge>,
     place: Place,
-    lease: Option<Lease>,
-    /// The host that counts its try as under way.
-    host: Option<u16>,
+    /// The try that was sent last or, of several, ended last.
+    present: UnderWay,
+    /// Those under way beside it. Empty, and without memory of its own, until there is a hedge: nineteen calls of
+    /// twenty, and every call where nobody hedges, are not made larger by what they do not have.
+    beside: Vec<UnderWay>,
     /// Whether it counts among the budget's calls.
     counted: bool,
-    /// Whether it counts among the budget's retries.
-    retrying: bool,
     /// Tries sent.
     tries: u32,
     /// Whether its end was counted.
@@ -531,6 +838,26 @@ struct Held {
     /// The last try, where its answer has only begun: it holds its lease.
     begun: Option<Begun>,
 }
+
+/// What one try holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct UnderWay {
+    /// From one.
+    number: u32,
+    since: Instant,
+    lease: Option<Lease>,
+    /// The host that counts it as under way.
+    host: Option<u16>,
+    /// Whether it counts among the budget's retries.
+    retrying: bool,
+    /// Whether it counts among the edge's hedges.
+    is_hedge: bool,
+    /// Whether it has a place in the bulkhead beside its call's.
+    has_place: bool,
+}
+
+/// The most tries under way beside one.
+const BESIDE_MAX: usize = HedgeSettings::TRIES_MAX as usize - 1;
 
 /// A try whose answer has begun.
 #[derive(Clone, Copy, Debug)]
@@ -548,14 +875,13 @@ enum Place {
 }
 
 impl Held {
-    const fn nothing(edge: Arc<Edge>) -> Self {
+    fn nothing(edge: Arc<Edge>) -> Self {
         Self {
             edge,
             place: Place::Outside,
-            lease: None,
-            host: None,
+            present: UnderWay::default(),
+            beside: Vec::new(),
             counted: false,
-            retrying: false,
             tries: 0,
             ended: false,
             begun: None,
@@ -563,14 +889,105 @@ impl Held {
     }
 
     fn begin_counting(&mut self, now: Instant) {
+        self.counted = true;
         if let Some(budget) = self.edge.budget() {
             budget.begun(now);
-            self.counted = true;
+        }
+        if let Some(hedge) = self.edge.hedge() {
+            hedge.begun(now);
+        }
+    }
+
+    /// The present try is sent.
+    fn begins(&mut self, number: u32, now: Instant) {
+        self.tries = number;
+        self.present.number = number;
+        self.present.since = now;
+    }
+
+    /// How long first tries take, as far as this one tells.
+    #[inline]
+    fn learn(&self, now: Instant, report: &Report, took: Duration) {
+        let Some(hedge) = self.edge.hedge() else { return };
+        let tells = match report.end {
+            TryEnd::TimedOut | TryEnd::DeadlineExceeded => true,
+            // How fast it failed says nothing about how long it takes to do it.
+            _ => classify::health(report.end, report.outcome) == Health::Good,
+        };
+        if tells && !report.callers_turn {
+            hedge.took(now, took);
+        }
+    }
+
+    /// Makes the try of this number the present one; `false` if it is not under way.
+    fn turn_to(&mut self, number: u32) -> bool {
+        let Some(other) = self.beside.iter_mut().find(|other| other.number == number) else { return false };
+        std::mem::swap(other, &mut self.present);
+        true
+    }
+
+    /// The present try is over: another takes its place.
+    fn turn_to_another(&mut self) {
+        if let Some(other) = self.take_another() {
+            self.present = other;
+        }
+    }
+
+    fn take_another(&mut self) -> Option<UnderWay> {
+        self.beside.pop()
+    }
+
+    /// `extra` becomes the present try, beside what was.
+    fn put_beside(&mut self, extra: UnderWay) {
+        self.beside.reserve_exact(BESIDE_MAX - self.beside.len());
+        self.beside.push(std::mem::replace(&mut self.present, extra));
+    }
+
+    /// Gives back what a try holds that nobody waits for any more. `outrun`: when another was answered first, if
+    /// that is why.
+    #[cold]
+    fn let_go(&self, under_way: UnderWay, outrun: Option<Instant>) {
+        if let (Some(lease), Some(breaker)) = (under_way.lease, self.edge.breaker()) {
+            breaker.give_back(lease);
+        }
+        if let (Some(host), Some(balancer)) = (under_way.host, self.edge.balancer()) {
+            match outrun {
+                Some(now) => balancer.outrun(host, now, now.since(under_way.since)),
+                None => balancer.give_back(host),
+            }
+        }
+        if let (Some(now), 1, Some(hedge)) = (outrun, under_way.number, self.edge.hedge()) {
+            hedge.took_longer(now, now.since(under_way.since));
+        }
+        // One without a number was never sent.
+        if under_way.is_hedge && 0 < under_way.number {
+            let end = if outrun.is_some() { HedgeEnd::Outrun } else { HedgeEnd::Cancelled };
+            self.edge.counters().hedge_ended(end);
+        }
+        self.give_extra_back(&under_way);
+    }
+
+    /// What a try holds because it is a further one.
+    fn give_extra_back(&self, under_way: &UnderWay) {
+        if under_way.retrying
+            && let Some(budget) = self.edge.budget()
+        {
+            budget.retry_over();
+        }
+        if under_way.is_hedge
+            && let Some(hedge) = self.edge.hedge()
+        {
+            hedge.hedge_over();
+        }
+        if under_way.has_place
+            && let Some(bulkhead) = self.edge.bulkhead()
+        {
+            bulkhead.leave();
         }
     }
 
     fn take_lease(&mut self) -> Option<(&SharedBreaker, Lease)> {
-        let lease = self.lease.take()?;
+        let lease = self.present.lease.take()?;
         self.edge.breaker().map(|breaker| (breaker, lease))
     }
 
@@ -589,7 +1006,7 @@ impl Held {
             let health = if callers_turn { Health::Neutral } else { classify::health(end, outcome) };
             moved(now, breaker.settle(now, lease, health, took, rng), seen);
         }
-        if let Some(host) = self.host.take()
+        if let Some(host) = self.present.host.take()
             && let Some(balancer) = self.edge.balancer()
         {
             balancer.settle(host, now, report, took, |host, judged| {
@@ -609,18 +1026,20 @@ impl Held {
         if let Some((breaker, lease)) = self.take_lease() {
             breaker.give_back(lease);
         }
-        if let Some(host) = self.host.take()
+        if let Some(host) = self.present.host.take()
             && let Some(balancer) = self.edge.balancer()
         {
             balancer.give_back(host);
         }
     }
 
-    fn retry_over(&mut self) {
-        if std::mem::take(&mut self.retrying)
-            && let Some(budget) = self.edge.budget()
-        {
-            budget.retry_over();
+    /// The present try no longer counts as a further one.
+    #[inline]
+    fn extra_over(&mut self) {
+        if self.present.retrying || self.present.is_hedge {
+            let extra = self.present;
+            self.present = UnderWay { retrying: false, is_hedge: false, has_place: false, ..extra };
+            self.give_extra_back(&extra);
         }
     }
 
@@ -633,11 +1052,21 @@ impl Held {
         if self.begun.is_none() {
             self.give_try_back();
         }
-        self.retry_over();
-        if std::mem::take(&mut self.counted)
-            && let Some(budget) = self.edge.budget()
-        {
-            budget.over();
+        // Nobody waits for them: those that were outrun are already gone.
+        while let Some(other) = self.take_another() {
+            self.let_go(other, None);
+        }
+        if self.present.is_hedge {
+            self.edge.counters().hedge_ended(HedgeEnd::Cancelled);
+        }
+        self.extra_over();
+        if std::mem::take(&mut self.counted) {
+            if let Some(budget) = self.edge.budget() {
+                budget.over();
+            }
+            if let Some(hedge) = self.edge.hedge() {
+                hedge.over();
+            }
         }
     }
 }

@@ -71,7 +71,7 @@ pub const fn of(end: TryEnd, pending_allowed: bool) -> Outcome {
         TryEnd::AnsweredGrpc { code, .. } => grpc(code),
         TryEnd::Returned => Outcome::Succeeded,
         TryEnd::ConnectFailed | TryEnd::StreamRefused | TryEnd::ResetBeforeRequest => Outcome::Refused,
-        // Raised, Reset, Malformed, TimedOut, DeadlineExceeded, Cancelled, and whatever comes to be seen:
+        // Raised, Reset, Malformed, TimedOut, DeadlineExceeded, Cancelled, Outrun, and whatever comes to be seen:
         // what is not known to have had no effect may have had one.
         _ => Outcome::Unknown,
     }
@@ -104,7 +104,7 @@ pub enum Health {
 /// | unknown (5xx, timeout, reset) | any | bad |
 /// | refused | no connection, or it ended before the request; the guarded future's error | bad |
 /// | refused | answered: 429, RESOURCE_EXHAUSTED, shed; refused stream: overloaded or draining | neutral |
-/// | any | the caller went away | neutral |
+/// | any | the caller went away; another try was answered first | neutral |
 ///
 /// ```
 /// use bowline_model::Outcome;
@@ -116,7 +116,7 @@ pub enum Health {
 /// ```
 #[must_use]
 pub const fn health(end: TryEnd, outcome: Outcome) -> Health {
-    if matches!(end, TryEnd::Cancelled) {
+    if matches!(end, TryEnd::Cancelled | TryEnd::Outrun) {
         return Health::Neutral;
     }
     match outcome {

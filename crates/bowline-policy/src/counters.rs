@@ -1,7 +1,7 @@
 //! What one edge's calls have done so far, in numbers.
 
 use crate::conditions::ALL as CONDITIONS;
-use bowline_model::decision::{GiveUp, RetryWhy};
+use bowline_model::decision::{GiveUp, RetryWhy, WithheldWhy};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What one edge's calls have done so far. Each number only ever grows. A call is counted when it ends.
@@ -18,7 +18,53 @@ pub struct Counters {
     retries: [AtomicU64; 2 + CONDITIONS.len()],
     /// All other calls.
     ends: [AtomicU64; ENDS.len()],
+    hedges: [AtomicU64; HedgeEnd::ALL.len()],
+    withheld: [AtomicU64; WITHHELD.len()],
 }
+
+/// What became of a hedge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HedgeEnd {
+    /// Its answer was the first good one.
+    Won,
+    /// Another try was answered first.
+    Outrun,
+    /// It failed by itself.
+    Failed,
+    /// The caller went away.
+    Cancelled,
+}
+
+impl HedgeEnd {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Won, Self::Outrun, Self::Failed, Self::Cancelled];
+
+    /// The word used as metric label and in `explain`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Won => "won",
+            Self::Outrun => "outrun",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Every reason no hedge is sent for.
+const WITHHELD: [WithheldWhy; 11] = [
+    WithheldWhy::NotSafe,
+    WithheldWhy::TooFewSamples,
+    WithheldWhy::RetriedElsewhere,
+    WithheldWhy::DeadlineTooClose,
+    WithheldWhy::BreakerNotClosed,
+    WithheldWhy::NoHost,
+    WithheldWhy::BulkheadFull,
+    WithheldWhy::ShareReached,
+    WithheldWhy::BudgetExhausted,
+    WithheldWhy::BodyNotKept,
+    WithheldWhy::PushedBack,
+];
 
 /// Every reason a call ends for.
 const ENDS: [GiveUp; 21] = [
@@ -76,6 +122,28 @@ impl Counters {
         counts.filter(|(_, count)| 0 < *count)
     }
 
+    /// Hedges, by what became of them; what became of none is left out.
+    pub fn hedges(&self) -> impl Iterator<Item = (HedgeEnd, u64)> + '_ {
+        let counts = HedgeEnd::ALL.into_iter().zip(&self.hedges).map(|(end, count)| (end, get(count)));
+        counts.filter(|(_, count)| 0 < *count)
+    }
+
+    /// Calls that were not hedged, or not any more, by reason; reasons that never were one are left out.
+    pub fn withheld(&self) -> impl Iterator<Item = (WithheldWhy, u64)> + '_ {
+        let counts = WITHHELD.into_iter().zip(&self.withheld).map(|(why, count)| (why, get(count)));
+        counts.filter(|(_, count)| 0 < *count)
+    }
+
+    pub(crate) fn hedge_ended(&self, end: HedgeEnd) {
+        add(&self.hedges[end as usize], 1);
+    }
+
+    pub(crate) fn hedge_withheld(&self, why: WithheldWhy) {
+        if let Some(count) = self.withheld.get(why as usize) {
+            add(count, 1);
+        }
+    }
+
     pub(crate) fn retry_allowed(&self, why: RetryWhy) {
         add(
             &self.retries[match why {
@@ -112,6 +180,8 @@ impl Default for Counters {
             tries: AtomicU64::new(0),
             retries: [const { AtomicU64::new(0) }; 2 + CONDITIONS.len()],
             ends: [const { AtomicU64::new(0) }; ENDS.len()],
+            hedges: [const { AtomicU64::new(0) }; HedgeEnd::ALL.len()],
+            withheld: [const { AtomicU64::new(0) }; WITHHELD.len()],
         }
     }
 }
@@ -140,6 +210,10 @@ mod tests {
             counters.retry_allowed(RetryWhy::RetryOn(condition));
         }
         counters.retry_allowed(RetryWhy::Refused);
+        for (index, why) in WITHHELD.into_iter().enumerate() {
+            (0..=index).for_each(|_| counters.hedge_withheld(why));
+        }
+        assert!(counters.withheld().eq(WITHHELD.into_iter().zip(1..)));
         assert_eq!(counters.retries().count(), CONDITIONS.len() + 1);
         assert!(counters.retries().all(|(_, count)| count == 1));
     }

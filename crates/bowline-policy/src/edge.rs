@@ -2,6 +2,7 @@
 
 use crate::balance::Balancer;
 use crate::counters::Counters;
+use crate::hedge::SharedHedge;
 use crate::quantile::LiveQuantile;
 use crate::settings::CallPolicy;
 use crate::shared::{SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};
@@ -29,6 +30,8 @@ pub struct Parts {
     pub admission: Option<Arc<SharedAdmission>>,
     /// How long tries take, as of late.
     pub median: Option<Arc<LiveQuantile>>,
+    /// What is late.
+    pub hedge: Option<Arc<SharedHedge>>,
     /// The hosts. Whoever knows them makes it, from the policy's settings and from the one before.
     pub balancer: Option<Arc<Balancer>>,
     /// What has happened so far.
@@ -69,6 +72,10 @@ impl Edge {
             median: policy.doomed.map(|settings| match parts.median {
                 Some(kept) if *kept.settings() == settings.quantile() => kept,
                 _ => Arc::new(LiveQuantile::new(settings.quantile())),
+            }),
+            hedge: policy.hedge.map(|settings| match parts.hedge {
+                Some(kept) if *kept.settings() == settings => kept,
+                _ => Arc::new(SharedHedge::new(settings)),
             }),
             balancer: parts.balancer,
             counters: parts.counters,
@@ -122,6 +129,13 @@ impl Edge {
     #[must_use]
     pub fn median(&self) -> Option<&LiveQuantile> {
         self.parts.median.as_deref()
+    }
+
+    /// What it knows of hedging, if it hedges.
+    #[must_use]
+    #[inline]
+    pub fn hedge(&self) -> Option<&SharedHedge> {
+        self.parts.hedge.as_deref()
     }
 
     /// Its hosts, where more is known of them than their number.

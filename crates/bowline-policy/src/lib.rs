@@ -12,6 +12,7 @@
 //! - [`backoff`], [`conditions`], [`retry`]: whether and when a try follows another
 //! - [`budget`], [`breaker`], [`bulkhead`], [`rate`], [`admission`]: the five machines that remember
 //! - [`quantile`]: how long things take, as of late; [`doomed`]: which calls have too little time left for it
+//! - [`hedge`]: when a second try is sent beside the first one
 //! - [`balance`], [`outlier`]: which host a try goes to, and which are left out for a while
 //! - [`health`]: whether a host is well, by asking it; [`refresh`]: when it is asked again who they are
 //! - [`shared`]: the same five, shared by all workers of a process
@@ -66,6 +67,7 @@ pub mod deadline;
 pub mod doomed;
 pub mod edge;
 pub mod health;
+pub mod hedge;
 pub mod outlier;
 pub mod quantile;
 pub mod rate;
@@ -86,10 +88,11 @@ pub use budget::{Budget, BudgetSettings, ConcurrentBudget};
 pub use bulkhead::{Bulkhead, BulkheadSettings};
 pub use call::{Ask, Call, End, Permit, Step, Try};
 pub use conditions::Conditions;
-pub use counters::Counters;
+pub use counters::{Counters, HedgeEnd};
 pub use doomed::DoomedSettings;
 pub use edge::{Edge, Parts};
 pub use health::{Health, HealthCheck, HealthSettings};
+pub use hedge::{HedgeAfter, HedgeSettings, SharedHedge};
 pub use outlier::OutlierSettings;
 pub use quantile::{LiveQuantile, QuantileSettings};
 pub use rate::{RateLimit, RateSettings};

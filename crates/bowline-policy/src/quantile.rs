@@ -62,6 +62,9 @@ const OCTAVES: usize = if cfg!(feature = "loom") { 0 } else { 22 };
 const BUCKETS: usize = STEPS * (1 + OCTAVES);
 
 impl LiveQuantile {
+    /// What is said is right to this part of itself.
+    pub const ERROR: u32 = STEPS as u32;
+
     /// Nothing seen yet.
     #[must_use]
     pub fn new(settings: QuantileSettings) -> Self {

@@ -6,6 +6,7 @@ use crate::breaker::BreakerSettings;
 use crate::budget::BudgetSettings;
 use crate::bulkhead::BulkheadSettings;
 use crate::doomed::DoomedSettings;
+use crate::hedge::HedgeSettings;
 use crate::outlier::OutlierSettings;
 use crate::rate::RateSettings;
 use crate::retry::RetrySettings;
@@ -19,6 +20,8 @@ use bowline_model::Priority;
 pub struct CallPolicy {
     /// How often it is tried, and when again.
     pub retry: RetrySettings,
+    /// When another try is sent beside one that is late.
+    pub hedge: Option<HedgeSettings>,
     /// How many extra tries all calls of the edge may make together.
     pub budget: Option<BudgetSettings>,
     /// When the destination is left alone.

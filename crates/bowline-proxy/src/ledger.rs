@@ -191,7 +191,7 @@ impl Observer for Listening<'_> {
                 *self.notable = true;
             }
             Decision::BreakerMoved { to, .. } => self.tally.moved(to),
-            Decision::RetryScheduled { .. } => *self.notable = true,
+            Decision::RetryScheduled { .. } | Decision::HedgeSent { .. } => *self.notable = true,
             _ => (),
         }
     }

@@ -88,6 +88,36 @@ fn edges(page: &mut Page, snapshot: &Snapshot, now: Instant) {
         }
     }
     page.family(
+        "bowline_hedges_total",
+        "counter",
+        "Tries sent beside one that was late, by what became of them.",
+    );
+    for (callee, edge) in snapshot.edges() {
+        for (end, count) in edge.counters().hedges() {
+            page.sample("bowline_hedges_total", &callee.and("result", end.as_str()), count);
+        }
+    }
+    page.family(
+        "bowline_hedges_withheld_total",
+        "counter",
+        "Calls that were not hedged, or not any more, by reason; only where a policy hedges.",
+    );
+    for (callee, edge) in snapshot.edges() {
+        for (why, count) in edge.counters().withheld() {
+            page.sample("bowline_hedges_withheld_total", &callee.and("reason", why.as_str()), count);
+        }
+    }
+    page.family(
+        "bowline_hedge_after_seconds",
+        "gauge",
+        "How long a try may be under way before it is hedged.",
+    );
+    for (callee, edge) in snapshot.edges() {
+        if let Some(Ok(after)) = edge.hedge().map(|hedge| hedge.delay(now)) {
+            page.sample("bowline_hedge_after_seconds", &callee.labels(), after.as_secs_f64());
+        }
+    }
+    page.family(
         "bowline_call_ends_total",
         "counter",
         "Calls ended, by the reason why no further try was made.",

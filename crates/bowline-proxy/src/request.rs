@@ -520,7 +520,8 @@ impl Asker for Outgoing {
             let left = bowline_policy::deadline::format_expected_ms(this.until.since(now));
             out.number(&headers::EXPECTED_MS, left);
         }
-        if 1 < self.tries {
+        // A hedge is a further try, also where nothing is retried.
+        if 1 < self.tries.max(this.number) {
             out.number(&headers::TRY, u64::from(this.number));
         } else if 0 < self.arrived_try {
             out.number(&headers::TRY, u64::from(self.arrived_try));

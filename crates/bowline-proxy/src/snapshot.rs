@@ -26,7 +26,7 @@ use bowline_model::decision::DeadlineSource;
 use bowline_policy::balance::{Joining, hash};
 use bowline_policy::{
     Balancer, CallPolicy, Counters, CrossHop, Edge, LiveQuantile, Parts, SharedAdmission, SharedBreaker,
-    SharedBudget, SharedBulkhead, SharedRate,
+    SharedBudget, SharedBulkhead, SharedHedge, SharedRate,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -143,6 +143,7 @@ struct Kept {
     bulkheads: BTreeMap<Arc<str>, Arc<SharedBulkhead>>,
     rates: BTreeMap<Arc<str>, Arc<SharedRate>>,
     admissions: BTreeMap<Arc<str>, Arc<SharedAdmission>>,
+    hedges: BTreeMap<Arc<str>, Arc<SharedHedge>>,
     /// Whatever is known of hosts; a reload that changes how they are picked forgets none of it.
     balancers: BTreeMap<Arc<str>, Arc<Balancer>>,
     /// What edges have counted, by whom they call.
@@ -579,6 +580,7 @@ impl Making<'_> {
             rate: find(&keys.rate, &self.kept.rates, before.map(|kept| &kept.rates)),
             admission: find(&keys.admission, &self.kept.admissions, before.map(|kept| &kept.admissions)),
             median: timed(&self.kept).or_else(|| before.and_then(timed)),
+            hedge: find(&keys.hedge, &self.kept.hedges, before.map(|kept| &kept.hedges)),
             balancer: None,
             counters: counted(&self.kept).or_else(|| before.and_then(counted)).unwrap_or_default(),
         }
@@ -616,6 +618,9 @@ impl Making<'_> {
         }
         if let Some(admission) = &parts.admission {
             kept.admissions.entry(Arc::clone(&keys.admission)).or_insert_with(|| Arc::clone(admission));
+        }
+        if let Some(hedge) = &parts.hedge {
+            kept.hedges.entry(Arc::clone(&keys.hedge)).or_insert_with(|| Arc::clone(hedge));
         }
         if let Some(balancer) = &parts.balancer {
             kept.balancers.entry(Arc::clone(&keys.balance)).or_insert_with(|| Arc::clone(balancer));

@@ -164,6 +164,7 @@ impl<'s> Engine<'s> {
             What::Answers { job } => self.answers(job),
             What::Fails { call, stamp } => self.fails(call, stamp),
             What::TryOver { call, stamp } => self.try_over(call, stamp),
+            What::Late { call, stamp } => self.late(call, stamp),
             What::Wakes { call, stamp } => self.wakes(call, stamp),
             What::Granted { call } => self.granted(call),
             What::Confirms { job } => self.confirms(job),

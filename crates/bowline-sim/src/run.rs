@@ -342,7 +342,7 @@ pub enum Cause {
     Retry,
     /// Pauses between tries.
     Backoff,
-    /// Tries that nobody answered in time.
+    /// Tries that nobody answered in time; also the wait until a hedge was sent, which was quicker.
     TimeoutWait,
     /// Held back because a breaker was open.
     Breaker,

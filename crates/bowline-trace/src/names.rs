@@ -87,6 +87,10 @@ pub const END: &str = "bowline.end";
 pub const RETRY_WHY: &str = "bowline.retry.why";
 /// After which back-off, in milliseconds.
 pub const RETRY_AFTER: &str = "bowline.retry.after.ms";
+/// How long the try before a hedge had been under way, in milliseconds.
+pub const HEDGE_WAITED: &str = "bowline.hedge.waited.ms";
+/// Why no hedge was sent.
+pub const HEDGE_WHY: &str = "bowline.hedge.withheld";
 /// The breaker's state.
 pub const BREAKER_STATE: &str = "bowline.breaker.state";
 /// The state it left.
@@ -144,6 +148,10 @@ pub mod events {
     pub const HOST_SPARED: &str = "host spared";
     /// Another try follows.
     pub const RETRY: &str = "retry scheduled";
+    /// Another try is sent beside one that is late.
+    pub const HEDGE: &str = "hedge sent";
+    /// None is.
+    pub const HEDGE_WITHHELD: &str = "hedge withheld";
     /// No try follows.
     pub const GAVE_UP: &str = "gave up";
 }

@@ -206,6 +206,16 @@ impl<'r> Story<'r> {
                 told.push(number(names::TRY, of));
                 self.happened(at, events::RETRY, told);
             }
+            Decision::HedgeSent { number: of, waited } => {
+                let told = [millis(names::HEDGE_WAITED, waited)];
+                self.of_try(of).attributes.extend(told.clone());
+                let mut told = told.to_vec();
+                told.push(number(names::TRY, of));
+                self.happened(at, events::HEDGE, told);
+            }
+            Decision::HedgeWithheld { why } => {
+                self.happened(at, events::HEDGE_WITHHELD, vec![text(names::HEDGE_WHY, why.as_str())]);
+            }
             Decision::GaveUp { reason, remaining } => {
                 let told = vec![text(names::GIVE_UP, reason.as_str()), millis(names::REMAINING, remaining)];
                 self.request.attributes.push(told[0].clone());
@@ -386,7 +396,8 @@ fn ended(end: TryEnd, span: &mut Span) {
     match end {
         TryEnd::Answered { status } => answered(status, span, 400 <= status),
         TryEnd::AnsweredGrpc { code, .. } => answered_grpc(code, span, code != 0),
-        TryEnd::Returned => (),
+        // One that was outrun is no error: its call was answered.
+        TryEnd::Returned | TryEnd::Outrun => (),
         _ => failed(end.as_str(), span),
     }
 }

@@ -159,6 +159,8 @@ impl Drive {
                         Then::Drop => self.injected(TryEnd::ConnectFailed),
                     }
                 }
+                // A guard's future is its caller's own, so there is never a second one beside it.
+                Step::Watch { .. } => self.report(Report::new(TryEnd::Cancelled, Outcome::Unknown)),
                 Step::End(end) => return Turn::End(end),
             }
         }

@@ -5,6 +5,7 @@ mod check;
 mod connections;
 mod dns;
 mod grpc;
+mod hedging;
 mod http2;
 mod names;
 mod peer;

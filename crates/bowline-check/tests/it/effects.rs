@@ -1,4 +1,5 @@
-//! R03, R05 and R06: retries that come back at once, that may repeat an effect, and that cannot help.
+//! R03, R05, R06 and R08: retries that come back at once, that may repeat an effect, and that cannot help; a hedge of
+//! what must be done once.
 
 use crate::support::check;
 
@@ -207,4 +208,52 @@ fn r06_a_conflict_may_pass() {
 #[test]
 fn r06_a_request_that_came_too_early_or_too_often_may_be_sent_again() {
     check(&payment(GET, "retries: { attempts: 2, retryOn: \"408,425,429,503\" }"), &[UNBOUNDED]);
+}
+
+// === R08 ===
+
+/// The payment service, and a policy that hedges this target.
+fn hedged(operation: &str, target: &str) -> String {
+    let policy = format!(
+        "---
+apiVersion: bowline.dev/v1alpha1
+kind: Policy
+metadata: {{ name: hedged }}
+spec:
+  targets: [ {{ {target} }} ]
+  hedge: {{ after: p95 }}
+"
+    );
+    payment(operation, "retries: { attempts: 0 }") + &policy
+}
+
+const OF_PAY: &str = "operation: payment.pay";
+
+#[test]
+fn r08_a_payment_that_is_hedged_is_never_hedged() {
+    check(
+        &hedged(POST, OF_PAY),
+        &[
+            "R08 error spec.hedge: payment.pay is hedged and may not be repeated, so no hedge is ever sent (no edit)",
+        ],
+    );
+}
+
+#[test]
+fn r08_what_may_be_repeated_is_no_finding() {
+    for operation in [
+        "http: { method: POST, path: /payments }, idempotent: by-key",
+        "http: { method: POST, path: /payments }, idempotent: true",
+        "http: { method: GET, path: /payments }",
+    ] {
+        check(&hedged(operation, OF_PAY), &[]);
+    }
+}
+
+#[test]
+fn r08_a_policy_for_a_whole_service_may_reach_what_is_read() {
+    check(&hedged("", "service: payment"), &[]);
+    let both =
+        "http: { method: POST, path: /payments } }, { name: list, http: { method: GET, path: /payments }";
+    check(&hedged(both, "service: payment"), &[]);
 }

@@ -7,7 +7,7 @@ use bowline_fault::{Fault, Kind, Then};
 use bowline_policy::balance::Algorithm;
 use bowline_policy::{
     AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, DoomedSettings,
-    OutlierSettings, Ratio, RetryRule,
+    HedgeAfter, HedgeSettings, OutlierSettings, Ratio, RetryRule,
 };
 use std::time::Duration;
 
@@ -84,6 +84,20 @@ pub(super) fn budget(budget: &BudgetSettings) -> String {
         parts.push(format!("{} of calls under way, or {}", concurrent.ratio, concurrent.min));
     }
     parts.join("; ")
+}
+
+pub(super) fn hedge(hedge: &HedgeSettings) -> String {
+    let after = match hedge.after {
+        HedgeAfter::Fixed(delay) => format!("after {}", span(delay)),
+        HedgeAfter::Quantile { quantile, min_calls } => {
+            format!("after the p{} of at least {min_calls} calls", f64::from(quantile.ppm()) / 1e4)
+        }
+    };
+    let copies = match hedge.tries {
+        2 => String::new(),
+        tries => format!(", {tries} tries"),
+    };
+    format!("another try {after}{copies}, for {} of calls at most", hedge.ratio)
 }
 
 pub(super) fn breaker(breaker: &BreakerSettings) -> String {

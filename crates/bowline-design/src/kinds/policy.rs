@@ -7,7 +7,11 @@ use crate::kinds::values::{at_least_one, longer_than_zero, percent as in_percent
 use crate::mistake::{Mistakes, Place, Spot};
 use crate::read::documents::{Group, Kind, OURS};
 use crate::read::names::quoted;
+use crate::read::reader::{Read, Reader};
 use crate::read::record::{either, record, words};
+use crate::read::shape::Shape;
+use crate::read::tree::{Node, Value};
+use bowline_policy::HedgeSettings;
 use std::time::Duration;
 
 record! {
@@ -19,6 +23,8 @@ record! {
         pub deadline: Option<Spot<Duration>>,
         /// How often and when a call is tried again.
         pub retry: Option<Spot<Retry>>,
+        /// When another try is sent beside one that is late.
+        pub hedge: Option<Spot<Hedge>>,
         /// When calls are refused because others failed.
         pub breaker: Option<Spot<Breaker>>,
         /// How many calls may be under way.
@@ -116,6 +122,65 @@ record! {
         /// Always allowed.
         pub min: Option<Spot<u32>>,
     } checked by check_concurrent
+}
+
+record! {
+    /// When another try is sent beside one that is late. Only what may be repeated is.
+    pub struct Hedge {
+        /// How long a try may be under way: a duration, or `p95`, the time that 95 of 100 first tries did not need of late; `p95` when absent.
+        pub after: Option<Spot<After>>,
+        /// All tries of a call, the first included: 2 to 5; 2 when absent.
+        pub tries: Option<Spot<u32>>,
+        /// Hedges relative to all calls: 0.1, one for ten calls, when absent.
+        pub ratio: Option<Spot<f64>>,
+        /// How many calls must have been seen before a quantile says anything; 100 when absent.
+        pub min_calls: Option<Spot<u32>>,
+    } checked by check_hedge
+}
+
+/// When a try is late.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum After {
+    /// After this long.
+    Fixed(Duration),
+    /// After what this share of the others needed.
+    Quantile(f64),
+}
+
+impl After {
+    /// The quantiles that may be named. Below the median most calls would be hedged; above p99.9 nobody has
+    /// enough calls to know it.
+    const QUANTILES: [(&'static str, f64); 7] = [
+        ("p50", 0.5),
+        ("p75", 0.75),
+        ("p90", 0.9),
+        ("p95", 0.95),
+        ("p98", 0.98),
+        ("p99", 0.99),
+        ("p99.9", 0.999),
+    ];
+}
+
+impl Read for After {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Scalar(scalar) = &node.value {
+            if let Some((_, share)) = Self::QUANTILES.iter().find(|(word, _)| *word == &*scalar.text) {
+                return Some(Self::Quantile(*share));
+            }
+            if scalar.text.starts_with('p') {
+                reader.wrong(node, "p50, p75, p90, p95, p98, p99, p99.9, or a duration like 40ms");
+                return None;
+            }
+        }
+        Duration::read(node, reader).map(Self::Fixed)
+    }
+
+    fn shape() -> Shape {
+        Shape::AnyOf(vec![
+            Shape::Words(&["p50", "p75", "p90", "p95", "p98", "p99", "p99.9"]),
+            Shape::Duration,
+        ])
+    }
 }
 
 record! {
@@ -325,6 +390,7 @@ impl Kind for Policy {
             targets,
             deadline,
             retry,
+            hedge,
             breaker,
             bulkhead,
             rate_limit,
@@ -347,6 +413,7 @@ impl Kind for Policy {
         }
         let any = deadline.is_some() || retry.is_some() || breaker.is_some() || bulkhead.is_some();
         let any = any
+            || hedge.is_some()
             || admission.is_some()
             || priority.is_some()
             || doomed.is_some()
@@ -397,6 +464,36 @@ fn check_retry(retry: &Retry, place: &Place, mistakes: &mut Mistakes) {
         mistake.hint("`tries` counts the first one too");
     }
     longer_than_zero(per_try.as_ref(), mistakes);
+}
+
+fn check_hedge(hedge: &Hedge, _: &Place, mistakes: &mut Mistakes) {
+    if let Some(tries) =
+        hedge.tries.as_ref().filter(|tries| !(2..=HedgeSettings::TRIES_MAX).contains(&tries.value))
+    {
+        let expected = format!("2 to {}", HedgeSettings::TRIES_MAX);
+        let found = match tries.value {
+            1 => "1 try".to_owned(),
+            many => format!("{many} tries"),
+        };
+        let mistake = mistakes.add("bad-value", &tries.place, found, expected);
+        mistake.hint("`tries` counts the first one too");
+    }
+    ratio(hedge.ratio.as_ref(), false, mistakes);
+    at_least_one(hedge.min_calls.as_ref(), mistakes);
+    let fixed = hedge.after.as_ref().and_then(|after| match after.value {
+        After::Fixed(span) => Some((after, span)),
+        After::Quantile(_) => None,
+    });
+    let Some((after, span)) = fixed else { return };
+    if span.is_zero() {
+        mistakes.add("bad-value", &after.place, "a delay of nothing", "a time longer than 0");
+    }
+    if let Some(calls) = &hedge.min_calls {
+        let expected = "`minCalls` beside a quantile, which needs them";
+        mistakes
+            .add("conflict", &calls.place, "calls for a delay that is not learned", expected)
+            .also(after.place.clone());
+    }
 }
 
 fn check_backoff(backoff: &Backoff, _: &Place, mistakes: &mut Mistakes) {

@@ -5,8 +5,8 @@ use super::findings::{Findings, did_you_mean};
 use super::services::{Services, idempotency};
 use crate::kinds::istio::GRPC_STATUS;
 use crate::kinds::policy::{
-    Admission, Backoff as WrittenBackoff, Breaker, Budget, Bulkhead, Doomed, Fault as WrittenFault, Jitter,
-    Priority as WrittenPriority, RateLimit, Target,
+    Admission, After, Backoff as WrittenBackoff, Breaker, Budget, Bulkhead, Doomed, Fault as WrittenFault,
+    Hedge, Jitter, Priority as WrittenPriority, RateLimit, Target,
 };
 use crate::kinds::{Doc, Documents, Policy as WrittenPolicy};
 use crate::mistake::{Place, Spot};
@@ -15,7 +15,7 @@ use bowline_fault::{Fault, Kind, Percent};
 use bowline_model::Priority;
 use bowline_policy::{
     AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget,
-    DoomedSettings, OutlierSettings, RateSettings, Ratio, Slow,
+    DoomedSettings, HedgeAfter, HedgeSettings, OutlierSettings, RateSettings, Ratio, Slow,
 };
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ pub(super) struct Policy {
     pub(super) tries: Option<Sourced<u32>>,
     pub(super) per_try: Option<Sourced<Duration>>,
     pub(super) backoff: Option<Sourced<Backoff>>,
+    pub(super) hedge: Option<Sourced<HedgeSettings>>,
     pub(super) budget: Option<Sourced<BudgetSettings>>,
     pub(super) breaker: Option<Sourced<BreakerSettings>>,
     pub(super) bulkhead: Option<Sourced<BulkheadSettings>>,
@@ -120,6 +121,7 @@ impl Policy {
             per_try: retry.and_then(|retry| retry.per_try.as_ref()).map(written),
             backoff: retry.and_then(|retry| retry.backoff.as_ref()).map(|it| backoff(it, findings)),
             budget: retry.and_then(|retry| retry.budget.as_ref()).map(|it| budget(it, findings)),
+            hedge: spec.hedge.as_ref().map(|it| hedge(it, findings)),
             breaker: spec.breaker.as_ref().map(|it| breaker(it, findings)),
             bulkhead: spec.bulkhead.as_ref().map(bulkhead),
             rate: spec.rate_limit.as_ref().map(rate),
@@ -223,6 +225,33 @@ fn budget(it: &Spot<Budget>, findings: &mut Findings) -> Sourced<BudgetSettings>
         min_per_second: it.min_per_second.as_ref().map_or(default.min_per_second, |min| min.value),
         window: default.window,
         concurrent: concurrent.or(default.concurrent),
+    };
+    Sourced::written(settings, it.place.clone())
+}
+
+/// A hedge as it is written; what it leaves out is that of [`HedgeSettings::OURS`].
+fn hedge(it: &Spot<Hedge>, findings: &mut Findings) -> Sourced<HedgeSettings> {
+    let default = HedgeSettings::OURS;
+    let min_calls = match (&it.min_calls, default.after) {
+        (Some(calls), _) => calls.value,
+        (None, HedgeAfter::Quantile { min_calls, .. }) => min_calls,
+        (None, HedgeAfter::Fixed(_)) => 1,
+    };
+    let after = match it.after.as_ref().map(|after| after.value) {
+        Some(After::Fixed(span)) => HedgeAfter::Fixed(span),
+        Some(After::Quantile(share)) => match Ratio::from_f64(share) {
+            Some(quantile) => HedgeAfter::Quantile { quantile, min_calls },
+            None => default.after,
+        },
+        None => match default.after {
+            HedgeAfter::Quantile { quantile, .. } => HedgeAfter::Quantile { quantile, min_calls },
+            fixed @ HedgeAfter::Fixed(_) => fixed,
+        },
+    };
+    let settings = HedgeSettings {
+        after,
+        tries: it.tries.as_ref().map_or(default.tries, |tries| tries.value),
+        ratio: ratio(it.ratio.as_ref(), findings).unwrap_or(default.ratio),
     };
     Sourced::written(settings, it.place.clone())
 }

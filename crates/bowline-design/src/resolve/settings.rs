@@ -81,6 +81,7 @@ impl Voices<'_> {
         let bulkhead =
             choose(&policies, "the bulkhead", |policy| policy.bulkhead.as_ref(), pool.as_ref(), findings);
         let breaker = choose(&policies, "the breaker", |policy| policy.breaker.as_ref(), None, findings);
+        let hedge = choose(&policies, "the hedge", |policy| policy.hedge.as_ref(), None, findings);
         let rate = choose(&policies, "the rate limit", |policy| policy.rate.as_ref(), None, findings);
         let admission =
             choose(&policies, "the admission", |policy| policy.admission.as_ref(), None, findings);
@@ -124,6 +125,10 @@ impl Voices<'_> {
             }),
             rate: rate.as_ref().map_or_else(Arc::default, |word| key(word.by)),
             admission: admission.as_ref().map_or_else(Arc::default, |word| key(word.by)),
+            hedge: hedge.as_ref().map_or_else(Arc::default, |word| {
+                let of = operation.map_or("", |operation| &*operation.name);
+                format!("{}/{of}", key(word.by)).into()
+            }),
             balance: match caller.port {
                 Some(port) => key(&format!("hosts:{port}")),
                 None => key("hosts"),
@@ -135,6 +140,8 @@ impl Voices<'_> {
             edge_deadline: edge_deadline(caller, &deadlines),
             deadlines,
             retry: tries(caller, &policies, findings),
+            // A guard's future is its caller's own: nobody can send another beside it.
+            hedge: hedge.filter(|_| caller.layer != Layer::Library).map(|word| word.value.clone()),
             budget: budget.map(|(budget, _)| budget),
             breaker: breaker.map(|word| word.value.clone()),
             bulkhead: bulkhead.map(|word| word.value.clone()),

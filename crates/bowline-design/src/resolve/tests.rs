@@ -5,7 +5,7 @@ use crate::mistake::{Mistake, Text};
 use crate::resolved::{Design, Idempotency};
 use crate::routing::{Action, Asked, Found, Table, host};
 use bowline_model::decision::DeadlineSource;
-use bowline_policy::{Backoff, RetryRule};
+use bowline_policy::{Backoff, HedgeAfter, HedgeSettings, Ratio, RetryRule};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::time::Duration;
 
@@ -467,6 +467,26 @@ fn a_breaker_opens_for_what_the_policy_names_and_nothing_else() {
     let default = breaker("{ open: 90s }");
     assert_eq!(default.consecutive, Some(7));
     assert_eq!(default.open_max, Duration::from_secs(90));
+}
+
+#[test]
+fn a_hedge_is_what_the_policy_says_and_ours_where_it_is_silent() {
+    let hedge = |spec: &str| {
+        let yaml = shop(
+            &(virtual_service("")
+                + &policy("a", &format!("  targets: [ {{ service: payment }} ]\n  hedge: {spec}"))),
+        );
+        let settings = authorize(&yaml);
+        assert!(settings.keys.hedge.ends_with("/authorize"), "{}", settings.keys.hedge);
+        settings.hedge.unwrap().value
+    };
+    assert_eq!(hedge("{}"), HedgeSettings::OURS);
+    let quantile = |percent, min_calls| HedgeAfter::Quantile { quantile: Ratio::percent(percent), min_calls };
+    assert_eq!(hedge("{ after: p90, minCalls: 20 }").after, quantile(90, 20));
+    assert_eq!(hedge("{ minCalls: 20 }").after, quantile(95, 20));
+    let said = hedge("{ after: 30ms, tries: 3, ratio: 0.05 }");
+    let fixed = HedgeAfter::Fixed(Duration::from_millis(30));
+    assert_eq!(said, HedgeSettings { after: fixed, tries: 3, ratio: Ratio::percent(5) });
 }
 
 #[test]
@@ -939,7 +959,7 @@ fn what_istio_asks_for_is_how_endpoints_are_picked() {
 
 #[test]
 fn an_outlier_detection_without_fields_is_istios() {
-    use bowline_policy::{OutlierSettings, Ratio};
+    use bowline_policy::OutlierSettings;
     let settings = |policy: &str| with_traffic(policy).outlier.unwrap().value;
     assert_eq!(settings("{ outlierDetection: {} }"), OutlierSettings::ISTIO);
     let all = settings(

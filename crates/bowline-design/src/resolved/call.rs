@@ -7,7 +7,7 @@ use bowline_model::Priority;
 use bowline_model::decision::DeadlineSource;
 use bowline_policy::{
     AdmissionSettings, Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
-    CallPolicy, DoomedSettings, OutlierSettings, RateSettings, RetryRule, RetrySettings,
+    CallPolicy, DoomedSettings, HedgeSettings, OutlierSettings, RateSettings, RetryRule, RetrySettings,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub struct CallSettings {
     pub edge_deadline: Option<Sourced<Duration>>,
     /// Tries, per-try time and back-off.
     pub retry: TryPlan,
+    /// When another try is sent beside one that is late.
+    pub hedge: Option<Sourced<HedgeSettings>>,
     /// The retry budget.
     pub budget: Option<Sourced<BudgetSettings>>,
     /// The breaker.
@@ -67,6 +69,7 @@ impl CallSettings {
             deadlines: Vec::new(),
             edge_deadline: None,
             retry: TryPlan::once(Source::Default(why)),
+            hedge: None,
             budget: None,
             breaker: None,
             bulkhead: None,
@@ -95,6 +98,7 @@ impl CallSettings {
     pub fn call_policy(&self) -> CallPolicy {
         CallPolicy {
             retry: self.retry.settings(),
+            hedge: self.hedge.as_ref().map(|hedge| hedge.value),
             budget: self.budget.as_ref().map(|budget| budget.value),
             breaker: self.breaker.as_ref().map(|breaker| breaker.value),
             bulkhead: self.bulkhead.as_ref().map(|bulkhead| bulkhead.value),
@@ -163,6 +167,8 @@ pub struct EdgeKeys {
     pub rate: Arc<str>,
     /// The admission throttle's.
     pub admission: Arc<str>,
+    /// What is known of how long calls take: the operation's own.
+    pub hedge: Arc<str>,
     /// The balancer's. It is the destination's alone: what is known of a host does not depend on whose policy
     /// asks.
     pub balance: Arc<str>,

@@ -222,6 +222,16 @@ impl Balancer {
         }
     }
 
+    /// The try at `host` was cancelled after `took`, because another was answered first. It says nothing about
+    /// whether the host is well, and one true thing about how fast it is: it takes at least so long.
+    pub fn outrun(&self, host: u16, now: Instant, took: Duration) {
+        let Some(member) = self.members.get(usize::from(host)) else { return };
+        member.host.over();
+        if let Algorithm::PeakEwma(settings) = &self.settings.algorithm {
+            member.host.estimate.at_least(now, settings.tau, took);
+        }
+    }
+
     /// The try at `host` was dropped: it says nothing.
     #[inline]
     pub fn give_back(&self, host: u16) {

@@ -37,6 +37,13 @@ impl Estimate {
         }
     }
 
+    /// A sample of which only is known that it is at least so long: it can raise the average and never lower it.
+    pub(super) fn at_least(&self, now: Instant, tau: Duration, took: Duration) {
+        if self.read(now, tau).is_none_or(|average| average < nanos(took) as f32) {
+            self.record(now, tau, took);
+        }
+    }
+
     /// One more sample.
     #[inline]
     pub(super) fn record(&self, now: Instant, tau: Duration, took: Duration) {
@@ -117,6 +124,19 @@ mod tests {
             "{:?}",
             read(&estimate, now)
         );
+    }
+
+    #[test]
+    fn what_took_at_least_so_long_makes_a_host_slower_and_never_faster() {
+        let estimate = Estimate::none();
+        let now = Instant::from_millis(5);
+        estimate.record(now, TAU, Duration::from_millis(50));
+        let later = now + Duration::from_secs(1);
+        let before = estimate.read(later, TAU);
+        estimate.at_least(later, TAU, Duration::from_millis(10));
+        assert_eq!(estimate.read(later, TAU), before);
+        estimate.at_least(later, TAU, Duration::from_millis(200));
+        assert!(close(read(&estimate, later), Duration::from_millis(200)));
     }
 
     #[test]

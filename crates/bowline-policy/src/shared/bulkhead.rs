@@ -97,6 +97,11 @@ impl SharedBulkhead {
         }
     }
 
+    /// Whether somebody who does not wait enters: a hedge, whose call is inside already. It leaves as a call does.
+    pub fn enter(&self) -> bool {
+        self.change(|bulkhead| bulkhead.enter(&self.settings).then_some(())).is_some()
+    }
+
     /// How it stands with the call of this ticket; while it waits, `waker` is woken when that changes.
     pub fn poll(&self, ticket: u64, waker: &Waker) -> Turn {
         let mut queue = lock(&self.queue);

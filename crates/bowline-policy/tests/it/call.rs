@@ -76,7 +76,7 @@ fn with_the_first_two_tries_dropped_the_third_gets_through() {
                 world.woke(&mut call)
             }
             Step::End(end) => break end,
-            Step::Wait { .. } => panic!("no bulkhead to wait for"),
+            Step::Wait { .. } | Step::Watch { .. } => panic!("no bulkhead to wait for, nothing to hedge"),
         };
     };
     assert_eq!(sent, [Then::Drop, Then::Drop, Then::Send]);
@@ -473,6 +473,7 @@ fn a_call_dropped_at_any_step_gives_everything_back() {
                     world.now = until;
                     world.woke(&mut call)
                 }
+                Step::Watch { .. } => panic!("nobody asked for a hedge"),
                 Step::End(_) => break,
             };
         }
@@ -580,7 +581,9 @@ proptest! {
                         world.now = until;
                         world.woke(&mut call)
                     }
-                    Step::Wait { .. } => return Err(TestCaseError::fail("nobody else is inside")),
+                    Step::Wait { .. } | Step::Watch { .. } => {
+                        return Err(TestCaseError::fail("nobody else is inside"));
+                    }
                     Step::End(end) => break end,
                 };
             };

@@ -6,6 +6,7 @@ mod balance;
 mod call;
 mod edge;
 mod health;
+mod hedge;
 mod outlier;
 mod refresh;
 mod replay;

@@ -75,6 +75,7 @@ impl World {
                     self.now += MS;
                     self.ended(&mut call, end)
                 }
+                Step::Watch { .. } => panic!("nobody asked for a hedge"),
                 Step::Sleep { until } | Step::Wait { until } => {
                     self.now = self.now.max(until);
                     self.woke(&mut call)

@@ -41,8 +41,18 @@ pub(super) struct CallUnderWay {
     /// When its present step began.
     mark: u64,
     /// Of its present step. Timers and answers of earlier ones carry another and are void.
-    pub(super) stamp: u32,
+    stamp: u32,
+    /// Steps so far, of which each has a stamp.
+    stamps: u32,
     doing: Doing,
+    /// Which try it is, if it is one.
+    number: u32,
+    /// Its job at the callee, if it got that far.
+    job: Option<Handle>,
+    /// Tries that are under way beside the present one.
+    beside: Vec<Beside>,
+    /// What the timer carries that tells when the last try is late.
+    late: u32,
     spent: Spent,
     effects: Option<Handle>,
     /// How a try ends that reaches nobody.
@@ -58,6 +68,52 @@ pub(super) enum Caller {
     Job(Handle),
     /// A consumer with a record.
     Delivery(Handle),
+}
+
+/// A try that is under way beside another.
+#[derive(Clone, Copy, Debug)]
+struct Beside {
+    stamp: u32,
+    number: u32,
+    mark: u64,
+    doing: Doing,
+    failure: Report,
+    job: Option<Handle>,
+}
+
+impl CallUnderWay {
+    /// Whether somebody waits for the try of this stamp.
+    pub(super) fn waits_for(&self, stamp: u32) -> bool {
+        self.stamp == stamp || self.beside.iter().any(|other| other.stamp == stamp)
+    }
+
+    /// Makes the try of this stamp the present one; `false` if it is not under way.
+    fn turn_to(&mut self, stamp: u32) -> bool {
+        if self.stamp == stamp {
+            return true;
+        }
+        let Some(index) = self.beside.iter().position(|other| other.stamp == stamp) else { return false };
+        let present = self.present();
+        let other = std::mem::replace(&mut self.beside[index], present);
+        self.set_present(other);
+        true
+    }
+
+    const fn present(&self) -> Beside {
+        let Self { stamp, number, mark, doing, failure, job, .. } = *self;
+        Beside { stamp, number, mark, doing, failure, job }
+    }
+
+    const fn set_present(&mut self, other: Beside) {
+        let Beside { stamp, number, mark, doing, failure, job } = other;
+        (self.stamp, self.number, self.mark) = (stamp, number, mark);
+        (self.doing, self.failure, self.job) = (doing, failure, job);
+    }
+
+    const fn next_stamp(&mut self) -> u32 {
+        self.stamps = self.stamps.wrapping_add(1);
+        self.stamps
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +196,12 @@ impl Engine<'_> {
             began: self.now,
             mark: self.now,
             stamp: 0,
+            stamps: 0,
             doing: Doing::Sleeping,
+            number: 0,
+            job: None,
+            beside: Vec::new(),
+            late: 0,
             spent: Spent::default(),
             effects,
             failure: Report::new(TryEnd::ConnectFailed, Outcome::Refused),
@@ -165,14 +226,23 @@ impl Engine<'_> {
     /// Does what the machine says.
     fn obey(&mut self, handle: Handle, step: Step) {
         let Some(call) = self.calls.get_mut(handle) else { return };
-        call.stamp = call.stamp.wrapping_add(1);
+        if let Step::Watch { until } = step {
+            return self.plan_late(handle, until);
+        }
+        if matches!((call.doing, step), (Doing::Trying { .. }, Step::Send(_))) {
+            call.beside.push(call.present());
+        }
+        call.stamp = call.next_stamp();
         call.mark = self.now;
         let stamp = call.stamp;
         match step {
             Step::Send(what) => {
+                (call.number, call.job) = (what.number, None);
                 call.doing = Doing::Trying { until_is_deadline: what.until_is_deadline };
                 self.send(handle, what);
+                self.plan_late(handle, what.hedge_at);
             }
+            Step::Watch { .. } => (),
             Step::Sleep { until } => {
                 call.doing = Doing::Sleeping;
                 self.future.plan(self.rings(until), What::Wakes { call: handle, stamp });
@@ -185,6 +255,27 @@ impl Engine<'_> {
             }
             Step::End(end) => self.call_over(handle, &end),
         }
+    }
+
+    /// Sets the timer that tells when the last try is late.
+    fn plan_late(&mut self, handle: Handle, until: Instant) {
+        let Some(call) = self.calls.get_mut(handle).filter(|_| until < Instant::FAR) else { return };
+        call.late = call.next_stamp();
+        let stamp = call.late;
+        self.future.plan(self.rings(until), What::Late { call: handle, stamp });
+    }
+
+    /// The last try of a call is late.
+    pub(super) fn late(&mut self, handle: Handle, stamp: u32) {
+        let Some(under_way) = self.calls.get_mut(handle).filter(|call| call.late == stamp) else { return };
+        if !matches!(under_way.doing, Doing::Trying { .. }) {
+            return;
+        }
+        let seen = &mut self.record.seen(under_way.edge.index(), under_way.draw.request);
+        let Some(call) = &mut under_way.call else { return };
+        // What is sent in the simulator has no body that could be missing.
+        let step = call.overdue(Instant::from_nanos(self.now), true, &mut under_way.rng, seen);
+        self.obey(handle, step);
     }
 
     /// When a timer rings that is set for `until`.
@@ -234,7 +325,10 @@ impl Engine<'_> {
 
     /// A try's time is over: nobody waits for its answer any more.
     pub(super) fn try_over(&mut self, handle: Handle, stamp: u32) {
-        let Some(call) = self.calls.get(handle).filter(|call| call.stamp == stamp) else { return };
+        let Some(call) = self.calls.get_mut(handle) else { return };
+        if !call.turn_to(stamp) {
+            return;
+        }
         let Doing::Trying { until_is_deadline } = call.doing else { return };
         let end = if until_is_deadline { TryEnd::DeadlineExceeded } else { TryEnd::TimedOut };
         self.try_ended(handle, Report::new(end, classify::of(end, false)), Spent::default());
@@ -242,7 +336,10 @@ impl Engine<'_> {
 
     /// A try that reached nobody is over.
     pub(super) fn fails(&mut self, handle: Handle, stamp: u32) {
-        let Some(call) = self.calls.get(handle).filter(|call| call.stamp == stamp) else { return };
+        let Some(call) = self.calls.get_mut(handle) else { return };
+        if !call.turn_to(stamp) {
+            return;
+        }
         let report = call.failure;
         self.try_ended(handle, report, Spent::default());
     }
@@ -251,7 +348,7 @@ impl Engine<'_> {
     pub(super) fn answers(&mut self, job: Handle) {
         let Some(job) = self.forget_job(job) else { return };
         let Parent::Call { call: handle, stamp } = job.parent else { return self.release(job.request) };
-        if self.calls.get(handle).is_some_and(|call| call.stamp == stamp) {
+        if self.calls.get_mut(handle).is_some_and(|call| call.turn_to(stamp)) {
             let mut spent = job.spent;
             spent.add(Cause::Network, self.now - job.mark);
             self.try_ended(handle, job.answer, spent);
@@ -264,7 +361,17 @@ impl Engine<'_> {
         let Some(under_way) = self.calls.get_mut(handle) else { return };
         let took = self.now - under_way.mark;
         match report.outcome {
-            Outcome::Succeeded | Outcome::Pending => under_way.spent += spent,
+            Outcome::Succeeded | Outcome::Pending => {
+                // For a hedge the caller has waited before it was sent.
+                if 1 < under_way.number && !under_way.beside.is_empty() {
+                    let first = under_way.beside.iter().map(|other| other.mark).min();
+                    let waited = under_way.mark.saturating_sub(first.unwrap_or(under_way.mark));
+                    under_way.spent.add(Cause::TimeoutWait, waited);
+                }
+                under_way.spent += spent;
+            }
+            // Others are under way, and what they take is told of them.
+            _ if !under_way.beside.is_empty() => (),
             _ => {
                 let nobody = matches!(report.end, TryEnd::TimedOut | TryEnd::DeadlineExceeded);
                 under_way.spent.add(if nobody { Cause::TimeoutWait } else { Cause::Retry }, took);
@@ -281,7 +388,18 @@ impl Engine<'_> {
             return self.call_over(handle, &end);
         };
         let seen = &mut self.record.seen(under_way.edge.index(), under_way.draw.request);
-        let step = call.ended(now, report, &mut under_way.rng, seen);
+        let step = call.ended_try(under_way.number, now, report, &mut under_way.rng, seen);
+        match (step, under_way.beside.pop()) {
+            // The others go on.
+            (Step::Watch { .. }, Some(other)) => under_way.set_present(other),
+            (_, other) => {
+                under_way.doing = Doing::Sleeping;
+                let others = other.into_iter().chain(std::mem::take(&mut under_way.beside));
+                for job in others.filter_map(|other| other.job) {
+                    self.cancelled(job);
+                }
+            }
+        }
         self.obey(handle, step);
     }
 
@@ -309,6 +427,7 @@ impl Engine<'_> {
         for handle in all {
             let Some(call) = self.calls.get_mut(handle) else { continue };
             call.call = None;
+            call.beside.clear();
             let sent = matches!(call.doing, Doing::Trying { .. });
             let end = if sent { TryEnd::Reset } else { TryEnd::ConnectFailed };
             self.try_ended(handle, Report::new(end, classify::of(end, false)), Spent::default());
@@ -388,6 +507,9 @@ impl Engine<'_> {
         }
         job.mark = self.now;
         let job = self.jobs.insert(job);
+        if let Some(call) = self.calls.get_mut(handle) {
+            call.job = Some(job);
+        }
         self.hold(request);
         self.hold_effects(effects);
         self.hold_to_limit(self.jobs.len());
@@ -520,7 +642,7 @@ fn edge_of<'m>(
     now: Instant,
     known: &mut Known<'m>,
 ) -> Arc<Edge> {
-    let EdgeKeys { breaker, budget, bulkhead, rate, admission, balance } = &edge.spec.keys;
+    let EdgeKeys { breaker, budget, bulkhead, rate, admission, hedge, balance } = &edge.spec.keys;
     let CallPolicy { balance: settings, outlier, .. } = &edge.spec.policy;
     let at = |key: &'m str| (edge.caller, which, key);
     let parts = Parts {
@@ -531,6 +653,7 @@ fn edge_of<'m>(
         admission: known.get(&at(admission)).and_then(|parts| parts.admission.clone()),
         // An edge leads to one operation: what is known of it is its own.
         median: None,
+        hedge: known.get(&at(hedge)).and_then(|parts| parts.hedge.clone()),
         balancer: {
             let before = known.get(&at(balance)).and_then(|parts| parts.balancer.as_ref());
             let hosts = hosts(model, edge);
@@ -542,17 +665,20 @@ fn edge_of<'m>(
         counters: Arc::default(),
     };
     let made = Edge::with(edge.spec.policy.clone(), parts);
-    for key in [breaker, budget, bulkhead, rate, admission, balance].into_iter().filter(|key| !key.is_empty())
+    for key in
+        [breaker, budget, bulkhead, rate, admission, hedge, balance].into_iter().filter(|key| !key.is_empty())
     {
         let shared = known.entry(at(key)).or_default();
-        let Parts { breaker: a, budget: b, bulkhead: c, rate: d, admission: f, balancer: e, .. } =
-            made.parts();
+        let Parts {
+            breaker: a, budget: b, bulkhead: c, rate: d, admission: f, balancer: e, hedge: g, ..
+        } = made.parts();
         for_key(breaker, key, &mut shared.breaker, a.as_ref());
         for_key(budget, key, &mut shared.budget, b.as_ref());
         for_key(bulkhead, key, &mut shared.bulkhead, c.as_ref());
         for_key(rate, key, &mut shared.rate, d.as_ref());
         for_key(admission, key, &mut shared.admission, f.as_ref());
         for_key(balance, key, &mut shared.balancer, e.as_ref());
+        for_key(hedge, key, &mut shared.hedge, g.as_ref());
     }
     made
 }

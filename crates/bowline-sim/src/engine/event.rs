@@ -37,6 +37,8 @@ pub(super) enum What {
     Fails { call: Handle, stamp: u32 },
     /// A try's time is over.
     TryOver { call: Handle, stamp: u32 },
+    /// The last try of a call is late.
+    Late { call: Handle, stamp: u32 },
     /// A call's pause, or its wait for a place, is over.
     Wakes { call: Handle, stamp: u32 },
     /// A call may have got its place.

@@ -54,6 +54,8 @@ pub(super) struct Job {
     pub(super) poisoned: bool,
     /// Its connection breaks before the answer.
     cut: bool,
+    /// Its caller has cancelled it.
+    cancelled: bool,
 }
 
 /// What a job is for.
@@ -109,6 +111,7 @@ impl Job {
             repeatable: false,
             poisoned: false,
             cut: false,
+            cancelled: false,
         }
     }
 
@@ -246,6 +249,14 @@ impl Engine<'_> {
         }
     }
 
+    /// The caller has cancelled this try, which was outrun. A callee that hands deadlines on sees that, and begins
+    /// nothing for it; one that does not works in vain.
+    pub(super) fn cancelled(&mut self, handle: Handle) {
+        if let Some(job) = self.jobs.get_mut(handle) {
+            job.cancelled = true;
+        }
+    }
+
     /// Places may have become free: those who wait enter, as many as there are.
     fn admit(&mut self, index: u32) {
         let mut passed = 0;
@@ -258,7 +269,7 @@ impl Engine<'_> {
             let Some(handle) = station.queue.pop_front() else { break };
             passed += 1;
             let Some(job) = self.jobs.get_mut(handle) else { continue };
-            if service.forwards && job.deadline <= self.now {
+            if service.forwards && (job.deadline <= self.now || job.cancelled) {
                 // Nobody waits for it, and it knows: it is left alone, and answers to nobody.
                 self.record.services[station.service.index()].skipped += 1;
                 let counted = self.requests.get(job.request).is_some_and(|request| request.counted);
@@ -484,7 +495,7 @@ impl Engine<'_> {
                 if job.cut {
                     job.answer = Report::new(TryEnd::Reset, classify::of(TryEnd::Reset, false));
                 }
-                let wanted = self.calls.get(call).is_some_and(|call| call.stamp == stamp);
+                let wanted = self.calls.get(call).is_some_and(|call| call.waits_for(stamp));
                 let station = &mut self.stations[index as usize];
                 station.running -= 1;
                 let record = &mut self.record.services[station.service.index()];

@@ -457,6 +457,7 @@ fn keys(settings: &CallSettings) -> EdgeKeys {
         bulkhead: Arc::clone(&keys.bulkhead),
         rate: Arc::clone(&keys.rate),
         admission: Arc::clone(&keys.admission),
+        hedge: Arc::clone(&keys.hedge),
         balance: Arc::clone(&keys.balance),
     }
 }

@@ -137,6 +137,8 @@ pub struct EdgeKeys {
     pub rate: Arc<str>,
     /// The admission throttle's.
     pub admission: Arc<str>,
+    /// What is known of how long calls take.
+    pub hedge: Arc<str>,
     /// The balancer's: what is known of the destination's replicas.
     pub balance: Arc<str>,
 }

@@ -49,6 +49,8 @@ impl SharedParts {
             ),
             // What is known of a guard's own calls: one whose settings change begins anew.
             median: parts.median.clone(),
+            // A guard's future is its caller's own: there is never a second one beside it.
+            hedge: None,
             // Who answers is the client's choice: from here it is one destination.
             balancer: None,
             counters: Arc::clone(&parts.counters),

@@ -140,7 +140,7 @@ fn by_hand(edge: &Arc<Edge>, mut now: Instant, number: u64) -> Trail {
                 now = until;
                 call.woke(now, &mut rng, &mut trail)
             }
-            Step::Wait { .. } => panic!("nobody else is there"),
+            Step::Wait { .. } | Step::Watch { .. } => panic!("nobody else is there, nothing is hedged"),
             Step::End(_) => return trail,
         };
     }

@@ -125,6 +125,8 @@ impl Guard {
             idempotent: self.idempotent.unwrap_or(code.idempotent),
             pending: self.pending.unwrap_or(code.pending),
             policy: CallPolicy {
+                // A guard's future is its caller's own: there is never a second one beside it.
+                hedge: None,
                 retry: self.retry.clone().unwrap_or_else(|| policy.retry.clone()),
                 budget: self.budget.or(policy.budget),
                 breaker: self.breaker.or(policy.breaker),

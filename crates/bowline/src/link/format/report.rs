@@ -321,6 +321,8 @@ fn numbers(decision: &Decision) -> Vec<(&'static str, u64)> {
             vec![is("try", number), us("took_us", took), detail]
         }
         Decision::RetryScheduled { number, after, .. } => vec![is("try", number), us("after_us", after)],
+        Decision::HedgePlanned { after } => vec![us("after_us", after)],
+        Decision::HedgeSent { number, waited } => vec![is("try", number), us("waited_us", waited)],
         Decision::GaveUp { remaining, .. } => vec![us("remaining_us", remaining)],
         // What has no numbers, and decisions of a later model.
         _ => Vec::new(),
