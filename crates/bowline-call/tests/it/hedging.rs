@@ -5,7 +5,7 @@ use crate::http2;
 use crate::peer::{CANCEL, DATA, HEADERS, Peer, RST_STREAM};
 use bowline_call::{Alarm, Client, Clock, Ended, Endpoint, Endpoints, PoolLimits, Replay, Transport};
 use bowline_model::decision::{DeadlineSource, GiveUp, TryEnd, WithheldWhy};
-use bowline_model::{Deadline, Outcome, Priority, SplitMix64};
+use bowline_model::{Deadline, Outcome, SplitMix64};
 use bowline_policy::{
     Ask, BreakerSettings, CallPolicy, Edge, HedgeAfter, HedgeEnd, HedgeSettings, Ratio, RetrySettings,
 };
