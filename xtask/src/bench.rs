@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what a request costs, beside what it costs elsewhere.
 //!
-//! - [`proxy`]: the rounds of `bench proxy`, told in order
+//! - [`proxy`]: the rounds of `bench proxy`, `proxy-h2` and `proxy-grpc`, told in order
+//! - [`protocol`]: what those three differ in; [`wrk`], [`h2load`]: their load generators
 //! - [`candidates`]: Bowline and its peers, how each is started
 //! - [`measure`]: one candidate under one load
 //! - [`machine`]: processes, cores, and what `/proc` says about them
@@ -10,20 +11,25 @@
 
 mod callgrind;
 mod candidates;
+mod h2load;
 pub(crate) mod machine;
 mod measure;
 mod overload;
 mod policy;
+mod protocol;
 mod proxy;
 pub(crate) mod ratchet;
 mod sim;
 mod summary;
 mod tls;
+mod wrk;
 
 use crate::Stop;
+use protocol::Protocol;
 
 const HELP: &str = "\
 cargo xtask bench proxy [--rounds N] [--seconds S] [--only NAME,..] [--program 'COMMAND'] [--output json]
+cargo xtask bench proxy-h2|proxy-grpc, with the same options
 cargo xtask bench overload [--program PATH] [--output json]
 cargo xtask bench policy [--output json]
 cargo xtask bench sim [--whole] [--output json]
@@ -31,9 +37,11 @@ cargo xtask bench tls [--output json]
 
 proxy    Bowline, Envoy, nginx and haproxy in front of one upstream that answers with 1 KiB: the proxy
          alone on core 0, the upstream and the load on core 1. Saturated, at 2,000 requests a second,
-         with 256 connections, and Bowline once more under callgrind. About six minutes.
+         with 256 and 1,000 connections, and Bowline once more under callgrind. About six minutes.
          --program measures another command in Bowline's place; it must serve 127.0.0.1:17001 from
          the upstream at 127.0.0.1:17000.
+proxy-h2, proxy-grpc
+         The same over HTTP/2 on both sides, and for unary gRPC calls, beside Envoy and haproxy.
 overload A callee at three times its capacity behind the gateway, without protection and with it, beside what the
          simulator predicts. About two and a half minutes; --program measures that `bowline`.
 policy   `cargo bench -p bowline-policy`.
@@ -51,13 +59,15 @@ pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
         return Ok(());
     }
     match args.split_first().map(|(what, rest)| (what.as_str(), rest)) {
-        Some(("proxy", rest)) => proxy::main(rest),
+        Some(("proxy", rest)) => proxy::main(Protocol::Http1, rest),
+        Some(("proxy-h2", rest)) => proxy::main(Protocol::Http2, rest),
+        Some(("proxy-grpc", rest)) => proxy::main(Protocol::Grpc, rest),
         Some(("overload", rest)) => overload::main(rest),
         Some(("policy", rest)) => policy::main(rest),
         Some(("sim", rest)) => sim::main(rest),
         Some(("tls", rest)) => tls::main(rest),
         _ => {
-            let usage = "say `bench proxy`, `overload`, `policy`, `sim` or `tls`; --help tells more";
+            let usage = "say `bench proxy`, `proxy-h2`, `proxy-grpc`, `overload`, `policy`, `sim` or `tls`; --help tells more";
             Err(Stop::Usage(usage.to_owned()))
         }
     }

@@ -58,7 +58,7 @@ fn number<T: FromStr>(text: &str) -> Result<T, Stop> {
 }
 
 /// The value below which this share of the sorted values lies; 0 of none.
-fn percentile(sorted: &[u64], share: f64) -> u64 {
+pub(crate) fn percentile(sorted: &[u64], share: f64) -> u64 {
     if sorted.is_empty() {
         return 0;
     }

@@ -68,6 +68,8 @@ pub(crate) const GRPC_JS: Tool = Tool::Node { package: "@grpc/grpc-js", version:
 pub(crate) const NPM: Tool = Tool::Debian { package: "npm", program: "npm" };
 /// Closed-loop load.
 pub(crate) const WRK: Tool = Tool::Debian { package: "wrk", program: "wrk" };
+/// Load over HTTP/2.
+pub(crate) const H2LOAD: Tool = Tool::Debian { package: "nghttp2-client", program: "h2load" };
 /// A peer of the proxy benchmark.
 pub(crate) const NGINX: Tool = Tool::Debian { package: "nginx", program: "nginx" };
 /// The load of the TLS benchmark, and what makes its certificate.

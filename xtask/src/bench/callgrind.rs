@@ -6,7 +6,7 @@
 
 use super::candidates::{self, BOWLINE, CANDIDATES};
 use super::machine::{PROXY_CORE, Running, pinned};
-use super::measure;
+use super::measure::Bench;
 use crate::{Stop, run};
 use std::path::Path;
 use std::process::Command;
@@ -17,19 +17,20 @@ const WARM_UP_REQUESTS: u64 = 500;
 const REQUESTS: u64 = 5_000;
 
 /// Starts the upstream, and counts.
-pub(super) fn alone(root: &Path, this: &Path) -> Result<f64, Stop> {
-    let _upstream = candidates::start_upstream(root, this)?;
-    with_upstream(root, this, None)
+pub(super) fn alone(bench: &Bench<'_>) -> Result<f64, Stop> {
+    let _upstream = candidates::start_upstream(bench.root, bench.this, bench.protocol)?;
+    with_upstream(bench, None)
 }
 
 /// Counts; the upstream is there already, Bowline's port is free. `instead` replaces its command.
-pub(super) fn with_upstream(root: &Path, this: &Path, instead: Option<&str>) -> Result<f64, Stop> {
+pub(super) fn with_upstream(bench: &Bench<'_>, instead: Option<&str>) -> Result<f64, Stop> {
+    let root = bench.root;
     let bowline = CANDIDATES.iter().find(|candidate| candidate.name == BOWLINE);
     let bowline = bowline.ok_or_else(|| Stop::Usage("there is no Bowline to be measured".to_owned()))?;
     let scratch = candidates::scratch(root, "callgrind")?;
     let command = match instead {
         Some(line) => candidates::words(root, line)?,
-        None => candidates::bowline(root, &scratch),
+        None => candidates::bowline(root, &scratch, bench.protocol),
     };
     let out = scratch.join("callgrind.out");
     for old in std::fs::read_dir(&scratch).into_iter().flatten().flatten() {
@@ -47,9 +48,9 @@ pub(super) fn with_upstream(root: &Path, this: &Path, instead: Option<&str>) -> 
         Running::start(pinned(root, PROXY_CORE, &valgrind), bowline.address(), &scratch.join("log"))?;
 
     control(root, &running, &["-i", "on"])?;
-    measure::closed(root, this, bowline, WARM_UP_REQUESTS)?;
+    bench.closed(bowline, WARM_UP_REQUESTS)?;
     control(root, &running, &["-z"])?;
-    measure::closed(root, this, bowline, REQUESTS)?;
+    bench.closed(bowline, REQUESTS)?;
     control(root, &running, &["-d"])?;
     drop(running);
 

@@ -2,6 +2,7 @@
 //! `xtask/bench/`, complete enough to start each by hand; the ports are the same there.
 
 use super::machine::{LOAD_CORE, PROXY_CORE, Running, pinned};
+use super::protocol::Protocol;
 use crate::tools::{ENVOY, HAPROXY, NGINX, Tool};
 use crate::{Stop, run};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,17 +20,23 @@ pub(super) struct Candidate {
     pub(super) port: u16,
     /// What has to be installed for it.
     pub(super) tool: Option<Tool>,
+    /// What it is measured with.
+    pub(super) speaks: &'static [Protocol],
     /// The command, before it is held to its core. The second argument is its own scratch folder.
-    pub(super) command: fn(&Path, &Path) -> Command,
+    pub(super) command: fn(&Path, &Path, Protocol) -> Command,
 }
 
 pub(super) const BOWLINE: &str = "bowline";
 
+/// The example of `bowline-proxy` that answers over HTTP/2.
+pub(super) const CALLEE_HTTP2: &str = "callee_http2";
+
 pub(super) const CANDIDATES: &[Candidate] = &[
-    Candidate { name: BOWLINE, port: BOWLINE_PORT, tool: None, command: bowline },
-    Candidate { name: "envoy", port: 17_002, tool: Some(ENVOY), command: envoy },
-    Candidate { name: "nginx", port: 17_003, tool: Some(NGINX), command: nginx },
-    Candidate { name: "haproxy", port: 17_004, tool: Some(HAPROXY), command: haproxy },
+    Candidate { name: BOWLINE, port: BOWLINE_PORT, tool: None, speaks: Protocol::ALL, command: bowline },
+    Candidate { name: "envoy", port: 17_002, tool: Some(ENVOY), speaks: Protocol::ALL, command: envoy },
+    // Debian's speaks no HTTP/2 towards servers.
+    Candidate { name: "nginx", port: 17_003, tool: Some(NGINX), speaks: &[Protocol::Http1], command: nginx },
+    Candidate { name: "haproxy", port: 17_004, tool: Some(HAPROXY), speaks: Protocol::ALL, command: haproxy },
 ];
 
 impl Candidate {
@@ -38,21 +45,36 @@ impl Candidate {
     }
 
     /// Starts it on the proxies' core; `instead` replaces its command.
-    pub(super) fn start(&self, root: &Path, instead: Option<&str>) -> Result<Running, Stop> {
+    pub(super) fn start(
+        &self,
+        root: &Path,
+        protocol: Protocol,
+        instead: Option<&str>,
+    ) -> Result<Running, Stop> {
         let scratch = scratch(root, self.name)?;
         let command = match instead {
             Some(line) => words(root, line)?,
-            None => (self.command)(root, &scratch),
+            None => (self.command)(root, &scratch, protocol),
         };
         Running::start(pinned(root, PROXY_CORE, &command), self.address(), &scratch.join("log"))
     }
 }
 
 /// Starts the upstream on the load's core. `this` is the workshop's own program.
-pub(super) fn start_upstream(root: &Path, this: &Path) -> Result<Running, Stop> {
+pub(super) fn start_upstream(root: &Path, this: &Path, protocol: Protocol) -> Result<Running, Stop> {
     let address = loopback(UPSTREAM_PORT);
-    let mut command = Command::new(this);
-    command.arg("upstream").arg(address.to_string());
+    let command = match protocol {
+        Protocol::Http1 => {
+            let mut command = Command::new(this);
+            command.arg("upstream").arg(address.to_string());
+            command
+        }
+        Protocol::Http2 | Protocol::Grpc => {
+            let mut command = Command::new(run::target(root).join("release/examples").join(CALLEE_HTTP2));
+            command.arg(address.to_string());
+            command
+        }
+    };
     Running::start(pinned(root, LOAD_CORE, &command), address, &scratch(root, "upstream")?.join("log"))
 }
 
@@ -82,9 +104,9 @@ fn config(root: &Path, file: &str) -> PathBuf {
 }
 
 /// One worker: one core is what everybody has here.
-pub(super) fn bowline(root: &Path, scratch: &Path) -> Command {
+pub(super) fn bowline(root: &Path, scratch: &Path, protocol: Protocol) -> Command {
     let mut command = run::program(root, &run::target(root).join("release/bowline").to_string_lossy());
-    command.arg("up").arg(config(root, "design"));
+    command.arg("up").arg(config(root, protocol.either("design", "design-h2")));
     command
         .args(["--only", "gateway", "--workers", "1", "--api"])
         .arg(loopback(BOWLINE_API_PORT).to_string());
@@ -92,24 +114,24 @@ pub(super) fn bowline(root: &Path, scratch: &Path) -> Command {
     command
 }
 
-fn envoy(root: &Path, _scratch: &Path) -> Command {
+fn envoy(root: &Path, _scratch: &Path, protocol: Protocol) -> Command {
     let program = run::tools(root).join("python/envoy/_bin/envoy");
     let mut command = run::program(root, &program.to_string_lossy());
     // `--disable-hot-restart`: no shared memory that a second Envoy on the machine could share.
     command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning", "-c"]);
-    command.arg(config(root, "envoy.yaml"));
+    command.arg(config(root, protocol.either("envoy.yaml", "envoy-h2.yaml")));
     command
 }
 
-fn nginx(root: &Path, scratch: &Path) -> Command {
+fn nginx(root: &Path, scratch: &Path, _protocol: Protocol) -> Command {
     let mut command = run::program(root, "/usr/sbin/nginx");
     command.arg("-p").arg(scratch).arg("-c").arg(config(root, "nginx.conf")).args(["-e", "stderr"]);
     command
 }
 
-fn haproxy(root: &Path, _scratch: &Path) -> Command {
+fn haproxy(root: &Path, _scratch: &Path, protocol: Protocol) -> Command {
     let mut command = run::program(root, "/usr/sbin/haproxy");
-    command.arg("-db").arg("-f").arg(config(root, "haproxy.cfg"));
+    command.arg("-db").arg("-f").arg(config(root, protocol.either("haproxy.cfg", "haproxy-h2.cfg")));
     command
 }
 
@@ -120,11 +142,18 @@ mod tests {
     #[test]
     fn each_configuration_listens_where_its_candidate_is_asked() {
         let root = run::root().expect("tests run inside the tree");
-        let files = ["design/bench.yaml", "envoy.yaml", "nginx.conf", "haproxy.cfg"];
-        for (candidate, file) in CANDIDATES.iter().zip(files) {
-            let text = std::fs::read_to_string(config(&root, file)).expect("the file is there");
-            assert!(text.contains(&candidate.port.to_string()), "{file} listens at {}", candidate.port);
-            assert!(text.contains(&UPSTREAM_PORT.to_string()), "{file} asks the upstream");
+        let files: [&[&str]; 4] = [
+            &["design/bench.yaml", "design-h2/bench.yaml"],
+            &["envoy.yaml", "envoy-h2.yaml"],
+            &["nginx.conf"],
+            &["haproxy.cfg", "haproxy-h2.cfg"],
+        ];
+        for (candidate, files) in CANDIDATES.iter().zip(files) {
+            for file in files {
+                let text = std::fs::read_to_string(config(&root, file)).expect("the file is there");
+                assert!(text.contains(&candidate.port.to_string()), "{file} listens at {}", candidate.port);
+                assert!(text.contains(&UPSTREAM_PORT.to_string()), "{file} asks the upstream");
+            }
         }
     }
 }

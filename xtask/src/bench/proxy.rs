@@ -1,13 +1,15 @@
-//! `bench proxy`: Bowline beside Envoy, nginx and haproxy.
+//! `bench proxy`, `proxy-h2` and `proxy-grpc`: Bowline beside Envoy, nginx and haproxy.
 //!
 //! All are started and stay; one at a time is loaded. Rounds are interleaved and every second one
 //! goes backwards, so that a spell of noise does not always meet the same candidate.
 
-use super::candidates::{self, BOWLINE, CANDIDATES, Candidate};
+use super::candidates::{self, BOWLINE, CALLEE_HTTP2, CANDIDATES, Candidate};
 use super::machine::Running;
+use super::measure::{Bench, MEMORY_CONNECTIONS};
+use super::protocol::Protocol;
 use super::summary::{self, Found};
-use super::{callgrind, machine, measure};
-use crate::tools::{self, VALGRIND, WRK};
+use super::{callgrind, machine};
+use crate::tools::{self, H2LOAD, VALGRIND, WRK};
 use crate::{Stop, run};
 use serde_json::Value;
 use std::path::Path;
@@ -26,7 +28,7 @@ struct Options {
 }
 
 impl Options {
-    fn parse(args: &[String]) -> Result<Self, Stop> {
+    fn parse(protocol: Protocol, args: &[String]) -> Result<Self, Stop> {
         let mut options =
             Self { rounds: ROUNDS, seconds: SECONDS, only: Vec::new(), program: None, json: false };
         let mut args = args.iter();
@@ -51,58 +53,71 @@ impl Options {
                 }
             }
         }
-        let unknown = |name: &&String| !CANDIDATES.iter().any(|candidate| candidate.name == **name);
-        match options.only.iter().find(unknown) {
+        let known: Vec<&str> = speaking(protocol).map(|candidate| candidate.name).collect();
+        match options.only.iter().find(|name| !known.contains(&name.as_str())) {
             Some(name) => {
-                Err(Stop::Usage(format!("--only knows bowline, envoy, nginx and haproxy, not {name}")))
+                let known = known.join(", ");
+                Err(Stop::Usage(format!("--only knows {known} for {}, not {name}", protocol.bench())))
             }
             None => Ok(options),
         }
     }
 
-    fn candidates(&self) -> Vec<&'static Candidate> {
+    fn candidates(&self, protocol: Protocol) -> Vec<&'static Candidate> {
         let asked = |name| self.only.is_empty() || self.only.iter().any(|only| only == name);
-        CANDIDATES.iter().filter(|candidate| asked(candidate.name)).collect()
+        speaking(protocol).filter(|candidate| asked(candidate.name)).collect()
     }
 }
 
-pub(super) fn main(args: &[String]) -> Result<(), Stop> {
-    let options = Options::parse(args)?;
+/// Those that can be measured with it.
+fn speaking(protocol: Protocol) -> impl Iterator<Item = &'static Candidate> {
+    CANDIDATES.iter().filter(move |candidate| candidate.speaks.contains(&protocol))
+}
+
+pub(super) fn main(protocol: Protocol, args: &[String]) -> Result<(), Stop> {
+    let options = Options::parse(protocol, args)?;
     let root = run::root()?;
     if std::thread::available_parallelism().map_or(1, std::num::NonZero::get) < 2 {
         return Err(Stop::Missing(
             "two cores are needed: one for the proxy alone, one for the load".to_owned(),
         ));
     }
-    let chosen = options.candidates();
+    let chosen = options.candidates(protocol);
     let ours = chosen.iter().any(|candidate| candidate.name == BOWLINE);
-    let mut needs = vec![WRK];
+    let mut needs = vec![protocol.either(WRK, H2LOAD)];
     needs.extend(chosen.iter().filter_map(|candidate| candidate.tool));
     needs.extend(ours.then_some(VALGRIND));
     tools::ensure(&root, &needs)?;
 
-    let this = build_generator(&root)?;
+    let this = build_generator(&root, protocol)?;
+    let bench = Bench { root: &root, this: &this, protocol };
     if ours && options.program.is_none() {
         build_bowline(&root)?;
     }
     let program = |candidate: &Candidate| options.program.as_deref().filter(|_| candidate.name == BOWLINE);
 
-    let upstream = candidates::start_upstream(&root, &this)?;
+    let upstream = candidates::start_upstream(&root, &this, protocol)?;
     let mut all = Vec::new();
     for candidate in &chosen {
-        all.push((*candidate, candidate.start(&root, program(candidate))?, Found::new(candidate.name)));
+        all.push((
+            *candidate,
+            candidate.start(&root, protocol, program(candidate))?,
+            Found::new(candidate.name),
+        ));
     }
     println!("{}; {} rounds of {} s", machine::describe(), options.rounds, options.seconds);
     for round in 0..options.rounds {
         rounds_order(round, &mut all, |candidate, running, found| {
-            found.saturated.push(measure::saturated(&root, candidate, running, options.seconds)?);
-            found.open.push(measure::open(&root, &this, candidate, running, options.seconds)?);
+            found.saturated.push(bench.saturated(candidate, running, options.seconds)?);
+            found.open.push(bench.open(candidate, running, options.seconds)?);
             Ok(())
         })?;
         println!("round {} of {} is over", round + 1, options.rounds);
     }
     for (candidate, running, found) in &mut all {
-        found.resident_mb = measure::resident_mb(&root, candidate, running)?;
+        for (connections, resident) in MEMORY_CONNECTIONS.into_iter().zip(&mut found.resident_mb) {
+            *resident = bench.resident_mb(candidate, running, connections)?;
+        }
     }
     let mut found: Vec<Found> = all
         .into_iter()
@@ -112,14 +127,14 @@ pub(super) fn main(args: &[String]) -> Result<(), Stop> {
         })
         .collect();
     if let Some(found) = found.iter_mut().find(|found| found.name == BOWLINE) {
-        found.instructions = Some(callgrind::with_upstream(&root, &this, options.program.as_deref())?);
+        found.instructions = Some(callgrind::with_upstream(&bench, options.program.as_deref())?);
     }
     drop(upstream);
 
     let mut figures = summary::figures(&found);
-    summary::print(&found, &figures);
+    summary::print(protocol, &found, &figures);
     if options.json {
-        figures.insert("bench".to_owned(), "proxy".into());
+        figures.insert("bench".to_owned(), protocol.bench().into());
         figures.insert("rounds".to_owned(), options.rounds.into());
         figures.insert("machine".to_owned(), machine::describe().into());
         println!("{}", Value::Object(figures));
@@ -144,13 +159,17 @@ fn rounds_order(
 
 impl Found {
     fn new(name: &'static str) -> Self {
-        Self { name, saturated: Vec::new(), open: Vec::new(), resident_mb: f64::NAN, instructions: None }
+        Self { name, saturated: Vec::new(), open: Vec::new(), resident_mb: [f64::NAN; 2], instructions: None }
     }
 }
 
-/// The load generators, as quick as the compiler makes them; returns the program.
-fn build_generator(root: &Path) -> Result<std::path::PathBuf, Stop> {
+/// The load generators and the upstream, as quick as the compiler makes them; returns the program.
+fn build_generator(root: &Path, protocol: Protocol) -> Result<std::path::PathBuf, Stop> {
     run::run(&mut run::cargo(root, &["build", "--quiet", "--release", "-p", "xtask"]))?;
+    if protocol != Protocol::Http1 {
+        let example = ["build", "--quiet", "--release", "-p", "bowline-proxy", "--example", CALLEE_HTTP2];
+        run::run(&mut run::cargo(root, &example))?;
+    }
     Ok(run::target(root).join("release/xtask"))
 }
 
@@ -163,16 +182,17 @@ pub(super) fn build_bowline(root: &Path) -> Result<(), Stop> {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Result<Options, Stop> {
-        Options::parse(&args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>())
+    fn parse(protocol: Protocol, args: &[&str]) -> Result<Options, Stop> {
+        Options::parse(protocol, &args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
     fn options_are_read() {
-        let options = parse(&["--rounds", "3", "--only", "nginx,envoy", "--output", "json"]).expect("good");
+        let args = ["--rounds", "3", "--only", "nginx,envoy", "--output", "json"];
+        let options = parse(Protocol::Http1, &args).expect("good");
         assert_eq!((options.rounds, options.seconds, options.json), (3, SECONDS, true));
-        let names: Vec<&str> = options.candidates().iter().map(|candidate| candidate.name).collect();
-        assert_eq!(names, ["envoy", "nginx"]);
+        let chosen = options.candidates(Protocol::Http1);
+        assert_eq!(chosen.iter().map(|candidate| candidate.name).collect::<Vec<_>>(), ["envoy", "nginx"]);
     }
 
     #[test]
@@ -184,7 +204,9 @@ mod tests {
             &["--output", "xml"],
             &["--quick", "1"],
         ] {
-            assert!(matches!(parse(args), Err(Stop::Usage(_))), "{args:?}");
+            assert!(matches!(parse(Protocol::Http1, args), Err(Stop::Usage(_))), "{args:?}");
         }
+        let nginx = parse(Protocol::Http2, &["--only", "nginx"]);
+        assert!(matches!(nginx, Err(Stop::Usage(_))), "Debian's nginx speaks no HTTP/2 to servers");
     }
 }

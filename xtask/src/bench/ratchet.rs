@@ -3,6 +3,8 @@
 //! A change that makes it cheaper lowers the number in `xtask/bench/instructions.txt`; one that makes
 //! it dearer has to say why in the same commit.
 
+use super::measure::Bench;
+use super::protocol::Protocol;
 use super::{callgrind, proxy};
 use crate::Stop;
 use std::path::Path;
@@ -23,7 +25,8 @@ pub(crate) fn step(root: &Path) -> Result<String, Stop> {
     // The load need not be quick here: this very program, as it was built, will do.
     let this =
         std::env::current_exe().map_err(|e| Stop::Missing(format!("cannot find this program: {e}")))?;
-    let counted = callgrind::alone(root, &this)?;
+    let bench = Bench { root, this: &this, protocol: Protocol::Http1 };
+    let counted = callgrind::alone(&bench)?;
     judge(counted, committed).map_err(Stop::Broken)
 }
 

@@ -4,7 +4,8 @@
 //! the median of these is reported: what the rest of the machine does meanwhile then touches both.
 
 use super::candidates::BOWLINE;
-use super::measure::{OPEN_RATE, Sample};
+use super::measure::{MEMORY_CONNECTIONS, OPEN_RATE, Sample};
+use super::protocol::Protocol;
 use serde_json::{Map, Value};
 
 /// Everything that was found about one candidate. Rounds are in the same order for all.
@@ -12,18 +13,26 @@ pub(super) struct Found {
     pub(super) name: &'static str,
     pub(super) saturated: Vec<Sample>,
     pub(super) open: Vec<Sample>,
-    pub(super) resident_mb: f64,
+    /// In the order of [`MEMORY_CONNECTIONS`].
+    pub(super) resident_mb: [f64; 2],
     pub(super) instructions: Option<f64>,
 }
 
 /// What Bowline promises, by the figure's name in the JSON: at most this.
-const PROMISES: &[(&str, f64)] = &[
-    ("cpu_vs_envoy", 0.30),
-    ("cpu_vs_nginx", 1.10),
-    ("cpu_vs_haproxy", 1.10),
-    ("instructions", super::ratchet::CEILING as f64),
-    ("rss_mb_256", 15.0),
-];
+const fn promises(protocol: Protocol) -> &'static [(&'static str, f64)] {
+    match protocol {
+        Protocol::Http1 => &[
+            ("cpu_vs_envoy", 0.30),
+            ("cpu_vs_nginx", 1.10),
+            ("cpu_vs_haproxy", 1.10),
+            ("instructions", super::ratchet::CEILING as f64),
+            ("rss_mb_256", 15.0),
+            ("rss_mb_1000", 25.0),
+        ],
+        Protocol::Http2 => &[("cpu_vs_envoy", 0.38), ("cpu_vs_haproxy", 1.60)],
+        Protocol::Grpc => &[("cpu_vs_envoy", 0.33), ("cpu_vs_haproxy", 1.60)],
+    }
+}
 
 /// One figure of a sample.
 type Figure = fn(&Sample) -> f64;
@@ -90,7 +99,9 @@ pub(super) fn figures(all: &[Found]) -> Map<String, Value> {
             }
             put(format!("{prefix}failed{load}"), samples.iter().map(|sample| sample.failed as f64).sum());
         }
-        put(format!("{prefix}rss_mb_256"), found.resident_mb);
+        for (connections, resident) in MEMORY_CONNECTIONS.iter().zip(found.resident_mb) {
+            put(format!("{prefix}rss_mb_{connections}"), resident);
+        }
         if let Some(instructions) = found.instructions {
             put(format!("{prefix}instructions"), instructions);
         }
@@ -109,9 +120,9 @@ pub(super) fn figures(all: &[Found]) -> Map<String, Value> {
 }
 
 /// Prints what was found.
-pub(super) fn print(all: &[Found], figures: &Map<String, Value>) {
-    let of_loads =
-        ["saturated, 64 connections".to_owned(), format!("{OPEN_RATE} requests a second, open loop")];
+pub(super) fn print(protocol: Protocol, all: &[Found], figures: &Map<String, Value>) {
+    let saturated = protocol.either("saturated, 64 connections", "saturated, 8 connections of 16 streams");
+    let of_loads = [saturated.to_owned(), format!("{OPEN_RATE} requests a second, open loop")];
     for ((_, samples), title) in LOADS.iter().zip(of_loads) {
         println!("\n{title}");
         println!(
@@ -137,9 +148,11 @@ pub(super) fn print(all: &[Found], figures: &Map<String, Value>) {
         }
     }
 
-    println!("\nresident at 256 connections");
+    let [some, many] = MEMORY_CONNECTIONS;
+    println!("\nresident at {some} and at {many} connections");
     for found in all {
-        println!("{:9} {:>8.1} MB", found.name, found.resident_mb);
+        let [some, many] = found.resident_mb;
+        println!("{:9} {some:>8.1} MB {many:>8.1} MB", found.name);
     }
 
     let ratios: Vec<&String> = figures.keys().filter(|name| name.contains("_vs_")).collect();
@@ -156,7 +169,7 @@ pub(super) fn print(all: &[Found], figures: &Map<String, Value>) {
     }
 
     let mut heading = Some("\npromised");
-    for (name, limit) in PROMISES {
+    for (name, limit) in promises(protocol) {
         let Some(figure) = figures.get(*name).and_then(Value::as_f64) else { continue };
         if let Some(heading) = heading.take() {
             println!("{heading}");
@@ -185,7 +198,13 @@ mod tests {
 
     fn found(name: &'static str, cpu: &[f64]) -> Found {
         let samples: Vec<Sample> = cpu.iter().map(|&cpu| sample(cpu)).collect();
-        Found { name, saturated: samples.clone(), open: samples, resident_mb: 9.5, instructions: None }
+        Found {
+            name,
+            saturated: samples.clone(),
+            open: samples,
+            resident_mb: [9.5, 12.5],
+            instructions: None,
+        }
     }
 
     #[test]
@@ -210,9 +229,15 @@ mod tests {
             Found { instructions: Some(4e4), ..found(BOWLINE, &[40.0]) },
             found("envoy", &[160.0]),
         ]);
-        for name in
-            ["cpu_us", "cpu_vs_envoy", "cpu_2k_us", "rss_mb_256", "instructions", "requests_per_second"]
-        {
+        for name in [
+            "cpu_us",
+            "cpu_vs_envoy",
+            "cpu_2k_us",
+            "rss_mb_256",
+            "rss_mb_1000",
+            "instructions",
+            "requests_per_second",
+        ] {
             assert!(figures.contains_key(name), "{name}");
         }
         assert_eq!(figures["envoy_cpu_us"], 160.0);
