@@ -62,9 +62,9 @@ impl Alarm {
         poll_fn(|cx| self.poll(at, cx)).await;
     }
 
-    /// Waits for `work`, but not beyond `at`: then `None`.
-    pub async fn or_until<F: Future>(&mut self, at: Instant, work: F) -> Option<F::Output> {
-        let mut work = std::pin::pin!(work);
+    /// Waits for `work`, but not beyond `at`: then `None`. It stays where it is pinned: an argument by value would
+    /// have its room twice in every call.
+    pub async fn or_until<F: Future>(&mut self, at: Instant, mut work: Pin<&mut F>) -> Option<F::Output> {
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
@@ -87,6 +87,7 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
     use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
@@ -94,9 +95,9 @@ mod tests {
         let clock = Clock::start();
         let mut alarm = Alarm::new(clock);
         let first = clock.now() + Duration::from_millis(100);
-        assert!(alarm.or_until(first, std::future::ready(())).await.is_some());
+        assert!(alarm.or_until(first, pin!(std::future::ready(()))).await.is_some());
         // Registers the timer for the first instant, then waits for a later one.
-        let _ = alarm.or_until(first, tokio::task::yield_now()).await;
+        let _ = alarm.or_until(first, pin!(tokio::task::yield_now())).await;
         let later = clock.now() + Duration::from_millis(250);
         alarm.wait(later).await;
         assert!(clock.now() >= later && clock.now().since(later) < Duration::from_millis(3));
@@ -106,7 +107,7 @@ mod tests {
     async fn an_earlier_wait_on_an_alarm_set_later_is_not_late() {
         let clock = Clock::start();
         let mut alarm = Alarm::new(clock);
-        let _ = alarm.or_until(clock.now() + Duration::from_secs(10), tokio::task::yield_now()).await;
+        let _ = alarm.or_until(clock.now() + Duration::from_secs(10), pin!(tokio::task::yield_now())).await;
         let soon = clock.now() + Duration::from_millis(5);
         alarm.wait(soon).await;
         assert!(clock.now().since(soon) < Duration::from_millis(3));
@@ -121,7 +122,7 @@ mod tests {
                 tokio::task::consume_budget().await;
             }
         };
-        let waiting = alarm.or_until(clock.now() + Duration::from_millis(20), busy);
+        let waiting = alarm.or_until(clock.now() + Duration::from_millis(20), pin!(busy));
         let ended = tokio::time::timeout(Duration::from_secs(2), waiting).await;
         assert!(matches!(ended, Ok(None::<()>)), "{ended:?}");
     }
@@ -129,7 +130,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn for_ever_needs_no_timer() {
         let mut alarm = Alarm::new(Clock::start());
-        assert!(alarm.or_until(Instant::FAR, tokio::task::yield_now()).await.is_some());
+        assert!(alarm.or_until(Instant::FAR, pin!(tokio::task::yield_now())).await.is_some());
         assert!(alarm.sleep.is_none());
     }
 }

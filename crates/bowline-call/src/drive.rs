@@ -25,6 +25,7 @@ use bowline_policy::{Ask, Call, Edge, End, Permit, Report, Step, Try, classify};
 use http::{HeaderMap, HeaderName, StatusCode};
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -224,8 +225,10 @@ impl Client {
         }
         let spares = self.pool.spares(endpoint);
         let connecting = Cell::new(false);
-        let exchanging = self.exchange(this, now, &spares, body, asker, &connecting);
-        let exchanged = alarm.or_until(this.until, exchanging).await;
+        let exchanged = {
+            let exchanging = pin!(self.exchange(this, now, &spares, body, asker, &connecting));
+            alarm.or_until(this.until, exchanging).await
+        };
         now = self.clock.now();
         match exchanged {
             Some(Ok((head, from))) => self.answered(this, head, from, &spares, now, asker),
@@ -299,7 +302,8 @@ impl Client {
                 Some(connection) => connection,
                 None => {
                     connecting.set(true);
-                    let made = spares.connect(self.pool.expiry(now)).await;
+                    // Boxed like HTTP/2: most calls find a connection.
+                    let made = Box::pin(spares.connect(self.pool.expiry(now))).await;
                     connecting.set(false);
                     now = self.clock.now();
                     made.map_err(|_| TryEnd::ConnectFailed)?

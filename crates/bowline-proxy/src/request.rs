@@ -108,7 +108,7 @@ pub(crate) async fn answer(
         Action::Forward { rewrite, .. } => {
             let design = snapshot.design();
             let forward = Forward { design, found, way, rewrite: rewrite.as_ref(), steering, switches };
-            forward.run(&mut ledger, parts, incoming, answering).await
+            forward.run(&mut ledger, &mut parts, incoming, answering).await
         }
     };
     if let (Some(cors), Some(origin)) = (&found.route.cors, origin) {
@@ -133,10 +133,11 @@ struct Forward<'s> {
 }
 
 impl<'s> Forward<'s> {
+    /// `parts` by reference: an async function keeps what it is given beside what it makes of it.
     async fn run<'l>(
-        self,
+        &self,
         ledger: &mut Ledger<'l>,
-        mut parts: request::Parts,
+        parts: &mut request::Parts,
         incoming: Incoming,
         answering: Answering,
     ) -> Response<Body>
@@ -148,7 +149,7 @@ impl<'s> Forward<'s> {
         };
         ledger.tally = &target.tally;
 
-        if let Some(authority) = self.aim(weighted, &mut parts) {
+        if let Some(authority) = self.aim(weighted, parts) {
             parts.headers.insert(header::HOST, authority);
         }
         let planned = self.plan(weighted, target, &parts.method, parts.uri.path());
@@ -228,12 +229,12 @@ impl<'s> Forward<'s> {
             priority: self.steering.priority,
             seed: scratch.random.next_u64(),
         };
-        let mirrored = mirror::prepare(&self.way.mirrors, &parts, scratch.random.next_u64());
+        let mirrored = mirror::prepare(&self.way.mirrors, parts, scratch.random.next_u64()).map(Box::new);
         let tries = planned.edge.policy().retry.tries;
         let mut outgoing = Outgoing {
-            method: parts.method,
-            target: parts.uri,
-            headers: parts.headers,
+            method: std::mem::take(&mut parts.method),
+            target: std::mem::take(&mut parts.uri),
+            headers: std::mem::take(&mut parts.headers),
             introduction,
             trace,
             grpc: self.steering.grpc.then(|| grpc::PerTry {
@@ -269,7 +270,7 @@ impl<'s> Forward<'s> {
         outgoing.headers.clear();
         scratch.spare = outgoing.headers;
         if let Some(mirrored) = mirrored {
-            mirror::send(worker, mirrored, body);
+            mirror::send(worker, *mirrored, body);
         }
         // The edge's stamp bounds the wait for an answer; an answer that has begun may take its time.
         let whole_by = if by == DeadlineSource::Edge { Instant::FAR } else { deadline.instant() };
