@@ -122,7 +122,8 @@ mod tests {
                 tokio::task::consume_budget().await;
             }
         };
-        let waiting = alarm.or_until(clock.now() + Duration::from_millis(20), pin!(busy));
+        let busy = pin!(busy);
+        let waiting = alarm.or_until(clock.now() + Duration::from_millis(20), busy);
         let ended = tokio::time::timeout(Duration::from_secs(2), waiting).await;
         assert!(matches!(ended, Ok(None::<()>)), "{ended:?}");
     }

@@ -26,7 +26,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::RangeInclusive;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -162,7 +162,7 @@ pub async fn ask(
             }
             let until = now + timeout;
             let reading = serving(&headers, body);
-            alarm.or_until(until, reading).await.unwrap_or(Err(Symptom::NoAnswer(TryEnd::TimedOut)))
+            alarm.or_until(until, pin!(reading)).await.unwrap_or(Err(Symptom::NoAnswer(TryEnd::TimedOut)))
         }
     }
 }

@@ -50,8 +50,7 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
 
 fn answer(mut respond: SendResponse<Bytes>) -> Result<(), h2::Error> {
     let mut head = Response::new(());
-    head.headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     head.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("1024"));
     respond.send_response(head, false)?.send_data(Bytes::from_static(&BODY), true)
 }

@@ -8,6 +8,7 @@ use bowline_model::{Random, SplitMix64};
 use bowline_policy::Health;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
@@ -72,7 +73,7 @@ impl Here {
             let Some(due) = self.shared.snapshot.load().watch(&id).map(|watch| watch.checked.due()) else {
                 return;
             };
-            if alarm.or_until(due, self.changed.notified()).await.is_some() {
+            if alarm.or_until(due, pin!(self.changed.notified())).await.is_some() {
                 continue;
             }
             let Ok(_place) = self.places.acquire().await else { return };
