@@ -10,9 +10,9 @@ use std::time::Duration;
 /// accepted, over two minutes. Fewer than 20 calls prove nothing, and one call in twenty always passes.
 ///
 /// ```
-/// use bowline::{Admission, Guard, Spans};
+/// use bowline::{Admission, Spans, guard};
 ///
-/// let guard = Guard::new("ledger").admission(Admission::default().times(1.5).window(30.s()));
+/// let guard = guard("ledger").admission(Admission::default().times(1.5).window(30.s()));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "hand it to `Guard::admission`"]

@@ -63,15 +63,20 @@ impl Try {
     /// `grpc-timeout`, which gRPC servers obey.
     ///
     /// ```no_run
+    /// # #[derive(Clone)]
     /// # struct Client;
     /// # impl Client {
     /// #     async fn authorize(&mut self, _: tonic::Request<String>) -> Result<tonic::Response<()>, tonic::Status> { todo!() }
     /// # }
-    /// # async fn example(guard: bowline::Guard, mut client: Client) -> Result<(), bowline::Error> {
+    /// # async fn example(guard: bowline::Guard, client: Client) -> Result<(), bowline::Error> {
     /// use bowline::outcome::of_grpc;
     ///
     /// let guard = guard.classify(of_grpc);
-    /// guard.call_by_key("order-17", |try_| client.authorize(try_.grpc("A47".to_owned()))).await?;
+    /// let authorize = |try_: bowline::Try| {
+    ///     let mut client = client.clone();
+    ///     async move { client.authorize(try_.grpc("A47".to_owned())).await }
+    /// };
+    /// guard.call_by_key("order-17", authorize).await?;
     /// # Ok(())
     /// # }
     /// ```

@@ -153,7 +153,7 @@ fn what_check_finds_and_what_is_new_to_note_is_told_on_a_reload() {
     folder.edit(
         "design.yaml",
         "timeout: 10s\n    retries: { attempts: 0 }",
-        "timeout: 3s\n    retries: { attempts: 3, perTryTimeout: 2s }",
+        "timeout: 3s\n    retries: { attempts: 3, perTryTimeout: 2s, retryOn: 5xx }",
     );
     folder.write("more.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: x }\nspec: {}\n");
     up.shows("warning");

@@ -65,13 +65,13 @@ fn the_shop_is_found_again_in_the_traces_it_would_leave() {
     let found = loaded(&imported);
     assert_eq!(
         does(&found, "orders", "post-orders"),
-        "call payment.post-authorizations; call inventory.post-allocations; call payment.post-captures; \
+        "call payment.authorize; call inventory.post-allocations; call payment.capture; \
          call notification.post-notifications"
     );
     for (service, operation, p50, p99) in [
         ("orders", "post-orders", 2.0, 2.0),
-        ("payment", "post-authorizations", 8.0, 40.0),
-        ("payment", "post-captures", 8.0, 40.0),
+        ("payment", "authorize", 8.0, 40.0),
+        ("payment", "capture", 8.0, 40.0),
         ("inventory", "post-allocations", 3.5, 11.6),
         ("notification", "post-notifications", 5.0, 25.0),
     ] {

@@ -74,6 +74,9 @@ impl<'d> Maker<'d> {
         if let Some((method, path)) = &operation.http {
             attributes = vec![("http.request.method", method.to_string()), ("http.route", path.to_string())];
         }
+        if let Some((package, method)) = operation.grpc.as_deref().and_then(|grpc| grpc.split_once('/')) {
+            attributes = vec![("rpc.service", package.to_owned()), ("rpc.method", method.to_owned())];
+        }
         self.span(trace, id, parent, &service.name, 2, (start, end), &attributes);
         end
     }
