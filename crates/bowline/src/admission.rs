@@ -10,9 +10,10 @@ use std::time::Duration;
 /// accepted, over two minutes. Fewer than 20 calls prove nothing, and one call in twenty always passes.
 ///
 /// ```
-/// use bowline::{Admission, Spans, guard};
+/// use bowline::{Admission, Spans};
 ///
-/// let guard = guard("ledger").admission(Admission::default().times(1.5).window(30.s()));
+/// // Rejects here, by chance, what is beyond one and a half times the calls that the callee accepted in half a minute.
+/// let admission = Admission::default().times(1.5).window(30.s());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "hand it to `Guard::admission`"]
