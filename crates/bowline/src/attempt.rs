@@ -66,7 +66,7 @@ impl Try {
     /// # #[derive(Clone)]
     /// # struct Client;
     /// # impl Client {
-    /// #     async fn authorize(&mut self, _: tonic::Request<String>) -> Result<tonic::Response<()>, tonic::Status> { todo!() }
+    /// #     async fn authorize(&mut self, _: tonic::Request<String>) -> Result<tonic::Response<()>, tonic::Status> { Ok(tonic::Response::new(())) }
     /// # }
     /// # async fn example(guard: bowline::Guard, client: Client) -> Result<(), bowline::Error> {
     /// use bowline::outcome::of_grpc;
