@@ -43,7 +43,7 @@ either! {
 record! {
     /// When a record that keeps failing is set aside.
     pub struct DeadLetter {
-        /// After so many deliveries, the first included.
+        /// After so many deliveries, the first included; one that surely nobody acted on does not count.
         pub after: Spot<u32>,
     } checked by check_dead_letter
 }
