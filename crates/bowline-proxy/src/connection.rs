@@ -279,7 +279,8 @@ where
     }
     let next = connection.next.take().filter(|_| ended)?;
     let parts = serving.into_parts();
-    let mut io = parts.io.into_inner();
+    let (mut io, ahead) = parts.io.into_parts();
+    io.rewind(&ahead);
     io.rewind(&parts.read_buf);
     Some((io, next))
 }
@@ -318,7 +319,8 @@ pub(crate) fn http(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     // The gate keeps the times and the limits; hyper would set a timer for each request. A caller that
     // closes is gone: half-closed callers would be indistinguishable from those, and work for nobody would go on.
-    http.header_read_timeout(None).half_close(false).keep_alive(true);
+    // The gate watches for those as well, hyper need not.
+    http.header_read_timeout(None).half_close(true).keep_alive(true);
     // A head fits, and then as much of a body as is read ahead.
     http.max_buf_size((2 * limits.gate.head_bytes_max).max(8 * 1024));
     http

@@ -548,6 +548,37 @@ async fn a_client_that_leaves_takes_its_request_along() {
     assert!(handled.is_empty(), "{handled:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_is_noticed_behind_a_bad_request_that_it_sent_ahead() {
+    let ((), handled) = over_pipe(async |mut client, _| {
+        client.write_all(b"GET /sleep HTTP/1.1\r\nHost: a\r\n\r\nGET /bad HTTP/1.1\r\n\r\n").await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+    })
+    .await;
+    assert!(handled.is_empty(), "{handled:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_ahead_of_an_answer_is_answered_after_it() {
+    for piece in [1, 7, 1000] {
+        let (answers, handled) = over_pipe(async |mut client, _| {
+            client.write_all(b"GET /sleep HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            let ahead = post("Content-Length: 20000\r\n", &"x".repeat(20_000));
+            let (mut reader, mut writer) = tokio::io::split(client);
+            let write = async {
+                for piece in [ahead.as_bytes(), LAST.as_bytes()].concat().chunks(piece) {
+                    sleep(Duration::from_millis(1)).await;
+                    writer.write_all(piece).await.unwrap();
+                }
+            };
+            tokio::join!(read_all(&mut reader), write).0
+        })
+        .await;
+        assert_eq!(statuses(&answers), [200, 200, 200], "{piece}");
+        assert_eq!(handled, ["GET /sleep 0", "POST /a 20000", "GET /last 0"], "{piece}");
+    }
+}
+
 // === the server ===
 
 const LARGE: usize = 4 << 20;
@@ -620,7 +651,8 @@ async fn serve(io: impl AsyncRead + AsyncWrite + Unpin + 'static, handled: Handl
         let answering = gate.answering();
         answer(request, gate.clone(), answering, Rc::clone(&handled))
     });
-    let end = http1::Builder::new().serve_connection(gated, service).await;
+    // The gate watches for callers that leave.
+    let end = http1::Builder::new().half_close(true).serve_connection(gated, service).await;
     let violation = gate.violation();
     if let (Err(error), Some(violation)) = (end, violation) {
         // Whatever else hyper calls it, the cause can be found.

@@ -21,6 +21,7 @@
 //! What the data path does:
 //! - serve `Gated` in place of the socket; set no header timer in hyper and leave `pipeline_flush` off
 //!   (the gate keeps both times, and waits for a flush before it writes an answer of its own);
+//! - set `half_close` in hyper: it is the gate that watches for callers that leave, and takes them for gone;
 //! - take one [`GateHandle::answering`] per request and keep it in the response body, so that it is
 //!   dropped when the answer is through: an answer under way is finished before a later, bad request on
 //!   the same connection is refused, and idle time is counted between requests only;
