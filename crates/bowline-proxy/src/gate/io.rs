@@ -1,12 +1,10 @@
-//! The gate around a socket, as hyper reads and writes it.
+//! The gate around a socket, as the server reads and writes it.
 //!
-//! Every read is judged by the [`Machine`] before hyper gets it. After a violation hyper gets nothing
+//! Every read is judged by the [`Machine`] before the server gets it. After a violation the server gets nothing
 //! more. In a body the read fails at once, and the handler that has the request decides what to say. In a
-//! head the gate waits until the requests before it are answered and flushed, answers itself, lingers, and
-//! only then ends the read, so that hyper never writes again.
+//! head the gate answers itself once the requests before it are answered, lingers, and only then ends the read.
 //!
-//! While a request is under way the gate watches for a caller that leaves, so that no work goes on for nobody. hyper
-//! can do that, too, but reads into a buffer of its own for it, which is 8 KiB more for each connection that is busy.
+//! While a request is under way the gate watches for a caller that leaves, so that no work goes on for nobody.
 
 use super::handle::{GateHandle, Shared};
 use super::limits::{Limits, Patience};
@@ -17,7 +15,6 @@ use super::violation::{Part, Reason, Violation};
 use super::wait::{Owed, Wait};
 use bowline_call::Clock;
 use bytes::Bytes;
-use hyper::rt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -25,8 +22,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What is read ahead of an answer at most: as much as hyper would take in.
-const AHEAD_MAX: usize = 8 << 10;
+/// What one read takes at most where no body is: a few heads. What is read ahead of an answer is kept until then.
+const HEADS_MAX: usize = 8 << 10;
 
 /// A socket behind the gate. See the [module](self).
 #[derive(Debug)]
@@ -36,11 +33,8 @@ pub struct Gated<T> {
     patience: Patience,
     machine: Machine,
     shared: Rc<Shared>,
-    /// Requests that were answered when hyper last flushed: their answers have left.
-    flushed: u64,
-    /// What may pass and waits for room in hyper's buffer, or for hyper to read: heads that arrived in pieces, and
-    /// what was sent before the answer.
-    overflow: Bytes,
+    /// What may pass.
+    input: Bytes,
     end: End,
     refusal: Option<Refusal>,
     /// What may still be thrown away while an answer is under way and the next request is known to be bad.
@@ -72,8 +66,7 @@ impl<T> Gated<T> {
             patience,
             machine: Machine::new(limits),
             shared,
-            flushed: 0,
-            overflow: Bytes::new(),
+            input: Bytes::new(),
             end: End::Open,
             refusal: None,
             reading: Wait::new(clock),
@@ -89,7 +82,18 @@ impl<T> Gated<T> {
 
     /// The socket, to be used without the gate from now on, and what was read from it and not passed on.
     pub fn into_parts(self) -> (T, Bytes) {
-        (self.io, self.overflow)
+        (self.io, self.input)
+    }
+
+    /// What was judged and may be taken: a head is here in whole or not at all.
+    pub fn input(&mut self) -> &mut Bytes {
+        &mut self.input
+    }
+
+    /// Refuses the head that was just taken; nothing is under way. [`poll_fill`](Self::poll_fill) tells the caller.
+    pub fn refuse(&mut self, violation: Violation) {
+        self.stop(violation);
+        self.input = Bytes::new();
     }
 
     fn stop(&mut self, violation: Violation) {
@@ -125,14 +129,27 @@ impl<T> Gated<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
-    /// Reads once and judges what came: into hyper's buffer, or ahead of it.
-    fn poll_judged(
-        &mut self,
-        cx: &mut Context<'_>,
-        cursor: Option<&mut rt::ReadBufCursor<'_>>,
-    ) -> Poll<io::Result<()>> {
+    /// Waits until there is [`input`](Self::input); if there is none, the client has ended.
+    ///
+    /// # Errors
+    /// The socket's, or a [`Violation`]; in a head the caller has been told then.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.input.is_empty() {
+            if self.end != End::Open {
+                return self.poll_end(cx);
+            }
+            match self.poll_judged(cx) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => return self.poll_patience(cx),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once and judges what came.
+    fn poll_judged(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         scratch::with(|buffer| {
-            let room = cursor.as_ref().map_or(AHEAD_MAX, |cursor| cursor.remaining()).min(buffer.len());
+            let room = if self.machine.phase() == Phase::Body { buffer.len() } else { HEADS_MAX };
             let mut buffer = ReadBuf::new(&mut buffer[..room]);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
             let bytes = buffer.filled();
@@ -153,26 +170,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
                 self.stop(violation);
             }
             let now = &bytes[..judged.now];
-            match cursor {
-                Some(cursor) if judged.earlier.is_empty() => cursor.put_slice(now),
-                _ => {
-                    let mut whole = judged.earlier;
-                    whole.extend_from_slice(now);
-                    self.overflow = whole.into();
-                }
-            }
+            self.input = if judged.earlier.is_empty() {
+                Bytes::copy_from_slice(now)
+            } else {
+                let mut whole = judged.earlier;
+                whole.extend_from_slice(now);
+                whole.into()
+            };
             Poll::Ready(Ok(()))
         })
     }
 
-    /// Gives hyper what fits of what did not fit before.
-    fn pass_overflow(&mut self, cursor: &mut rt::ReadBufCursor<'_>) {
-        let fitting = self.overflow.len().min(cursor.remaining());
-        cursor.put_slice(&self.overflow.split_to(fitting));
-    }
-
     /// Waits for more to read, unless the client has kept us waiting for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_slow(cx));
+        self.poll_end(cx)
+    }
+
+    /// Ready once the client has kept us waiting for too long.
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.machine.set_answered(self.shared.answered.get());
         let (owed, patience) = self.owed();
         ready!(self.reading.poll(owed, patience, cx));
@@ -181,7 +197,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
             Owed::Body => self.stop(Violation { reason: Reason::BodyTooSlow, part: Part::Body }),
             Owed::Nothing | Owed::Request | Owed::Reading => self.end = End::Closed,
         }
-        self.poll_end(cx)
+        Poll::Ready(())
     }
 
     /// What a read answers once the good bytes are over.
@@ -192,9 +208,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
             End::Stopped(violation) => violation,
         };
         if violation.part == Part::Head {
-            if self.refusal.is_none() && self.flushed < self.shared.passed.get() {
-                return self.poll_discard(cx);
-            }
             let (clock, patience) = (self.clock, &self.patience);
             let refusal = self.refusal.get_or_insert_with(|| Refusal::answer(violation, clock, patience));
             ready!(refusal.poll(&mut self.io, cx));
@@ -202,44 +215,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
         Poll::Ready(Err(violation.into()))
     }
 
-    /// Waits for an answer under way to leave, and for the client to leave, whichever is first.
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        *self.shared.waiting.borrow_mut() = Some(cx.waker().clone());
-        while 0 < self.discard_left {
-            let some = ready!(discard(&mut self.io, cx));
-            if some == 0 {
-                self.end = End::Closed;
-                return Poll::Ready(Ok(()));
-            }
-            self.discard_left = self.discard_left.saturating_sub(some);
-        }
-        Poll::Pending
-    }
-
-    /// Reads ahead while a request is under way and hyper does not read: once something is there, it waits until hyper
-    /// does. An error once the caller is gone.
-    fn watch_caller(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let idle = self.shared.unanswered() == 0;
-        if idle || self.shared.tunnel.get() || self.machine.phase() == Phase::Body {
+    /// Looks after the caller of a request that is under way and all here. What it sends ahead is kept.
+    ///
+    /// # Errors
+    /// The caller is gone.
+    pub fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.shared.tunnel.get() {
             return Ok(());
         }
-        while self.end == End::Open && self.overflow.is_empty() {
-            match self.poll_judged(cx, None) {
+        while self.end == End::Open && self.input.is_empty() {
+            match self.poll_judged(cx) {
                 Poll::Ready(read) => read?,
                 Poll::Pending => {
-                    let _ = self.poll_patience(cx)?;
-                    break;
+                    let _ = self.poll_slow(cx);
+                    return Ok(());
                 }
             }
         }
-        // What is behind a good request and bad is thrown away until that one is answered.
-        if self.overflow.is_empty() && matches!(self.end, End::Stopped(_)) {
-            let _ = self.poll_discard(cx)?;
+        // What is bad and behind a good request is refused once that one is answered, and thrown away until then.
+        while self.input.is_empty() && matches!(self.end, End::Stopped(_)) && 0 < self.discard_left {
+            match discard(&mut self.io, cx) {
+                Poll::Ready(0) => self.end = End::Closed,
+                Poll::Ready(some) => self.discard_left = self.discard_left.saturating_sub(some),
+                Poll::Pending => return Ok(()),
+            }
         }
-        match self.end {
-            End::Closed => Err(io::ErrorKind::ConnectionAborted.into()),
-            End::Open | End::Stopped(_) => Ok(()),
-        }
+        if self.end == End::Closed { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
     /// Watches the pace at which the client reads.
@@ -260,41 +261,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
         }
         written
     }
-}
 
-// === impl rt::Read, rt::Write ===
-
-impl<T: AsyncRead + AsyncWrite + Unpin> rt::Read for Gated<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut cursor: rt::ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let room = cursor.remaining();
-        while cursor.remaining() == room {
-            if !self.overflow.is_empty() {
-                self.pass_overflow(&mut cursor);
-            } else if self.end != End::Open {
-                return self.poll_end(cx);
-            } else {
-                match self.poll_judged(cx, Some(&mut cursor)) {
-                    Poll::Ready(end) => end?,
-                    Poll::Pending => return self.poll_patience(cx),
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> rt::Write for Gated<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    /// Writes some of `bytes`.
+    ///
+    /// # Errors
+    /// The socket's; `TimedOut` if the client reads too slowly.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.watch_write(written, cx)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+    /// Writes some of `slices`.
+    ///
+    /// # Errors
+    /// As [`poll_write`](Self::poll_write)'s.
+    pub fn poll_write_vectored(
+        &mut self,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
@@ -302,39 +284,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> rt::Write for Gated<T> {
         self.watch_write(written, cx)
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Ready once all that was written has left.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-        // hyper flushes the socket when all it had to write is written.
-        self.flushed = self.shared.answered.get();
         self.writing.done();
-        let (owed, patience) = self.owed();
-        if self.end != End::Open {
-            self.shared.wake();
-        } else if owed == Owed::Request && self.reading.blocked && self.reading.owed != owed {
-            // hyper reads again only when there is something to read, so the wait begins here.
-            let _ = self.reading.poll(owed, patience, cx);
-        }
-        // hyper flushes in every poll, whatever it waits for.
-        Poll::Ready(self.watch_caller(cx))
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let owes_bytes = match this.end {
-            End::Open => this.machine.phase() != Phase::Between,
+    /// Ends the connection so that the client can read all that it was told.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let owes_bytes = match self.end {
+            End::Open => self.machine.phase() != Phase::Between,
             End::Closed => false,
             End::Stopped(_) => true,
         };
         if !owes_bytes {
-            return Pin::new(&mut this.io).poll_shutdown(cx);
+            return Pin::new(&mut self.io).poll_shutdown(cx);
         }
         // The answer has gone out before the request was all in, or because it was bad.
-        let (clock, patience) = (this.clock, &this.patience);
-        let refusal = this.refusal.get_or_insert_with(|| Refusal::close(clock, patience));
-        refusal.poll(&mut this.io, cx).map(Ok)
+        let (clock, patience) = (self.clock, &self.patience);
+        let refusal = self.refusal.get_or_insert_with(|| Refusal::close(clock, patience));
+        refusal.poll(&mut self.io, cx).map(Ok)
     }
 }
