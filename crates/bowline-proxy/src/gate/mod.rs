@@ -2,8 +2,8 @@
 //!
 //! Why a gate of our own: a server library answers what it can make sense of, and two programs that
 //! make different sense of the same bytes are how a request is smuggled past the first to the second.
-//! hyper hides what matters here (it merges equal `Content-Length` lines, drops one that stands beside
-//! `Transfer-Encoding`, serves requests without `Host`), so the bytes are judged before it sees them.
+//! They hide what matters here (hyper, for one, merges equal `Content-Length` lines, drops one that stands beside
+//! `Transfer-Encoding`, serves requests without `Host`), so the bytes are judged before anybody parses them.
 //! The gate changes nothing: what it passes on is what arrived. A head passes when all of it was judged,
 //! so nothing of a refused request reaches the server; in a body every line that frames it is judged
 //! before it passes.
