@@ -17,6 +17,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bowline-check", 3),
     ("bowline-import", 3),
     ("bowline-sim", 3),
+    ("bowline-sqlite", 3),
     ("bowline-trace", 4),
     ("bowline", 4),
     ("bowline-runtime", 5),
