@@ -6,13 +6,15 @@
 use crate::directory::{Keep, TopicSpec, check_name, columns_of_keep};
 use crate::error::{Error, Reason};
 use crate::format;
+use crate::groups;
 use crate::heads::{Head, Heads};
+use crate::letter::{Letter, Slot};
 use crate::metrics::Metrics;
-use crate::record::{PARTITIONS_MAX, POSITION_MAX, PartitionId, wall};
+use crate::record::{PARTITIONS_MAX, POSITION_MAX, PartitionId, millis, wall};
 use crate::settings::Settings;
 use crate::upkeep;
-use crate::write::{Appended, Blame, Step, Write, Written};
-use bytes::Bytes;
+use crate::write::{Appended, Claimed, Step, Write, Written};
+use bowline_lane::Cursor;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// What a request is applied to.
@@ -35,21 +37,18 @@ impl Tables<'_> {
                     let appended = self.append(*partition, bodies, *keys)?;
                     written.appended.push(appended);
                 }
-                Step::Advance { group, partition, to } => self.advance(group, *partition, *to)?,
-                Step::Fetched { group, partition, to } => self.fetched(group, *partition, *to)?,
-                Step::Released { group, partition } => self.released(group, *partition)?,
-                Step::Settle { group, partition, positions } => self.settle(group, *partition, positions)?,
-                Step::Count { group, partition, positions } => self.count(group, *partition, positions)?,
-                Step::Seek { group, partition, to } => self.seek(group, *partition, *to)?,
-                Step::Park { group, partition, key, position } => {
-                    self.park(group, *partition, key, *position)?;
+                Step::Claim { group, partition } => {
+                    let claimed = self.claim(group, *partition)?;
+                    written.claimed.push(claimed);
                 }
-                Step::Unpark { group, partition, key } => self.unpark(group, *partition, key)?,
-                Step::DeadLetter { group, partition, position, blame } => {
-                    let letter = self.dead_letter(group, *partition, *position, blame)?;
-                    written.letters.push(letter);
+                Step::Commit { group, partition, epoch, cursor } => {
+                    self.commit(group, *partition, *epoch, cursor)?;
                 }
-                Step::Discard { letter } => self.discard(*letter)?,
+                Step::SetAside(letter) => self.set_aside(letter)?,
+                Step::Discard { slot, position } => {
+                    let was_there = self.discard(slot, *position)?;
+                    written.discarded.push(was_there);
+                }
                 Step::Upkeep(step) => written.more = upkeep::step(self, *step)?,
             }
         }
@@ -72,14 +71,22 @@ impl Tables<'_> {
             Ok(([row.get(0)?, row.get(1)?, row.get(2)?], row.get::<_, u32>(3)?))
         });
         if let Some((kept, partitions)) = found.optional().map_err(doing)? {
-            return if (kept, partitions) == (keep, spec.partitions) {
-                Ok(())
-            } else {
-                Err(Error::failed(
+            let kept: [Option<i64>; 3] = kept;
+            if partitions != spec.partitions || kept[2].is_some() != keep[2].is_some() {
+                return Err(Error::failed(
                     Reason::TopicDiffers,
-                    format!("topic `{name}` exists, with {partitions} partitions or with another `keep`"),
-                ))
-            };
+                    format!(
+                        "topic `{name}` exists, with {partitions} partitions or with another kind of `keep`"
+                    ),
+                ));
+            }
+            if kept != keep {
+                let update = "UPDATE topic SET keep_millis = ?2, keep_bytes = ?3, tombstone_millis = ?4
+                    WHERE name = ?1";
+                self.db.execute(update, params![name, keep[0], keep[1], keep[2]]).map_err(doing)?;
+                self.heads.topics_changed();
+            }
+            return Ok(());
         }
         let insert =
             "INSERT INTO topic (name, keep_millis, keep_bytes, tombstone_millis) VALUES (?1, ?2, ?3, ?4)";
@@ -138,192 +145,81 @@ impl Tables<'_> {
         Ok(appended)
     }
 
-    fn advance(&mut self, group: &str, partition: PartitionId, to: u64) -> Result<(), Error> {
-        let doing = |e| Error::sqlite("move a cursor", e);
-        self.known(group, partition, to)?;
-        let cursor = self.cursor(group, partition)?;
-        if to < cursor.position {
-            let message =
-                format!("the cursor of `{group}` is at {} and was to go back to {to}", cursor.position);
-            return Err(Error::failed(Reason::BadCursor, message));
-        }
-        self.put_cursor(group, partition, Cursor { position: to, fetched: cursor.fetched.max(to) })?;
-        for table in ["settled", "delivery"] {
-            let sql =
-                format!("DELETE FROM {table} WHERE \"group\" = ?1 AND partition = ?2 AND position < ?3");
-            let mut delete = self.db.prepare_cached(&sql).map_err(doing)?;
-            delete.execute(params![group, partition.0, to as i64]).map_err(doing)?;
-        }
-        Ok(())
-    }
-
-    fn fetched(&mut self, group: &str, partition: PartitionId, to: u64) -> Result<(), Error> {
-        self.known(group, partition, to)?;
-        let cursor = self.cursor(group, partition)?;
-        let most = self.settings.in_flight_max;
-        if to.saturating_sub(cursor.position) > most {
-            let message = format!("`{group}` has more than {most} positions in flight; settle some first");
-            return Err(Error::failed(Reason::TooLarge, message));
-        }
-        self.put_cursor(group, partition, Cursor { fetched: cursor.fetched.max(to), ..cursor })
-    }
-
-    fn released(&mut self, group: &str, partition: PartitionId) -> Result<(), Error> {
+    fn claim(&mut self, group: &str, partition: PartitionId) -> Result<Claimed, Error> {
+        let doing = |e| Error::sqlite("claim a partition", e);
+        check_name("group", group)?;
         self.heads.get(partition)?;
-        let cursor = self.cursor(group, partition)?;
-        self.put_cursor(group, partition, Cursor { fetched: cursor.position, ..cursor })
+        let upsert = "INSERT INTO cursor VALUES (?1, ?2, 1, NULL)
+            ON CONFLICT DO UPDATE SET epoch = epoch + 1 RETURNING epoch, body";
+        let mut upsert = self.db.prepare_cached(upsert).map_err(doing)?;
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?));
+        let (epoch, body) = upsert.query_row(params![group, partition.0], read).map_err(doing)?;
+        Ok(Claimed { epoch, cursor: groups::decode(group, body)? })
     }
 
-    fn settle(&mut self, group: &str, partition: PartitionId, positions: &[u64]) -> Result<(), Error> {
-        let doing = |e| Error::sqlite("settle a record", e);
-        let cursor = self.cursor(group, partition)?;
-        let insert = "INSERT INTO settled VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-        let mut insert = self.db.prepare_cached(insert).map_err(doing)?;
-        for position in positions {
-            self.existed(group, partition, *position)?;
-            if cursor.position <= *position {
-                insert.execute(params![group, partition.0, *position as i64]).map_err(doing)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, group: &str, partition: PartitionId, positions: &[u64]) -> Result<(), Error> {
-        let doing = |e| Error::sqlite("count a delivery", e);
-        let insert =
-            "INSERT INTO delivery VALUES (?1, ?2, ?3, 1) ON CONFLICT DO UPDATE SET count = count + 1";
-        let mut insert = self.db.prepare_cached(insert).map_err(doing)?;
-        for position in positions {
-            self.existed(group, partition, *position)?;
-            insert.execute(params![group, partition.0, *position as i64]).map_err(doing)?;
-        }
-        Ok(())
-    }
-
-    fn seek(&mut self, group: &str, partition: PartitionId, to: u64) -> Result<(), Error> {
-        let doing = |e| Error::sqlite("put a cursor", e);
-        self.known(group, partition, to)?;
-        self.put_cursor(group, partition, Cursor { position: to, fetched: to })?;
-        for table in ["settled", "delivery"] {
-            let sql = format!("DELETE FROM {table} WHERE \"group\" = ?1 AND partition = ?2");
-            let mut delete = self.db.prepare_cached(&sql).map_err(doing)?;
-            delete.execute(params![group, partition.0]).map_err(doing)?;
-        }
-        Ok(())
-    }
-
-    fn park(&mut self, group: &str, partition: PartitionId, key: &Bytes, position: u64) -> Result<(), Error> {
-        let doing = |e| Error::sqlite("park a key", e);
-        self.existed(group, partition, position)?;
-        let insert = "INSERT INTO parked VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-        let mut insert = self.db.prepare_cached(insert).map_err(doing)?;
-        let row = params![group, partition.0, key.as_ref(), position as i64, self.now_millis];
-        insert.execute(row).map_err(doing)?;
-        Ok(())
-    }
-
-    fn unpark(&mut self, group: &str, partition: PartitionId, key: &Bytes) -> Result<(), Error> {
-        let doing = |e| Error::sqlite("let a key go on", e);
-        self.heads.get(partition)?;
-        let delete = "DELETE FROM parked WHERE \"group\" = ?1 AND partition = ?2 AND key = ?3";
-        let mut delete = self.db.prepare_cached(delete).map_err(doing)?;
-        delete.execute(params![group, partition.0, key.as_ref()]).map_err(doing)?;
-        Ok(())
-    }
-
-    fn dead_letter(
+    fn commit(
         &mut self,
         group: &str,
         partition: PartitionId,
-        position: u64,
-        blame: &Blame,
-    ) -> Result<u64, Error> {
-        let doing = |e| Error::sqlite("write a dead letter", e);
-        self.existed(group, partition, position)?;
-        let row = partition.row(position);
-        let mut select =
-            self.db.prepare_cached("SELECT at, body FROM record WHERE id = ?1").map_err(doing)?;
-        let found = select.query_row([row], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)));
-        let Some((record_at, body)) = found.optional().map_err(doing)? else {
-            let message = format!("the record at {position} is gone; there is nothing to set aside");
-            return Err(Error::failed(Reason::BadLetter, message));
-        };
-        let body = Bytes::from(body);
-        let record = format::decode(&body, row, record_at)
-            .map_err(|e| Error::failed(Reason::BadLetter, format!("the record at {position} {e}")))?;
-        let insert = "INSERT INTO letter
-            (\"group\", partition, position, key, class, detail, deliveries, at, record_at, body)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
-        let mut insert = self.db.prepare_cached(insert).map_err(doing)?;
-        let inserted = insert.execute(params![
-            group,
-            partition.0,
-            position as i64,
-            record.key.as_deref(),
-            blame.class,
-            blame.detail,
-            blame.deliveries,
-            self.now_millis,
-            record_at,
-            body.as_ref(),
-        ]);
-        if inserted.map_err(doing)? == 0 {
-            let message = format!("`{group}` has a dead letter for the record at {position} already");
-            return Err(Error::failed(Reason::BadLetter, message));
-        }
-        Ok(self.db.last_insert_rowid() as u64)
-    }
-
-    fn discard(&mut self, letter: u64) -> Result<(), Error> {
-        let doing = |e| Error::sqlite("remove a dead letter", e);
-        let mut delete = self.db.prepare_cached("DELETE FROM letter WHERE id = ?1").map_err(doing)?;
-        if delete.execute([letter as i64]).map_err(doing)? == 0 {
-            return Err(Error::failed(Reason::BadLetter, format!("there is no dead letter {letter}")));
-        }
-        Ok(())
-    }
-
-    /// A position that a cursor may have: none beyond the end.
-    fn known(&self, group: &str, partition: PartitionId, to: u64) -> Result<(), Error> {
-        check_name("group", group)?;
-        let head = self.heads.get(partition)?;
-        if to > head.next {
+        epoch: u64,
+        cursor: &Cursor,
+    ) -> Result<(), Error> {
+        let doing = |e| Error::sqlite("write a cursor", e);
+        let end = self.heads.get(partition)?.next;
+        let settled = cursor.settled.last().map_or(0, |range| range.end);
+        let delivered = cursor.deliveries.last_key_value().map_or(0, |(offset, _)| offset.saturating_add(1));
+        let alone = cursor.alone.map_or(0, |offset| offset.saturating_add(1));
+        let furthest = cursor.floor.max(cursor.marked).max(settled).max(delivered).max(alone);
+        if furthest > end {
             let message =
-                format!("`{group}` names position {to}, and the partition ends before {}", head.next);
+                format!("the cursor of `{group}` goes to {furthest}, and the partition ends at {end}");
             return Err(Error::failed(Reason::BadCursor, message));
         }
+        let update = "UPDATE cursor SET body = ?4 WHERE \"group\" = ?1 AND partition = ?2 AND epoch = ?3";
+        let mut update = self.db.prepare_cached(update).map_err(doing)?;
+        let row = params![group, partition.0, epoch as i64, format::encode_cursor(cursor)];
+        if update.execute(row).map_err(doing)? == 0 {
+            let message = format!("epoch {epoch} of `{group}` is over: the partition has another owner");
+            return Err(Error::failed(Reason::Fenced, message));
+        }
         Ok(())
     }
 
-    /// A position that a record has or had.
-    fn existed(&self, group: &str, partition: PartitionId, position: u64) -> Result<(), Error> {
-        self.known(group, partition, position.saturating_add(1))
-    }
-
-    fn cursor(&self, group: &str, partition: PartitionId) -> Result<Cursor, Error> {
-        let doing = |e| Error::sqlite("read a cursor", e);
-        check_name("group", group)?;
-        let select = "SELECT position, fetched FROM cursor WHERE \"group\" = ?1 AND partition = ?2";
-        let mut select = self.db.prepare_cached(select).map_err(doing)?;
-        let found = select.query_row(params![group, partition.0], |row| {
-            Ok(Cursor { position: row.get::<_, i64>(0)? as u64, fetched: row.get::<_, i64>(1)? as u64 })
-        });
-        Ok(found.optional().map_err(doing)?.unwrap_or(Cursor { position: 0, fetched: 0 }))
-    }
-
-    fn put_cursor(&self, group: &str, partition: PartitionId, cursor: Cursor) -> Result<(), Error> {
-        let doing = |e| Error::sqlite("write a cursor", e);
-        let upsert = "INSERT INTO cursor VALUES (?1, ?2, ?3, ?4)
-            ON CONFLICT DO UPDATE SET position = excluded.position, fetched = excluded.fetched";
-        let mut upsert = self.db.prepare_cached(upsert).map_err(doing)?;
-        let row = params![group, partition.0, cursor.position as i64, cursor.fetched as i64];
-        upsert.execute(row).map_err(doing)?;
+    fn set_aside(&mut self, letter: &Letter) -> Result<(), Error> {
+        let doing = |e| Error::sqlite("set a record aside", e);
+        let Letter { slot, position, record, class, parks, deliveries, at, detail } = letter;
+        let millis = millis(*at);
+        let row_id = letter.row()?;
+        let mut body = format::encode(record);
+        format::seal(&mut body, row_id, millis);
+        let insert = "INSERT INTO letter
+            (topic, \"group\", partition, position, key, class, parks, deliveries, at, detail, body)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+        let mut insert = self.db.prepare_cached(insert).map_err(doing)?;
+        insert
+            .execute(params![
+                slot.topic,
+                slot.group,
+                slot.partition,
+                *position as i64,
+                record.key.as_deref(),
+                class.map(bowline_lane::Class::as_str),
+                parks,
+                deliveries,
+                millis,
+                detail,
+                body,
+            ])
+            .map_err(doing)?;
         Ok(())
     }
-}
 
-#[derive(Clone, Copy, Debug)]
-struct Cursor {
-    position: u64,
-    fetched: u64,
+    fn discard(&mut self, slot: &Slot, position: u64) -> Result<bool, Error> {
+        let doing = |e| Error::sqlite("remove a dead letter", e);
+        let delete = "DELETE FROM letter
+            WHERE topic = ?1 AND \"group\" = ?2 AND partition = ?3 AND position = ?4";
+        let mut delete = self.db.prepare_cached(delete).map_err(doing)?;
+        let of = params![slot.topic, slot.group, slot.partition, position.min(POSITION_MAX) as i64];
+        Ok(delete.execute(of).map_err(doing)? > 0)
+    }
 }

@@ -110,30 +110,6 @@ pub(crate) fn tails(db: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Counts what a crash cut off: each position that a group had been handed and not settled has been delivered once
-/// more. Runs once, when the store is opened.
-pub(crate) fn count_cut_off(db: &Connection) -> Result<(), Error> {
-    let doing = |e| Error::sqlite("count what was in flight", e);
-    db.execute_batch(
-        r#"BEGIN IMMEDIATE;
-        INSERT INTO delivery ("group", partition, position, count)
-            SELECT cursor."group", cursor.partition, record.id & 0x7ffffffffff, 1
-            FROM cursor JOIN record
-                ON record.id >= (cursor.partition << 43) + cursor.position
-                AND record.id < (cursor.partition << 43) + cursor.fetched
-            WHERE cursor.fetched > cursor.position AND NOT EXISTS (
-                SELECT 1 FROM settled WHERE settled."group" = cursor."group"
-                AND settled.partition = cursor.partition AND settled.position = record.id & 0x7ffffffffff)
-            ON CONFLICT DO UPDATE SET count = count + 1;
-        UPDATE cursor SET fetched = position WHERE fetched > position;
-        COMMIT;"#,
-    )
-    .map_err(|e| {
-        let _ = db.execute_batch("ROLLBACK");
-        doing(e)
-    })
-}
-
 /// Looks at everything: SQLite's own structures, every record and letter against its checksum, every partition's
 /// figures against its records, every cursor against its partition.
 pub(crate) fn everything(db: &Connection) -> Result<Report, Error> {
@@ -225,27 +201,32 @@ fn strays(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
 
 fn cursors(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     let mut select = db.prepare(
-        r#"SELECT cursor."group", cursor.partition, position, fetched, next
+        r#"SELECT cursor."group", cursor.partition, body, next
         FROM cursor LEFT JOIN partition ON partition.id = cursor.partition"#,
     )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let (group, partition): (String, i64) = (row.get(0)?, row.get(1)?);
-        let (position, fetched, next): (i64, i64, Option<i64>) = (row.get(2)?, row.get(3)?, row.get(4)?);
-        let place = format!("group {group}, partition id {partition}");
-        match next {
-            None => report.add(place, "the partition does not exist".to_owned()),
-            Some(next) if position < 0 || fetched < position || next < fetched => {
-                report.add(place, format!("is at {position}, fetched {fetched}, and the end is {next}"));
+        let (body, next): (Option<Vec<u8>>, Option<i64>) = (row.get(2)?, row.get(3)?);
+        let place = || format!("group {group}, partition id {partition}");
+        let Some(next) = next else {
+            report.add(place(), "the partition does not exist".to_owned());
+            continue;
+        };
+        match body.map(|body| format::decode_cursor(&Bytes::from(body))).transpose() {
+            Err(error) => report.add(place(), format!("the cursor {error}")),
+            Ok(Some(cursor)) if cursor.floor.max(cursor.marked) > next as u64 => {
+                let (floor, marked) = (cursor.floor, cursor.marked);
+                report.add(place(), format!("is at {floor}, marked to {marked}, and the end is {next}"));
             }
-            Some(_) => (),
+            Ok(_) => (),
         }
     }
     Ok(())
 }
 
 fn letters(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
-    let mut select = db.prepare("SELECT id, partition, position, record_at, body FROM letter ORDER BY id")?;
+    let mut select = db.prepare("SELECT id, partition, position, at, body FROM letter ORDER BY id")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let (id, partition, position): (i64, u32, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);

@@ -45,10 +45,10 @@ pub enum Reason {
     TooLarge,
     /// A name or a value that cannot be stored.
     BadValue,
-    /// A cursor was to go back, or beyond the end.
+    /// A cursor was to go beyond the end.
     BadCursor,
-    /// No such dead letter, or there is one for that record already.
-    BadLetter,
+    /// The partition has another owner in that group: stop at once.
+    Fenced,
     /// The disk is full.
     DiskFull,
     /// The file cannot be written.
@@ -82,7 +82,7 @@ impl Reason {
             Self::TooLarge => "too-large",
             Self::BadValue => "bad-value",
             Self::BadCursor => "bad-cursor",
-            Self::BadLetter => "bad-letter",
+            Self::Fenced => "fenced",
             Self::DiskFull => "disk-full",
             Self::ReadOnly => "read-only",
             Self::Busy => "busy",

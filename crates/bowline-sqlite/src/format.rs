@@ -1,5 +1,6 @@
-//! How a record is stored, version 1.
+//! How records and cursors are stored, version 1.
 //!
+//! A record:
 //! ```text
 //! byte      what
 //! 0         version: 1
@@ -9,12 +10,21 @@
 //!           headers: count, then for each: length, name, length, value
 //!           value: to the end (if flag 2)
 //! ```
-//! Lengths and counts are LEB128 of at most five bytes. The checksum covers row id and time, so that a record found
+//! A cursor:
+//! ```text
+//! 0         version: 1
+//! 1..5      CRC-32 of all that follows
+//! 5..       floor; marked less floor; 0, or 1 and which was alone less floor
+//!           count of settled ranges, then for each: begin less the end before (or the floor), length
+//!           count of deliveries in vain, then for each: offset less the one before (or the floor), how many
+//! ```
+//! Numbers are LEB128 of at most ten bytes. A record's checksum covers row id and time, so that a record found
 //! in the wrong place is no more believed than one with a flipped bit. SQLite's own checksums end where its log does.
 //!
 //! Golden files: `tests/golden/records-v1.txt`, and `tests/golden/state-v1.db` for the tables around it.
 
 use crate::record::Record;
+use bowline_lane::Cursor;
 use bytes::{BufMut, Bytes};
 use std::fmt;
 
@@ -63,7 +73,7 @@ pub fn encode(record: &Record) -> Vec<u8> {
     if let Some(key) = &record.key {
         put(&mut out, key);
     }
-    put_number(&mut out, record.headers.len());
+    put_number(&mut out, record.headers.len() as u64);
     for (name, value) in &record.headers {
         put(&mut out, name.as_bytes());
         put(&mut out, value);
@@ -85,12 +95,7 @@ pub fn seal(body: &mut [u8], row: i64, at_millis: i64) {
 /// # Errors
 /// [`FormatError`], if these are not the bytes that were stored there.
 pub fn decode(body: &Bytes, row: i64, at_millis: i64) -> Result<Record, FormatError> {
-    let version = *body.first().ok_or(FormatError::Short)?;
-    if version != VERSION {
-        return Err(FormatError::Version(version));
-    }
-    let stored = body.get(1..CHECKED).and_then(|sum| sum.try_into().ok()).ok_or(FormatError::Short)?;
-    if u32::from_le_bytes(stored) != checksum(&body[CHECKED..], row, at_millis) {
+    if stored_sum(body)? != checksum(&body[CHECKED..], row, at_millis) {
         return Err(FormatError::Checksum);
     }
     let mut rest = body.slice(CHECKED..);
@@ -104,7 +109,7 @@ fn content(rest: &mut Bytes) -> Option<Record> {
         return None;
     }
     let key = if flags & HAS_KEY == 0 { None } else { Some(take_sized(rest)?) };
-    let count = take_number(rest)?;
+    let count = usize::try_from(take_number(rest)?).ok()?;
     // A header is two bytes at least: what claims more of them than fit is not believed, and nothing reserved for it.
     if count > rest.len() / 2 {
         return None;
@@ -119,6 +124,85 @@ fn content(rest: &mut Bytes) -> Option<Record> {
         return None;
     }
     Some(Record { key, headers, value })
+}
+
+/// A cursor's bytes.
+#[must_use]
+pub fn encode_cursor(cursor: &Cursor) -> Vec<u8> {
+    let mut out = vec![VERSION, 0, 0, 0, 0];
+    put_number(&mut out, cursor.floor);
+    put_number(&mut out, cursor.marked.saturating_sub(cursor.floor));
+    match cursor.alone {
+        None => out.push(0),
+        Some(offset) => {
+            out.push(1);
+            put_number(&mut out, offset.saturating_sub(cursor.floor));
+        }
+    }
+    put_number(&mut out, cursor.settled.len() as u64);
+    let mut before = cursor.floor;
+    for range in &cursor.settled {
+        put_number(&mut out, range.start.saturating_sub(before));
+        put_number(&mut out, range.end.saturating_sub(range.start));
+        before = range.end;
+    }
+    put_number(&mut out, cursor.deliveries.len() as u64);
+    let mut before = cursor.floor;
+    for (offset, count) in &cursor.deliveries {
+        put_number(&mut out, offset.saturating_sub(before));
+        put_number(&mut out, u64::from(*count));
+        before = *offset;
+    }
+    let sum = crc32fast::hash(&out[CHECKED..]);
+    out[1..CHECKED].copy_from_slice(&sum.to_le_bytes());
+    out
+}
+
+/// The cursor that was stored.
+///
+/// # Errors
+/// [`FormatError`], if these are no cursor's bytes.
+pub fn decode_cursor(body: &Bytes) -> Result<Cursor, FormatError> {
+    if stored_sum(body)? != crc32fast::hash(&body[CHECKED..]) {
+        return Err(FormatError::Checksum);
+    }
+    cursor(&mut body.slice(CHECKED..)).ok_or(FormatError::Content)
+}
+
+/// What follows a cursor's checksum; none if it is no cursor.
+fn cursor(rest: &mut Bytes) -> Option<Cursor> {
+    let floor = take_number(rest)?;
+    let mut cursor = Cursor::starting_at(floor);
+    cursor.marked = floor.checked_add(take_number(rest)?)?;
+    cursor.alone = match take_number(rest)? {
+        0 => None,
+        1 => Some(floor.checked_add(take_number(rest)?)?),
+        _ => return None,
+    };
+    let mut before = floor;
+    for _ in 0..take_number(rest)? {
+        let start = before.checked_add(take_number(rest)?)?;
+        let end = start.checked_add(take_number(rest)?)?;
+        cursor.settled.push(start..end);
+        before = end;
+    }
+    let mut before = floor;
+    for _ in 0..take_number(rest)? {
+        let offset = before.checked_add(take_number(rest)?)?;
+        cursor.deliveries.insert(offset, u32::try_from(take_number(rest)?).ok()?);
+        before = offset;
+    }
+    rest.is_empty().then_some(cursor)
+}
+
+/// The checksum that is written in front, of a version that is known.
+fn stored_sum(body: &Bytes) -> Result<u32, FormatError> {
+    let version = *body.first().ok_or(FormatError::Short)?;
+    if version != VERSION {
+        return Err(FormatError::Version(version));
+    }
+    let sum = body.get(1..CHECKED).and_then(|sum| sum.try_into().ok()).ok_or(FormatError::Short)?;
+    Ok(u32::from_le_bytes(sum))
 }
 
 fn checksum(content: &[u8], row: i64, at_millis: i64) -> u32 {
@@ -136,11 +220,11 @@ fn encoded_len_max(record: &Record) -> usize {
 }
 
 fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_number(out, bytes.len());
+    put_number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-fn put_number(out: &mut Vec<u8>, number: usize) {
+fn put_number(out: &mut Vec<u8>, number: u64) {
     let mut left = number;
     while left >= 0x80 {
         out.put_u8((left as u8 & 0x7f) | 0x80);
@@ -154,15 +238,15 @@ fn take(rest: &mut Bytes, len: usize) -> Option<Bytes> {
 }
 
 fn take_sized(rest: &mut Bytes) -> Option<Bytes> {
-    let len = take_number(rest)?;
+    let len = usize::try_from(take_number(rest)?).ok()?;
     take(rest, len)
 }
 
-fn take_number(rest: &mut Bytes) -> Option<usize> {
-    let mut number = 0_usize;
-    for shift in [0, 7, 14, 21, 28] {
+fn take_number(rest: &mut Bytes) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..70).step_by(7) {
         let byte = take(rest, 1)?[0];
-        number |= usize::from(byte & 0x7f) << shift;
+        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
         if byte & 0x80 == 0 {
             return Some(number);
         }
@@ -203,6 +287,40 @@ mod tests {
         for _ in 0..500 {
             let record = some_record(&mut random);
             assert_eq!(decode(&sealed(&record), 7, 1_000), Ok(record));
+        }
+    }
+
+    fn some_cursor(random: &mut SplitMix64) -> Cursor {
+        let floor = random.below(1 << 40);
+        let mut cursor = Cursor::starting_at(floor);
+        cursor.marked = floor + random.below(1_000);
+        cursor.alone = (random.below(2) == 0).then(|| floor + random.below(100));
+        let mut at = floor;
+        for _ in 0..random.below(20) {
+            let start = at + 1 + random.below(10);
+            at = start + 1 + random.below(10);
+            cursor.settled.push(start..at);
+        }
+        for _ in 0..random.below(20) {
+            cursor.deliveries.insert(floor + random.below(300), random.below(1 << 20) as u32);
+        }
+        cursor
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_stored_and_a_damaged_one_is_not() {
+        let seed = 13;
+        println!("seed {seed}");
+        let mut random = SplitMix64::new(seed);
+        for _ in 0..200 {
+            let cursor = some_cursor(&mut random);
+            let good = Bytes::from(encode_cursor(&cursor));
+            assert_eq!(decode_cursor(&good), Ok(cursor));
+            let mut bad = good.to_vec();
+            let bit = random.below(bad.len() as u64 * 8) as usize;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode_cursor(&Bytes::from(bad)).is_err(), "bit {bit}");
+            assert!(decode_cursor(&good.slice(..good.len() - 1)).is_err());
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Heads {
     before_batch: HashMap<PartitionId, Option<Head>>,
     /// What the request under way changed, as it was, in order.
     before_request: Vec<(PartitionId, Option<Head>)>,
+    /// A topic is new or another one.
+    topics_changed: bool,
 }
 
 impl Heads {
@@ -46,6 +48,12 @@ impl Heads {
         let before = self.all.insert(partition, head);
         self.before_batch.entry(partition).or_insert(before);
         self.before_request.push((partition, before));
+    }
+
+    /// The topics have to be read again once the batch is durable. Reading them once too often is no harm, so this is
+    /// not taken back.
+    pub(crate) fn topics_changed(&mut self) {
+        self.topics_changed = true;
     }
 
     /// The request is kept.
@@ -84,18 +92,18 @@ impl Heads {
         Ok(())
     }
 
-    /// The batch is durable: whoever waits for a partition's end is told. Answers whether there are new partitions.
+    /// The batch is durable: whoever waits for a partition's end is told. Answers whether topics changed.
     pub(crate) fn publish(&mut self, directory: &Directory) -> bool {
-        let mut grown = false;
+        let mut changed = std::mem::take(&mut self.topics_changed);
         for (partition, before) in self.before_batch.drain() {
             let Some(head) = self.all.get(&partition) else { continue };
-            grown |= before.is_none();
+            changed |= before.is_none();
             if before.is_none_or(|before| before.next != head.next) {
                 directory.moved(partition, head.next);
             }
         }
         self.before_request.clear();
-        grown
+        changed
     }
 }
 

@@ -7,7 +7,8 @@
 //! In reading order:
 //! - [`store`]: [`Store`], one folder, opened; [`settings`]: [`Settings`], its limits; [`error`]: [`Error`], and what became of
 //!   the request
-//! - [`topic`]: [`Topic`] to append, read and follow; [`Group`], how far its readers are; [`record`]: [`Record`]
+//! - [`topic`]: [`Topic`] to append, read and follow; [`record`]: [`Record`]; [`letter`]: [`Letter`], one that was set aside;
+//!   `groups`: how far readers are
 //! - [`write`]: [`Write`], changes that are made together
 //! - `queue`, `writer`, `apply`, `heads`: from a request to its answer
 //! - `readers`; `copier`: the log into the file; `upkeep`: retention and compaction
@@ -38,7 +39,9 @@ pub mod directory;
 pub mod error;
 mod file;
 pub mod format;
+mod groups;
 mod heads;
+pub mod letter;
 mod lock;
 pub mod metrics;
 mod queue;
@@ -54,8 +57,9 @@ mod writer;
 
 pub use directory::{Keep, TopicSpec};
 pub use error::{Error, Reason};
+pub use letter::{Letter, Slot};
 pub use record::{PartitionId, Record, Stored};
 pub use settings::Settings;
 pub use store::{Store, verify};
-pub use topic::{Bounds, Group, Letter, Limits, Page, Progress, Tail, Topic};
-pub use write::{Appended, Blame, Class, Write, Written};
+pub use topic::{Bounds, Limits, Page, Tail, Topic};
+pub use write::{Appended, Claimed, Class, Write, Written};

@@ -80,6 +80,11 @@ pub(crate) fn wall(millis: i64) -> WallTime {
     WallTime::from_unix_nanos(u64::try_from(millis).unwrap_or(0).saturating_mul(1_000_000))
 }
 
+/// The calendar, as columns have it.
+pub(crate) fn millis(at: WallTime) -> i64 {
+    i64::try_from(at.as_unix_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

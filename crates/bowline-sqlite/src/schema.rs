@@ -71,55 +71,32 @@ CREATE TABLE latest (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX latest_tombstone ON latest (partition, tombstone_at) WHERE tombstone_at IS NOT NULL;
 
+-- How far a group is in a partition, whole; and who may say so: the owner with the latest epoch.
 CREATE TABLE cursor (
     "group" TEXT NOT NULL,
     partition INTEGER NOT NULL,
-    position INTEGER NOT NULL, -- all before it are settled
-    fetched INTEGER NOT NULL,  -- none from here on was handed out
+    epoch INTEGER NOT NULL,
+    body BLOB,                 -- null until the first owner has written one
     PRIMARY KEY ("group", partition)
 ) STRICT, WITHOUT ROWID;
 
--- Settled ahead of the cursor.
-CREATE TABLE settled (
-    "group" TEXT NOT NULL,
-    partition INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    PRIMARY KEY ("group", partition, position)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE delivery (
-    "group" TEXT NOT NULL,
-    partition INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    count INTEGER NOT NULL,    -- deliveries that failed or were cut off by a crash
-    PRIMARY KEY ("group", partition, position)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE parked (
-    "group" TEXT NOT NULL,
-    partition INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    position INTEGER NOT NULL, -- the record that it was parked for
-    at INTEGER NOT NULL,
-    PRIMARY KEY ("group", partition, key)
-) STRICT, WITHOUT ROWID;
-
--- A dead letter has its own copy of the record: retention does not reach it.
+-- A dead letter has its own copy of the record: retention does not reach it, and the topic may be another broker's.
 CREATE TABLE letter (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic TEXT NOT NULL,
     "group" TEXT NOT NULL,
-    partition INTEGER NOT NULL,
+    partition INTEGER NOT NULL, -- its number in the topic
     position INTEGER NOT NULL,
     key BLOB,
-    class TEXT NOT NULL,
-    detail TEXT NOT NULL,
+    class TEXT,                -- why it is dead; null if it is parked behind one that is
+    parks INTEGER NOT NULL,    -- whether later records of its key have to follow it
     deliveries INTEGER NOT NULL,
     at INTEGER NOT NULL,
-    record_at INTEGER NOT NULL,
+    detail TEXT NOT NULL,
     body BLOB NOT NULL,
-    UNIQUE ("group", partition, position)
+    UNIQUE (topic, "group", partition, position)
 ) STRICT;
-CREATE INDEX letter_key ON letter ("group", partition, key, position);
+CREATE INDEX letter_key ON letter (topic, "group", partition, key) WHERE parks = 1;
 "#;
 
 /// What the file says of itself.

@@ -23,9 +23,6 @@ pub struct Settings {
     pub batch_bytes_max: usize,
     /// Bytes of one record as stored. 1 MiB, as Kafka has it, so that moving there is no surprise.
     pub record_bytes_max: usize,
-    /// Positions that a group may have fetched beyond its cursor. 100,000: after a crash each of them is counted in
-    /// one transaction at start, which takes half a second.
-    pub in_flight_max: u64,
     /// Connections that read, each on a thread of its own. 2: reads are short, and the machine is somebody else's.
     pub readers: usize,
     /// Reads that may wait for a connection; who comes next waits for room. 1,024.
@@ -73,7 +70,6 @@ impl Default for Settings {
             batch_requests_max: 1_024,
             batch_bytes_max: 4 << 20,
             record_bytes_max: 1 << 20,
-            in_flight_max: 100_000,
             readers: 2,
             reads_waiting_max: 1_024,
             checkpoint_pages: 4_096,

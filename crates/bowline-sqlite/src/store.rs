@@ -6,14 +6,16 @@ use crate::directory::{Directory, TopicSpec};
 use crate::error::{Error, Reason};
 use crate::file::{self, File};
 use crate::heads::Heads;
+use crate::letter::{self, Letter, Slot};
 use crate::lock::FolderLock;
 use crate::metrics::{Metrics, Reading};
 use crate::queue::Queue;
 use crate::readers::Readers;
 use crate::settings::Settings;
-use crate::topic::Topic;
+use crate::topic::{Limits, Topic};
 use crate::write::{Class, Write, Written};
 use crate::{upkeep, writer};
+use bowline_lane::Key;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,8 +46,7 @@ impl Store {
     /// Opens the folder's store, and makes both if they are not there.
     ///
     /// Reads header, version and the log that a crash may have left, and matches the last records of every partition
-    /// with their checksums. What groups had been handed and not settled when a process died is counted as delivered.
-    /// Blocks while it does: a few milliseconds, and about a second for each 256 MiB of log.
+    /// with their checksums. Blocks while it does: a few milliseconds, and about a second for each 256 MiB of log.
     ///
     /// # Errors
     /// [`Reason::InUse`] with the other process's id; [`Reason::NotOurs`], [`Reason::VersionUnknown`],
@@ -58,7 +59,6 @@ impl Store {
         let db = file.writer()?;
         file::sync_folder(folder)?;
         check::tails(&db)?;
-        check::count_cut_off(&db)?;
         let heads = Heads::load(&db)?;
         let directory = Directory::default();
         directory.load(&db)?;
@@ -84,7 +84,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Creates a topic. One of that name and spec that is there already is fine.
+    /// Creates a topic. One of that name that is there already, with as many partitions, keeps what it holds and takes
+    /// over what is kept from now on.
     ///
     /// # Errors
     /// [`Reason::TopicDiffers`], [`Reason::BadValue`], [`Reason::TooLarge`], and those of [`Store::write`].
@@ -132,6 +133,22 @@ impl Store {
     /// [`Reason::Io`] and [`Reason::Corrupt`], if the file cannot even be walked through.
     pub async fn verify(&self) -> Result<Report, Error> {
         self.shared.readers.read(check::everything).await
+    }
+
+    /// What was set aside of one partition for one group, first position first, from `from` on.
+    ///
+    /// # Errors
+    /// [`Reason::Corrupt`] names the letter that does not match its checksum; [`Reason::Io`], [`Reason::Closed`].
+    pub async fn letters(&self, slot: Slot, from: u64, limits: Limits) -> Result<Vec<Letter>, Error> {
+        self.shared.readers.read(move |db| letter::list(db, &slot, from, limits)).await
+    }
+
+    /// The keys of one partition of which something was set aside that later records must not overtake.
+    ///
+    /// # Errors
+    /// [`Reason::Io`], [`Reason::Closed`].
+    pub async fn parked(&self, slot: Slot) -> Result<Vec<Key>, Error> {
+        self.shared.readers.read(move |db| letter::parked(db, &slot)).await
     }
 
     /// The store's figures.

@@ -1,15 +1,16 @@
-//! [`Topic`]: append to its partitions, read them, follow them; [`Group`]: how far its readers are.
+//! [`Topic`]: append to its partitions, read them, follow them.
 
 use crate::directory::{Keep, TopicEntry};
 use crate::error::{Error, Reason};
 use crate::format;
+use crate::groups;
 use crate::record::{PartitionId, Record, Stored, wall};
 use crate::store::Shared;
 use crate::write::{Appended, Class, Write};
+use bowline_lane::Cursor;
 use bowline_model::WallTime;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -55,6 +56,8 @@ pub struct Bounds {
     pub first: u64,
     /// What is appended next gets it. All before it is durable.
     pub next: u64,
+    /// Bytes of the records that are there, as stored.
+    pub bytes: u64,
 }
 
 impl Topic {
@@ -150,10 +153,15 @@ impl Topic {
         Ok(Tail { topic: self.clone(), partition, next: from, limits: Limits::default(), end })
     }
 
-    /// The group of that name. It need not exist: without a cursor it begins at 0.
-    #[must_use]
-    pub fn group(&self, name: &str) -> Group {
-        Group { topic: self.clone(), name: name.to_owned() }
+    /// How far a group is in a partition; none if it has written no cursor yet.
+    ///
+    /// # Errors
+    /// [`Reason::TopicUnknown`]; [`Reason::Corrupt`], if the cursor does not match its checksum; [`Reason::Io`],
+    /// [`Reason::Closed`].
+    pub async fn cursor(&self, group: &str, partition: u32) -> Result<Option<Cursor>, Error> {
+        let id = self.partition(partition)?;
+        let group = group.to_owned();
+        self.shared.readers.read(move |db| groups::cursor(db, &group, id)).await
     }
 }
 
@@ -210,83 +218,13 @@ impl Tail {
     }
 }
 
-/// Readers that share the work of a topic, and what the store knows of how far they are.
-#[derive(Clone, Debug)]
-pub struct Group {
-    topic: Topic,
-    name: String,
-}
-
-/// How far a group is in one partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// All before it is settled.
-    pub cursor: u64,
-    /// None from here on was handed out.
-    pub fetched: u64,
-    /// Settled ahead of the cursor, in order.
-    pub settled: Vec<u64>,
-    /// Deliveries in vain, of positions that had any.
-    pub deliveries: BTreeMap<u64, u32>,
-    /// Parked keys, each with the position that it was parked for.
-    pub parked: BTreeMap<Bytes, u64>,
-}
-
-/// A record that was set aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
-    /// What [`Write::discard`] names it by. Later letters have larger ids.
-    pub id: u64,
-    /// The number of its partition in the topic.
-    pub partition: u32,
-    /// The record, as it was appended.
-    pub stored: Stored,
-    /// The kind of failure.
-    pub class: String,
-    /// What happened.
-    pub detail: String,
-    /// How often it was tried.
-    pub deliveries: u32,
-    /// When it was set aside.
-    pub at: WallTime,
-}
-
-impl Group {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// How far it is in a partition.
-    ///
-    /// # Errors
-    /// [`Reason::TopicUnknown`], [`Reason::Io`], [`Reason::Closed`].
-    pub async fn progress(&self, partition: u32) -> Result<Progress, Error> {
-        let id = self.topic.partition(partition)?;
-        let group = self.name.clone();
-        let read = move |db: &Connection| {
-            progress(db, &group, id).map_err(|e| Error::sqlite("read a group's progress", e))
-        };
-        self.topic.shared.readers.read(read).await
-    }
-
-    /// Dead letters of the group in this topic, oldest first, from behind the letter with id `after` on.
-    ///
-    /// # Errors
-    /// [`Reason::Corrupt`] names the letter that does not match its checksum; [`Reason::Io`], [`Reason::Closed`].
-    pub async fn letters(&self, after: u64, limits: Limits) -> Result<Vec<Letter>, Error> {
-        let partitions = self.topic.entry.partitions.clone();
-        let group = self.name.clone();
-        self.topic.shared.readers.read(move |db| letters(db, &group, &partitions, after, limits)).await
-    }
-}
-
 fn bounds(db: &Connection, partition: PartitionId) -> Result<Bounds, Error> {
     let doing = |e| Error::sqlite("read a partition's bounds", e);
-    let mut select = db.prepare_cached("SELECT first, next FROM partition WHERE id = ?1").map_err(doing)?;
+    let mut select =
+        db.prepare_cached("SELECT first, next, bytes FROM partition WHERE id = ?1").map_err(doing)?;
     let read = |row: &rusqlite::Row<'_>| {
-        Ok(Bounds { first: row.get::<_, i64>(0)? as u64, next: row.get::<_, i64>(1)? as u64 })
+        let get = |column| row.get::<_, i64>(column).map(|value| value as u64);
+        Ok(Bounds { first: get(0)?, next: get(1)?, bytes: get(2)? })
     };
     select.query_row([partition.0], read).map_err(doing)
 }
@@ -333,7 +271,7 @@ fn read_page(
 /// Stamps never go back within a partition, so the first is found by halving.
 fn position_at(db: &Connection, partition: PartitionId, millis: i64) -> Result<u64, Error> {
     let doing = |e| Error::sqlite("look for a time", e);
-    let Bounds { first, next } = bounds(db, partition)?;
+    let Bounds { first, next, .. } = bounds(db, partition)?;
     let mut select = db
         .prepare_cached("SELECT id, at FROM record WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1")
         .map_err(doing)?;
@@ -349,69 +287,4 @@ fn position_at(db: &Connection, partition: PartitionId, millis: i64) -> Result<u
         }
     }
     Ok(low)
-}
-
-fn progress(db: &Connection, group: &str, partition: PartitionId) -> rusqlite::Result<Progress> {
-    let of = params![group, partition.0];
-    let cursor = r#"SELECT position, fetched FROM cursor WHERE "group" = ?1 AND partition = ?2"#;
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64));
-    let (cursor, fetched) = db.prepare_cached(cursor)?.query_row(of, read).optional()?.unwrap_or((0, 0));
-    let settled = r#"SELECT position FROM settled WHERE "group" = ?1 AND partition = ?2 ORDER BY position"#;
-    let mut settled = db.prepare_cached(settled)?;
-    let settled = settled.query_map(of, |row| Ok(row.get::<_, i64>(0)? as u64))?;
-    let deliveries = r#"SELECT position, count FROM delivery WHERE "group" = ?1 AND partition = ?2"#;
-    let mut deliveries = db.prepare_cached(deliveries)?;
-    let deliveries = deliveries.query_map(of, |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)))?;
-    let parked = r#"SELECT key, position FROM parked WHERE "group" = ?1 AND partition = ?2"#;
-    let mut parked = db.prepare_cached(parked)?;
-    let parked = parked
-        .query_map(of, |row| Ok((Bytes::from(row.get::<_, Vec<u8>>(0)?), row.get::<_, i64>(1)? as u64)))?;
-    Ok(Progress {
-        cursor,
-        fetched,
-        settled: settled.collect::<rusqlite::Result<_>>()?,
-        deliveries: deliveries.collect::<rusqlite::Result<_>>()?,
-        parked: parked.collect::<rusqlite::Result<_>>()?,
-    })
-}
-
-fn letters(
-    db: &Connection,
-    group: &str,
-    partitions: &[PartitionId],
-    after: u64,
-    limits: Limits,
-) -> Result<Vec<Letter>, Error> {
-    let doing = |e| Error::sqlite("read dead letters", e);
-    let select = r#"SELECT id, partition, position, class, detail, deliveries, at, record_at, body
-        FROM letter WHERE "group" = ?1 AND id > ?2 ORDER BY id"#;
-    let mut select = db.prepare_cached(select).map_err(doing)?;
-    let mut rows = select.query(params![group, after as i64]).map_err(doing)?;
-    let (mut letters, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.next().map_err(doing)? {
-        let id = PartitionId(row.get(1).map_err(doing)?);
-        // A group's name may be in use at several topics.
-        let Some(partition) = partitions.iter().position(|partition| *partition == id) else { continue };
-        let body = Bytes::from(row.get::<_, Vec<u8>>(8).map_err(doing)?);
-        bytes += body.len();
-        if letters.len() == limits.records.max(1) as usize || (bytes > limits.bytes && !letters.is_empty()) {
-            break;
-        }
-        let letter = row.get::<_, i64>(0).map_err(doing)? as u64;
-        let position = row.get::<_, i64>(2).map_err(doing)? as u64;
-        let record_at = row.get(7).map_err(doing)?;
-        let record = format::decode(&body, id.row(position), record_at).map_err(|e| {
-            Error::failed(Reason::Corrupt, format!("dead letter {letter} {e}; verify the store"))
-        })?;
-        letters.push(Letter {
-            id: letter,
-            partition: partition as u32,
-            stored: Stored { position, at: wall(record_at), record },
-            class: row.get(3).map_err(doing)?,
-            detail: row.get(4).map_err(doing)?,
-            deliveries: row.get(5).map_err(doing)?,
-            at: wall(row.get(6).map_err(doing)?),
-        });
-    }
-    Ok(letters)
 }

@@ -2,9 +2,10 @@
 
 use crate::directory::TopicSpec;
 use crate::format;
+use crate::letter::{Letter, Slot};
 use crate::record::{PartitionId, Record};
+use bowline_lane::Cursor;
 use bowline_model::WallTime;
-use bytes::Bytes;
 
 /// What kind of work a request is: what is committed first, and out of whose quota it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,32 +42,15 @@ pub struct Write {
     pub(crate) record_bytes_max: usize,
 }
 
-/// Why a record is set aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blame {
-    /// The kind of failure, one word: what letters are filtered by.
-    pub class: String,
-    /// What happened, for people.
-    pub detail: String,
-    /// How often it was tried.
-    pub deliveries: u32,
-}
-
 /// One change.
 #[derive(Debug)]
 pub(crate) enum Step {
     CreateTopic { name: String, spec: TopicSpec },
     Append { partition: PartitionId, bodies: Vec<Vec<u8>>, keys: bool },
-    Advance { group: String, partition: PartitionId, to: u64 },
-    Fetched { group: String, partition: PartitionId, to: u64 },
-    Released { group: String, partition: PartitionId },
-    Settle { group: String, partition: PartitionId, positions: Vec<u64> },
-    Count { group: String, partition: PartitionId, positions: Vec<u64> },
-    Seek { group: String, partition: PartitionId, to: u64 },
-    Park { group: String, partition: PartitionId, key: Bytes, position: u64 },
-    Unpark { group: String, partition: PartitionId, key: Bytes },
-    DeadLetter { group: String, partition: PartitionId, position: u64, blame: Blame },
-    Discard { letter: u64 },
+    Claim { group: String, partition: PartitionId },
+    Commit { group: String, partition: PartitionId, epoch: u64, cursor: Cursor },
+    SetAside(Letter),
+    Discard { slot: Slot, position: u64 },
     Upkeep(Upkeep),
 }
 
@@ -83,8 +67,10 @@ pub(crate) enum Upkeep {
 pub struct Written {
     /// For each append, in order, where its records stand.
     pub appended: Vec<Appended>,
-    /// For each dead letter, in order, its id.
-    pub letters: Vec<u64>,
+    /// For each claim, in order, what the new owner has to know.
+    pub claimed: Vec<Claimed>,
+    /// For each letter to be discarded, in order, whether it was there.
+    pub discarded: Vec<bool>,
     /// Whether a step of upkeep has more to do.
     pub(crate) more: bool,
 }
@@ -98,6 +84,15 @@ pub struct Appended {
     pub count: u64,
     /// What they are stamped with.
     pub at: WallTime,
+}
+
+/// What the new owner of a partition has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Its epoch, greater than every one before: what its commits are accepted by, and those of earlier owners no more.
+    pub epoch: u64,
+    /// How far the group is; none if nobody has written a cursor yet.
+    pub cursor: Option<Cursor>,
 }
 
 impl Write {
@@ -119,75 +114,34 @@ impl Write {
         write
     }
 
-    /// Moves the group's cursor: all positions before `to` are settled. What is known about them, counts and what
-    /// was settled ahead, is forgotten. A cursor never goes back so, and never beyond the end; moving it to where it
-    /// is is nothing.
+    /// Makes somebody the owner of a partition in a group: from here on earlier owners' commits are refused.
     #[must_use]
-    pub fn advance(self, group: &str, partition: PartitionId, to: u64) -> Self {
-        self.with(Step::Advance { group: group.to_owned(), partition, to }, group.len())
+    pub fn claim(self, group: &str, partition: PartitionId) -> Self {
+        self.with(Step::Claim { group: group.to_owned(), partition }, group.len())
     }
 
-    /// Notes that positions before `to` have been handed out. If the process dies before they are settled or
-    /// [released](Write::released), each is counted as delivered when the store is opened again.
+    /// Writes a group's cursor, whole, if `epoch` is still the owner's. A cursor may go back: who owns the partition
+    /// decides. Beyond the partition's end it is refused.
     #[must_use]
-    pub fn fetched(self, group: &str, partition: PartitionId, to: u64) -> Self {
-        self.with(Step::Fetched { group: group.to_owned(), partition, to }, group.len())
+    pub fn commit(self, group: &str, partition: PartitionId, epoch: u64, cursor: Cursor) -> Self {
+        let bytes = group.len() + 24 * cursor.settled.len() + 24 * cursor.deliveries.len();
+        self.with(Step::Commit { group: group.to_owned(), partition, epoch, cursor }, bytes)
     }
 
-    /// Notes that nothing of this partition is handed out any more: a consumer that stopped in an orderly way.
+    /// Keeps a record that was set aside. Keeping the one at the same place of the same group again is nothing.
     #[must_use]
-    pub fn released(self, group: &str, partition: PartitionId) -> Self {
-        self.with(Step::Released { group: group.to_owned(), partition }, group.len())
+    pub fn set_aside(self, letter: Letter) -> Self {
+        let body = format::encode(&letter.record).len();
+        let mut write = self.with(Step::SetAside(letter), body);
+        write.record_bytes_max = write.record_bytes_max.max(body);
+        write
     }
 
-    /// Settles positions ahead of the cursor, in any order. Those before it are settled anyway.
+    /// Removes what was set aside: it was delivered after all, or given up. If it was not there, that is no mistake.
     #[must_use]
-    pub fn settle(self, group: &str, partition: PartitionId, positions: &[u64]) -> Self {
-        let bytes = group.len() + 8 * positions.len();
-        self.with(Step::Settle { group: group.to_owned(), partition, positions: positions.to_vec() }, bytes)
-    }
-
-    /// Counts one more delivery in vain for each of the positions.
-    #[must_use]
-    pub fn count(self, group: &str, partition: PartitionId, positions: &[u64]) -> Self {
-        let bytes = group.len() + 8 * positions.len();
-        self.with(Step::Count { group: group.to_owned(), partition, positions: positions.to_vec() }, bytes)
-    }
-
-    /// Puts the group's cursor anywhere between the partition's beginning and end, back included. What was settled
-    /// and counted from there on is forgotten; dead letters and parked keys stay.
-    #[must_use]
-    pub fn seek(self, group: &str, partition: PartitionId, to: u64) -> Self {
-        self.with(Step::Seek { group: group.to_owned(), partition, to }, group.len())
-    }
-
-    /// Parks a key because of the record at `position`: later records of it are to wait. Parking a parked key is
-    /// nothing.
-    #[must_use]
-    pub fn park(self, group: &str, partition: PartitionId, key: Bytes, position: u64) -> Self {
-        let bytes = group.len() + key.len();
-        self.with(Step::Park { group: group.to_owned(), partition, key, position }, bytes)
-    }
-
-    /// Lets a parked key go on.
-    #[must_use]
-    pub fn unpark(self, group: &str, partition: PartitionId, key: Bytes) -> Self {
-        let bytes = group.len() + key.len();
-        self.with(Step::Unpark { group: group.to_owned(), partition, key }, bytes)
-    }
-
-    /// Copies the record at `position` to the group's dead letters. It is not settled by that: settle it, or move the
-    /// cursor, in the same request.
-    #[must_use]
-    pub fn dead_letter(self, group: &str, partition: PartitionId, position: u64, blame: Blame) -> Self {
-        let bytes = group.len() + blame.class.len() + blame.detail.len();
-        self.with(Step::DeadLetter { group: group.to_owned(), partition, position, blame }, bytes)
-    }
-
-    /// Removes a dead letter: it was delivered after all, or given up.
-    #[must_use]
-    pub fn discard(self, letter: u64) -> Self {
-        self.with(Step::Discard { letter }, 0)
+    pub fn discard(self, slot: Slot, position: u64) -> Self {
+        let bytes = slot.topic.len() + slot.group.len();
+        self.with(Step::Discard { slot, position }, bytes)
     }
 
     pub(crate) fn create_topic(name: &str, spec: TopicSpec) -> Self {

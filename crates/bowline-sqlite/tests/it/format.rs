@@ -3,11 +3,13 @@
 //! `BOWLINE_GOLDEN=write` makes them anew, which is right only for a new version's.
 
 use crate::folder::{Folder, in_world, numbered};
+use bowline_lane::{Cursor, Key};
 use bowline_model::WallTime;
 use bowline_sqlite::clock::Clock;
-use bowline_sqlite::format::{decode, encode, seal};
-use bowline_sqlite::{Blame, Class, Keep, Limits, Record, Store, TopicSpec, Write};
+use bowline_sqlite::format::{decode, decode_cursor, encode, encode_cursor, seal};
+use bowline_sqlite::{Class, Keep, Letter, Limits, Record, Slot, Store, TopicSpec, Write};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,14 +33,56 @@ fn records() -> Vec<(&'static str, Record)> {
     ]
 }
 
+fn cursor() -> Cursor {
+    Cursor {
+        floor: 0,
+        settled: std::iter::once(1..2).collect(),
+        marked: 2,
+        alone: Some(0),
+        deliveries: BTreeMap::from([(0, 300), (1, 1)]),
+    }
+}
+
+fn letter() -> Letter {
+    Letter {
+        slot: Slot { topic: "orders".to_owned(), group: "billing".to_owned(), partition: 1 },
+        position: 1,
+        record: numbered(1),
+        class: Some(bowline_lane::Class::Poison),
+        parks: true,
+        deliveries: 3,
+        at: WallTime::from_unix_nanos(1_764_547_200_000_000_000),
+        detail: "no amount".to_owned(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(hex: &str) -> Bytes {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    hex.as_bytes().chunks(2).map(byte).collect()
+}
+
+#[test]
+fn cursors_are_stored_as_they_were() {
+    let text = format!("{}\n", hex(&encode_cursor(&cursor())));
+    if writing() {
+        std::fs::write(golden("cursor-v1.txt"), &text).unwrap();
+    }
+    let stored = std::fs::read_to_string(golden("cursor-v1.txt")).unwrap();
+    assert_eq!(text, stored);
+    assert_eq!(decode_cursor(&unhex(stored.trim())), Ok(cursor()));
+}
+
 #[test]
 fn records_are_stored_as_they_were() {
     let mut text = String::new();
     for (name, record) in records() {
         let mut body = encode(&record);
         seal(&mut body, (7 << 43) | 5, 1_764_547_200_000);
-        let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
-        writeln!(text, "{name}: {hex}").unwrap();
+        writeln!(text, "{name}: {}", hex(&body)).unwrap();
     }
     if writing() {
         std::fs::write(golden("records-v1.txt"), &text).unwrap();
@@ -46,9 +90,7 @@ fn records_are_stored_as_they_were() {
     let stored = std::fs::read_to_string(golden("records-v1.txt")).unwrap();
     assert_eq!(text, stored);
     for (line, (name, record)) in stored.lines().zip(records()) {
-        let hex = line.split_once(": ").unwrap().1.as_bytes();
-        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        let body: Bytes = hex.chunks(2).map(byte).collect();
+        let body = unhex(line.split_once(": ").unwrap().1);
         assert_eq!(decode(&body, (7 << 43) | 5, 1_764_547_200_000), Ok(record), "{name}");
     }
 }
@@ -70,15 +112,9 @@ async fn a_store_of_version_1_is_opened() {
         page.records.iter().map(|stored| stored.record.clone()).collect::<Vec<_>>(),
         [numbered(0), numbered(1)]
     );
-    let group = orders.group("billing");
-    let progress = group.progress(1).await.unwrap();
-    assert_eq!((progress.cursor, progress.settled, progress.parked.len()), (0, vec![1], 1));
-    assert_eq!(
-        progress.deliveries.into_iter().collect::<Vec<_>>(),
-        [(0, 3)],
-        "two, and one that was cut off"
-    );
-    assert_eq!(group.letters(0, Limits::default()).await.unwrap()[0].stored.record, numbered(1));
+    assert_eq!(orders.cursor("billing", 1).await.unwrap(), Some(cursor()));
+    assert_eq!(store.letters(letter().slot, 0, Limits::default()).await.unwrap(), [letter()]);
+    assert_eq!(store.parked(letter().slot).await.unwrap(), [Key::new("key 1")]);
     assert!(store.verify().await.unwrap().is_sound());
     orders.append(1, &[numbered(2)]).await.unwrap();
 }
@@ -94,14 +130,7 @@ async fn write_golden_store() {
     prices.append(0, &[numbered(0), numbered(7), Record::tombstone("gone")]).await.unwrap();
     orders.append(1, &[numbered(0), numbered(1)]).await.unwrap();
     let one = orders.partition(1).unwrap();
-    let blame = Blame { class: "schema".to_owned(), detail: "no amount".to_owned(), deliveries: 3 };
-    let write = Write::new()
-        .fetched("billing", one, 2)
-        .dead_letter("billing", one, 1, blame)
-        .park("billing", one, Bytes::from("key 1"), 1)
-        .settle("billing", one, &[1])
-        .count("billing", one, &[0])
-        .count("billing", one, &[0]);
+    let write = Write::new().claim("billing", one).commit("billing", one, 1, cursor()).set_aside(letter());
     store.write(Class::Bulk, write).await.unwrap();
     store.upkeep().await.unwrap();
     drop(store);

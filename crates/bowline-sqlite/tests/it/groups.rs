@@ -1,141 +1,133 @@
-//! Cursors, what is in flight, deliveries, parked keys, dead letters.
+//! Cursors and their owners; records that were set aside.
 
 use crate::folder::{Folder, numbered};
-use bowline_sqlite::{Blame, Class, Group, Limits, Reason, Store, Topic, TopicSpec, Write};
-use bytes::Bytes;
+use bowline_lane::{Class as Kind, Cursor, Key};
+use bowline_model::{Outcome, WallTime};
+use bowline_sqlite::{Class, Letter, Limits, Reason, Slot, Store, Topic, TopicSpec, Write};
 use std::collections::BTreeMap;
 
-async fn ten_orders(store: &Store) -> (Topic, Group) {
+async fn ten_orders(store: &Store) -> Topic {
     let topic = store.create_topic("orders", TopicSpec::new(2)).await.unwrap();
     topic.append(1, &(0..10).map(numbered).collect::<Vec<_>>()).await.unwrap();
-    let group = topic.group("billing");
-    (topic, group)
+    topic
 }
 
-fn blame() -> Blame {
-    Blame { class: "schema".to_owned(), detail: "no amount".to_owned(), deliveries: 3 }
+fn slot(group: &str) -> Slot {
+    Slot { topic: "orders".to_owned(), group: group.to_owned(), partition: 1 }
 }
 
-#[tokio::test]
-async fn a_cursor_moves_on_and_forgets_what_is_behind_it() {
-    let folder = Folder::new();
-    let store = folder.store();
-    let (topic, group) = ten_orders(&store).await;
-    let one = topic.partition(1).unwrap();
-    assert_eq!(group.progress(1).await.unwrap(), Default::default());
-    let write = Write::new().fetched("billing", one, 6).settle("billing", one, &[4, 2, 2]).count(
-        "billing",
-        one,
-        &[1, 3, 3],
-    );
-    store.write(Class::Bulk, write).await.unwrap();
-    let progress = group.progress(1).await.unwrap();
-    assert_eq!((progress.cursor, progress.fetched, progress.settled), (0, 6, vec![2, 4]));
-    assert_eq!(progress.deliveries, BTreeMap::from([(1, 1), (3, 2)]));
-    store.write(Class::Bulk, Write::new().advance("billing", one, 3)).await.unwrap();
-    let progress = group.progress(1).await.unwrap();
-    assert_eq!((progress.cursor, progress.fetched, progress.settled), (3, 6, vec![4]));
-    assert_eq!(progress.deliveries, BTreeMap::from([(3, 2)]));
-    assert_eq!(group.progress(0).await.unwrap(), Default::default());
-    assert_eq!(topic.group("shipping").progress(1).await.unwrap(), Default::default());
+fn letter(position: u64, class: Option<Kind>) -> Letter {
+    Letter {
+        slot: slot("billing"),
+        position,
+        record: numbered(position),
+        class,
+        parks: true,
+        deliveries: 3,
+        at: WallTime::from_unix_nanos(1_000_000_000),
+        detail: "no amount".to_owned(),
+    }
 }
 
 #[tokio::test]
-async fn a_cursor_neither_goes_back_nor_beyond_the_end() {
+async fn a_cursor_is_kept_whole_and_given_to_the_next_owner() {
+    let folder = Folder::new();
+    let cursor = Cursor {
+        floor: 2,
+        settled: vec![4..5, 7..9],
+        marked: 10,
+        alone: Some(3),
+        deliveries: BTreeMap::from([(2, 1), (3, 4)]),
+    };
+    let mut epoch = 0;
+    for restart in [false, true] {
+        let store = folder.store();
+        let topic = if restart { store.topic("orders").unwrap() } else { ten_orders(&store).await };
+        let one = topic.partition(1).unwrap();
+        assert_eq!(topic.cursor("billing", 1).await.unwrap(), restart.then(|| cursor.clone()));
+        let claimed = store.write(Class::Bulk, Write::new().claim("billing", one)).await.unwrap().claimed;
+        assert!(claimed[0].epoch > epoch);
+        assert_eq!(claimed[0].cursor, restart.then(|| cursor.clone()));
+        epoch = claimed[0].epoch;
+        let commit = Write::new().commit("billing", one, epoch, cursor.clone());
+        store.write(Class::Bulk, commit).await.unwrap();
+        assert_eq!(topic.cursor("billing", 1).await.unwrap(), Some(cursor.clone()));
+        assert_eq!(topic.cursor("shipping", 1).await.unwrap(), None);
+        assert_eq!(topic.cursor("billing", 0).await.unwrap(), None);
+        assert!(store.verify().await.unwrap().is_sound());
+    }
+}
+
+#[tokio::test]
+async fn an_owner_of_an_earlier_epoch_can_write_nothing() {
     let folder = Folder::new();
     let store = folder.store();
-    let (topic, group) = ten_orders(&store).await;
+    let topic = ten_orders(&store).await;
     let one = topic.partition(1).unwrap();
-    store.write(Class::Bulk, Write::new().advance("billing", one, 5)).await.unwrap();
-    for write in [
-        Write::new().advance("billing", one, 4),
-        Write::new().advance("billing", one, 11),
-        Write::new().fetched("billing", one, 11),
-        Write::new().settle("billing", one, &[10]),
-        Write::new().count("billing", one, &[u64::MAX]),
-        Write::new().seek("billing", one, 11),
-    ] {
+    let claim = || Write::new().claim("billing", one);
+    let old = store.write(Class::Bulk, claim()).await.unwrap().claimed[0].epoch;
+    let new = store.write(Class::Bulk, claim()).await.unwrap().claimed[0].epoch;
+    let commit = |epoch, floor| Write::new().commit("billing", one, epoch, Cursor::starting_at(floor));
+    store.write(Class::Bulk, commit(new, 5)).await.unwrap();
+    for stranger in [old, new + 1] {
+        // What comes with a cursor that is refused is refused with it.
+        let write = commit(stranger, 6).append(one, &[numbered(99)]);
         let error = store.write(Class::Bulk, write).await.unwrap_err();
+        assert_eq!((error.reason(), error.outcome()), (Reason::Fenced, Outcome::Failed));
+    }
+    assert_eq!(topic.cursor("billing", 1).await.unwrap(), Some(Cursor::starting_at(5)));
+    assert_eq!(topic.bounds(1).await.unwrap().next, 10);
+}
+
+#[tokio::test]
+async fn a_cursor_never_goes_beyond_the_end() {
+    let folder = Folder::new();
+    let store = folder.store();
+    let topic = ten_orders(&store).await;
+    let one = topic.partition(1).unwrap();
+    let epoch = store.write(Class::Bulk, Write::new().claim("billing", one)).await.unwrap().claimed[0].epoch;
+    let sound = Cursor::starting_at(3);
+    for beyond in [
+        Cursor::starting_at(11),
+        Cursor { marked: 11, ..sound.clone() },
+        Cursor { alone: Some(10), ..sound.clone() },
+        Cursor { settled: vec![4..5, 6..11], ..sound.clone() },
+        Cursor { deliveries: BTreeMap::from([(u64::MAX, 1)]), ..sound.clone() },
+    ] {
+        let error =
+            store.write(Class::Bulk, Write::new().commit("billing", one, epoch, beyond)).await.unwrap_err();
         assert_eq!(error.reason(), Reason::BadCursor, "{error}");
     }
-    store.write(Class::Bulk, Write::new().seek("billing", one, 1)).await.unwrap();
-    assert_eq!(group.progress(1).await.unwrap().cursor, 1);
-    let error = store.write(Class::Bulk, Write::new().advance("bil ling", one, 5)).await.unwrap_err();
+    let error = store.write(Class::Bulk, Write::new().claim("bil ling", one)).await.unwrap_err();
     assert_eq!(error.reason(), Reason::BadValue);
 }
 
 #[tokio::test]
-async fn too_many_in_flight_are_refused() {
-    let folder = Folder::new();
-    let mut settings = crate::folder::quiet();
-    settings.in_flight_max = 5;
-    let store = Store::open(folder.path(), settings).unwrap();
-    let (topic, _) = ten_orders(&store).await;
-    let one = topic.partition(1).unwrap();
-    store.write(Class::Bulk, Write::new().fetched("billing", one, 5)).await.unwrap();
-    let error = store.write(Class::Bulk, Write::new().fetched("billing", one, 6)).await.unwrap_err();
-    assert_eq!(error.reason(), Reason::TooLarge);
-}
-
-#[tokio::test]
-async fn what_a_crash_cut_off_counts_as_delivered_and_what_was_released_does_not() {
+async fn what_is_set_aside_is_kept_once_and_parks_its_key_until_it_is_gone() {
     let folder = Folder::new();
     let store = folder.store();
-    let (topic, _) = ten_orders(&store).await;
-    let [zero, one] = [topic.partition(0).unwrap(), topic.partition(1).unwrap()];
-    topic.append(0, &[numbered(1), numbered(2)]).await.unwrap();
-    let write = Write::new()
-        .advance("billing", one, 2)
-        .fetched("billing", one, 6)
-        .settle("billing", one, &[4])
-        .count("billing", one, &[3])
-        .fetched("billing", zero, 2)
-        .released("billing", zero);
-    store.write(Class::Bulk, write).await.unwrap();
-    drop(store);
-    for _ in 0..2 {
-        let store = folder.store();
-        let group = store.topic("orders").unwrap().group("billing");
-        let progress = group.progress(1).await.unwrap();
-        assert_eq!(progress.deliveries, BTreeMap::from([(2, 1), (3, 2), (5, 1)]), "counted once");
-        assert_eq!((progress.cursor, progress.fetched), (2, 2));
-        assert_eq!(group.progress(0).await.unwrap().deliveries, BTreeMap::new());
-    }
-}
+    let _topic = ten_orders(&store).await;
+    let (dead, behind) = (letter(2, Some(Kind::OffContract)), letter(9, None));
+    let mut other = letter(4, Some(Kind::Exhausted));
+    other.parks = false;
+    let write = || Write::new().set_aside(dead.clone()).set_aside(behind.clone()).set_aside(other.clone());
+    store.write(Class::Bulk, write()).await.unwrap();
+    store.write(Class::Bulk, write()).await.unwrap();
+    let kept = store.letters(slot("billing"), 0, Limits::default()).await.unwrap();
+    assert_eq!(kept, [dead.clone(), other.clone(), behind.clone()]);
+    assert_eq!(store.letters(slot("shipping"), 0, Limits::default()).await.unwrap(), []);
+    assert_eq!(store.parked(slot("billing")).await.unwrap(), [Key::new("key 2")]);
 
-#[tokio::test]
-async fn a_dead_letter_has_its_record_and_is_set_aside_with_its_cursor() {
-    let folder = Folder::new();
-    let store = folder.store();
-    let (topic, group) = ten_orders(&store).await;
-    let one = topic.partition(1).unwrap();
-    let key = Bytes::from("key 4");
-    let write = Write::new()
-        .dead_letter("billing", one, 4, blame())
-        .park("billing", one, key.clone(), 4)
-        .settle("billing", one, &[4]);
-    let letters = store.write(Class::Bulk, write).await.unwrap().letters;
-    let found = group.letters(0, Limits::default()).await.unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!((found[0].id, found[0].partition, found[0].stored.position), (letters[0], 1, 4));
-    assert_eq!(found[0].stored.record, numbered(4));
+    let gone = store.write(Class::Bulk, Write::new().discard(slot("billing"), 2)).await.unwrap().discarded;
+    assert_eq!(gone, [true]);
     assert_eq!(
-        (&found[0].class, &found[0].detail, found[0].deliveries),
-        (&blame().class, &blame().detail, 3)
+        store.parked(slot("billing")).await.unwrap(),
+        [Key::new("key 2")],
+        "another of its key is kept"
     );
-    assert_eq!(group.progress(1).await.unwrap().parked, BTreeMap::from([(key.clone(), 4)]));
-
-    let again = store.write(Class::Bulk, Write::new().dead_letter("billing", one, 4, blame())).await;
-    assert_eq!(again.unwrap_err().reason(), Reason::BadLetter);
-    store.write(Class::Bulk, Write::new().dead_letter("shipping", one, 4, blame())).await.unwrap();
-    assert_eq!(group.letters(found[0].id, Limits::default()).await.unwrap(), []);
-
-    let redriven = Write::new().discard(found[0].id).unpark("billing", one, key);
-    store.write(Class::Bulk, redriven).await.unwrap();
-    assert_eq!(group.letters(0, Limits::default()).await.unwrap(), []);
-    assert_eq!(group.progress(1).await.unwrap().parked, BTreeMap::new());
-    let error = store.write(Class::Bulk, Write::new().discard(found[0].id)).await.unwrap_err();
-    assert_eq!(error.reason(), Reason::BadLetter);
+    let rest = Write::new().discard(slot("billing"), 9).discard(slot("billing"), 2);
+    assert_eq!(store.write(Class::Bulk, rest).await.unwrap().discarded, [true, false]);
+    assert_eq!(store.parked(slot("billing")).await.unwrap(), []);
     assert!(store.verify().await.unwrap().is_sound());
 }
 
@@ -143,17 +135,15 @@ async fn a_dead_letter_has_its_record_and_is_set_aside_with_its_cursor() {
 async fn letters_come_in_pages() {
     let folder = Folder::new();
     let store = folder.store();
-    let (topic, group) = ten_orders(&store).await;
-    let one = topic.partition(1).unwrap();
-    let write = (0..10).fold(Write::new(), |write, n| write.dead_letter("billing", one, n, blame()));
+    let write = (0..10).fold(Write::new(), |write, n| write.set_aside(letter(n, None)));
     store.write(Class::Bulk, write).await.unwrap();
-    let (mut seen, mut after) = (Vec::new(), 0);
+    let (mut seen, mut from) = (Vec::new(), 0);
     loop {
-        let page = group.letters(after, Limits { records: 3, bytes: 1 << 20 }).await.unwrap();
+        let page = store.letters(slot("billing"), from, Limits { records: 3, bytes: 1 << 20 }).await.unwrap();
         let Some(last) = page.last() else { break };
-        after = last.id;
+        from = last.position + 1;
         assert!(page.len() <= 3);
-        seen.extend(page.iter().map(|letter| letter.stored.position));
+        seen.extend(page.iter().map(|letter| letter.position));
     }
     assert_eq!(seen, (0..10).collect::<Vec<_>>());
 }

@@ -93,10 +93,17 @@ async fn verify_finds_what_does_not_add_up() {
         ("DELETE FROM record WHERE id = (1 << 43) + 19", "orders/0: the records from 19 to 20 are missing"),
         ("UPDATE partition SET bytes = bytes + 1 WHERE id = 1", "orders/0: has"),
         ("UPDATE partition SET first = 3 WHERE id = 2", "orders/1 at 0: is outside of 3 to 20"),
-        ("INSERT INTO cursor VALUES ('billing', 1, 21, 21)", "group billing, partition id 1: is at 21"),
         (
-            "INSERT INTO cursor VALUES ('billing', 9, 0, 0)",
+            "INSERT INTO cursor VALUES ('billing', 9, 1, NULL)",
             "group billing, partition id 9: the partition does",
+        ),
+        (
+            "INSERT INTO cursor VALUES ('billing', 1, 1, x'0100')",
+            "group billing, partition id 1: the cursor ends",
+        ),
+        (
+            "INSERT INTO letter VALUES (7, 'orders', 'billing', 0, 0, NULL, NULL, 0, 0, 0, '', x'02')",
+            "dead letter 7: has format 2",
         ),
         ("INSERT INTO record VALUES (9 << 43, 0, x'01')", "partition id 9: has records and does not exist"),
     ] {

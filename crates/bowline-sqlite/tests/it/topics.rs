@@ -44,14 +44,17 @@ async fn a_page_ends_at_its_limits_and_says_where_to_go_on() {
 }
 
 #[tokio::test]
-async fn a_topic_is_created_once() {
+async fn a_topic_is_created_once_and_takes_over_what_is_kept() {
     let folder = Folder::new();
     let store = folder.store();
     let spec = TopicSpec::new(3);
-    store.create_topic("orders", spec).await.unwrap();
-    store.create_topic("orders", spec).await.unwrap();
-    let kept = spec.keeping(Keep::All { age: Some(Duration::from_secs(60)), bytes: None });
-    for other in [TopicSpec::new(4), kept] {
+    store.create_topic("orders", spec).await.unwrap().append(2, &[numbered(7)]).await.unwrap();
+    let kept = Keep::All { age: Some(Duration::from_secs(60)), bytes: None };
+    let topic = store.create_topic("orders", spec.keeping(kept)).await.unwrap();
+    assert_eq!(topic.keep(), kept);
+    assert_eq!(numbers(&topic.read(2, 0, Limits::default()).await.unwrap()), [7]);
+    let latest = Keep::Latest { tombstones: Duration::from_secs(60) };
+    for other in [TopicSpec::new(4), spec.keeping(latest)] {
         let error = store.create_topic("orders", other).await.unwrap_err();
         assert_eq!(error.reason(), Reason::TopicDiffers);
     }

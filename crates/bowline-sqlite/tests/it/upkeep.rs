@@ -3,7 +3,7 @@
 use crate::folder::{Folder, in_world, numbered, numbers};
 use bowline_model::WallTime;
 use bowline_sqlite::clock::Clock;
-use bowline_sqlite::{Keep, Limits, Reason, Record, Store, Topic, TopicSpec, Write};
+use bowline_sqlite::{Keep, Limits, Reason, Record, Store, Topic, TopicSpec};
 use std::time::Duration;
 
 fn at(seconds: u64) -> WallTime {
@@ -95,25 +95,6 @@ async fn the_latest_of_each_key_stays_and_tombstones_go_in_time() {
     assert!(store.verify().await.unwrap().is_sound());
     let error = topic.append(0, &[Record::unkeyed("x")]).await.unwrap_err();
     assert_eq!(error.reason(), Reason::BadValue);
-}
-
-#[tokio::test]
-async fn a_dead_letter_outlives_its_record() {
-    let folder = Folder::new();
-    let clock = Clock::manual(at(1_000));
-    let keep = Keep::All { age: Some(Duration::from_secs(60)), bytes: None };
-    let (store, topic) = open(&folder, &clock, keep).await;
-    topic.append(0, &[numbered(5)]).await.unwrap();
-    let blame = bowline_sqlite::Blame { class: "x".to_owned(), detail: String::new(), deliveries: 1 };
-    let letter = Write::new().dead_letter("billing", topic.partition(0).unwrap(), 0, blame.clone());
-    store.write(bowline_sqlite::Class::Bulk, letter).await.unwrap();
-    clock.set(at(2_000));
-    store.upkeep().await.unwrap();
-    let letters = topic.group("billing").letters(0, Limits::default()).await.unwrap();
-    assert_eq!(letters[0].stored.record, numbered(5));
-    let late = Write::new().dead_letter("shipping", topic.partition(0).unwrap(), 0, blame);
-    let error = store.write(bowline_sqlite::Class::Bulk, late).await.unwrap_err();
-    assert_eq!(error.reason(), Reason::BadLetter);
 }
 
 #[tokio::test]

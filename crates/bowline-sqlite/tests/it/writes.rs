@@ -1,6 +1,7 @@
 //! One writer for everybody: batches, savepoints, what fails alone and what fails together.
 
 use crate::folder::{Folder, in_world, numbered, numbers, quiet};
+use bowline_lane::Cursor;
 use bowline_model::Outcome;
 use bowline_sqlite::{Class, Error, Limits, Reason, Store, Topic, TopicSpec, Write, Written};
 use std::pin::Pin;
@@ -63,18 +64,15 @@ async fn a_bad_request_fails_alone_and_leaves_no_trace() {
     let (store, topic) = orders(&folder).await;
     let partition = topic.partition(0).unwrap();
     let append = |n| Write::new().append(partition, &[numbered(n), numbered(n + 1)]);
-    let writes = vec![
-        append(0),
-        append(10).advance("billing", partition, 99),
-        append(20).advance("billing", partition, 1),
-    ];
-    let answers = together(&folder, &store, writes).await;
+    let bad = append(10).commit("billing", partition, 7, Cursor::starting_at(1));
+    let answers =
+        together(&folder, &store, vec![append(0), bad, append(20).claim("billing", partition)]).await;
     let error = answers[1].as_ref().unwrap_err();
-    assert_eq!((error.reason(), error.outcome()), (Reason::BadCursor, Outcome::Failed));
+    assert_eq!((error.reason(), error.outcome()), (Reason::Fenced, Outcome::Failed));
     assert_eq!(answers[0].as_ref().unwrap().appended[0].first, 0);
     assert_eq!(answers[2].as_ref().unwrap().appended[0].first, 2);
     assert_eq!(numbers(&topic.read(0, 0, Limits::default()).await.unwrap()), [0, 1, 20, 21]);
-    assert_eq!(topic.group("billing").progress(0).await.unwrap().cursor, 1);
+    assert_eq!(answers[2].as_ref().unwrap().claimed[0].epoch, 1);
     assert!(store.verify().await.unwrap().is_sound());
 }
 
@@ -86,10 +84,12 @@ async fn changes_to_several_partitions_and_cursors_are_one() {
     let write = Write::new()
         .append(a, &[numbered(1)])
         .append(b, &[numbered(2), numbered(3)])
-        .advance("billing", b, 2);
+        .claim("billing", b)
+        .commit("billing", b, 1, Cursor::starting_at(2));
     let written = store.write(Class::Saga, write).await.unwrap();
-    assert_eq!(written.appended.iter().map(|a| (a.first, a.count)).collect::<Vec<_>>(), [(0, 1), (0, 2)]);
-    assert_eq!(topic.group("billing").progress(1).await.unwrap().cursor, 2);
+    let appended: Vec<_> = written.appended.iter().map(|appended| (appended.first, appended.count)).collect();
+    assert_eq!(appended, [(0, 1), (0, 2)]);
+    assert_eq!(topic.cursor("billing", 1).await.unwrap(), Some(Cursor::starting_at(2)));
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn figures_say_what_was_done() {
     let (store, topic) = orders(&folder).await;
     topic.append(0, &[numbered(0), numbered(1)]).await.unwrap();
     topic.append(0, &[numbered(2)]).await.unwrap();
-    store.write(Class::Bulk, Write::new().discard(7)).await.unwrap_err();
+    store.write(Class::Bulk, Write::new().claim("", topic.partition(0).unwrap())).await.unwrap_err();
     topic.read(0, 0, Limits::default()).await.unwrap();
     let read = store.metrics();
     assert_eq!((read.commits, read.requests, read.requests_failed, read.records), (4, 3, 1, 3));
