@@ -926,7 +926,8 @@ spec:
 "#;
 
 fn governed(policy: &str) -> Vec<String> {
-    let tests = format!("testCases:\n- request: {{ authority: [ shop ], uri: [ /items ] }}\n  policy: {policy}\n");
+    let tests =
+        format!("testCases:\n- request: {{ authority: [ shop ], uri: [ /items ] }}\n  policy: {policy}\n");
     let texts = [text(GOVERNED), Text { name: "tests.yaml".into(), text: tests }];
     let design = crate::load(&texts).unwrap();
     crate::route_test::run(&design).remove(0).differs
@@ -967,7 +968,7 @@ fn a_route_test_says_what_else_governs_the_call() {
 fn a_route_test_misses_what_is_not_there_and_wants_a_call_to_govern() {
     let tests = "testCases:
 - request: { authority: [ plain ] }
-  policy: { breaker: {}, hedge: {}, priority: normal, retry: none, bulkhead: none }
+  policy: { breaker: {}, hedge: {}, priority: normal, retry: { tries: 3 }, bulkhead: none }
 - request: { authority: [ shop ], uri: [ /gone ] }
   policy: { deadline: 1s }
 ";
@@ -979,7 +980,8 @@ spec:
   hosts: [ shop ]
   http: [ { directResponse: { status: 410 } } ]
 ";
-    let texts = [text(&(GOVERNED.to_owned() + gone)), Text { name: "tests.yaml".into(), text: tests.to_owned() }];
+    let texts =
+        [text(&(GOVERNED.to_owned() + gone)), Text { name: "tests.yaml".into(), text: tests.to_owned() }];
     let ran = crate::route_test::run(&crate::load(&texts).unwrap());
     assert_eq!(ran[0].differs, ["a hedge expected, found none", "a breaker expected, found none"]);
     assert_eq!(ran[1].differs, ["a policy expected, and no call is made"]);

@@ -31,7 +31,8 @@ pub(super) fn differences(expected: &TestPolicy, found: &CallSettings) -> Vec<St
         told.number("bulkhead.queue", expected.queue.as_ref(), found.queue);
         told.span("bulkhead.wait", expected.wait.as_ref().map(|wait| &wait.value), found.wait);
     }
-    if let Some((expected, found)) = told.both("rateLimit", expected.rate_limit.as_ref(), found.rate.as_ref()) {
+    if let Some((expected, found)) = told.both("rateLimit", expected.rate_limit.as_ref(), found.rate.as_ref())
+    {
         told.number("rateLimit.perSecond", Some(&expected.per_second), found.per_second);
         told.number("rateLimit.burst", expected.burst.as_ref(), found.burst);
     }
@@ -117,7 +118,12 @@ impl Told {
         let Some(expected) = expected else { return };
         let tries = &found.retry.tries;
         let Wanted::This(expected) = &expected.value else {
-            return self.unless(tries.value == 1, "retry", "none", format!("{} ({})", tries.value, said(&tries.from)));
+            return self.unless(
+                tries.value == 1,
+                "retry",
+                "none",
+                format!("{} ({})", tries.value, said(&tries.from)),
+            );
         };
         self.number("retry.tries", expected.tries.as_ref(), tries.value);
         let per_try = found.retry.per_try.as_ref().map(|per_try| per_try.value);
@@ -129,8 +135,6 @@ impl Told {
                 | Backoff::Full { base, max }
                 | Backoff::Equal { base, max }
                 | Backoff::Decorrelated { base, max } => (Some(base), Some(max)),
-                // One that is newer than this comparison has no numbers to compare.
-                _ => (None, None),
             };
             self.span("retry.backoff.base", backoff.base.as_ref().map(|base| &base.value), base);
             self.span("retry.backoff.max", backoff.max.as_ref().map(|max| &max.value), max);
