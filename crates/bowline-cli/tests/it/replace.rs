@@ -176,7 +176,10 @@ fn a_design_that_never_came_replaces_nothing() {
     let api = format!("127.0.0.1:{}", ports.api);
     let data = folder.path().join(".bowline");
     for input in ["", "\n---\n# nothing\n"] {
-        let ran = bowline_reading(&["up", "-", "--replace", "--api", &api, "--data", data.to_str().unwrap()], input);
+        let ran = bowline_reading(
+            &["up", "-", "--replace", "--api", &api, "--data", data.to_str().unwrap()],
+            input,
+        );
         assert_ne!(ran.code, 0, "{ran:?}");
         assert!((ran.out.clone() + &ran.err).contains("standard input is empty"), "{ran:?}");
         assert!(old.runs());

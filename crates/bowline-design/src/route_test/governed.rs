@@ -91,9 +91,9 @@ impl Told {
         }
     }
 
-    fn number<T: PartialEq + Display>(&mut self, what: &str, expected: Option<&Spot<T>>, found: T) {
+    fn number<T: PartialEq + Display + Copy>(&mut self, what: &str, expected: Option<&Spot<T>>, found: T) {
         if let Some(expected) = expected {
-            self.unless(expected.value == found, what, &expected.value, &found);
+            self.unless(expected.value == found, what, expected.value, found);
         }
     }
 

@@ -286,11 +286,11 @@ fn a_run_without_an_end_ends_the_experiment_and_says_where_it_was() {
         over = progress.done;
         ControlFlow::Continue(())
     });
-    let said = ended.err().expect("20,000 events are no ten minutes").to_string();
+    let said = ended.expect_err("20,000 events are no ten minutes").to_string();
+    assert!(said.starts_with("arm `no retry`, seed 7: after 20"), "{said}");
     assert!(
-        said.starts_with("arm `no retry`, seed 7: after 20"),
+        said.contains("as many as a run may take, 22 s were simulated") && said.contains("shorten the run"),
         "{said}"
     );
-    assert!(said.contains("as many as a run may take, 22 s were simulated") && said.contains("shorten the run"), "{said}");
     assert!(over < plan.runs() / 2, "the other runs are not waited for: {over} of {}", plan.runs());
 }
