@@ -102,8 +102,7 @@ pub(super) fn main(args: &[String]) -> Result<(), Stop> {
         "one host", "through", "met it", "predicted", "failed", "p50", "p99"
     );
     let (mut rows, mut figures, mut over) = (Vec::new(), Map::new(), Vec::new());
-    for variant in &VARIANTS {
-        let predicted = predict(&root, variant)?;
+    for (variant, predicted) in VARIANTS.iter().zip(predict(&root)?) {
         let mut shares = Vec::new();
         for ((name, command, port), predicted) in proxies.iter().zip(predicted) {
             let mut moods = [Mood::Well; HOSTS];
@@ -206,20 +205,21 @@ fn has_met(asked: &Asked, bad: Mood) -> bool {
     }
 }
 
-/// What the simulator says, for Bowline and for least request.
-fn predict(root: &Path, variant: &Variant) -> Result<[f64; 2], Stop> {
+/// What the simulator says of each variant, for Bowline and for least request.
+fn predict(root: &Path) -> Result<Vec<[f64; 2]>, Stop> {
     let example =
-        ["run", "--quiet", "-p", "bowline-sim", "--example", "validate", "--", "--only", variant.row];
+        ["run", "--quiet", "-p", "bowline-sim", "--example", "validate", "--", "--only", "bad-host"];
     let said = run::read(&mut run::cargo(root, &example))?;
-    let row = said.lines().find_map(|line| {
-        let line: Value = serde_json::from_str(line).ok()?;
-        (line["row"] == variant.row).then_some(line)
-    });
-    let value = |index: usize| row.as_ref()?["numbers"][index]["ours"].as_f64();
-    match (value(0), value(1)) {
-        (Some(ours), Some(least)) => Ok([ours, least]),
-        _ => Err(Stop::Broken(format!("the simulator has no row `{}`", variant.row))),
-    }
+    let rows: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let of = |variant: &Variant| {
+        let row = rows.iter().find(|row| row["row"] == variant.row);
+        let value = |index: usize| row?["numbers"][index]["ours"].as_f64();
+        match (value(0), value(1)) {
+            (Some(ours), Some(least)) => Ok([ours, least]),
+            _ => Err(Stop::Broken(format!("the simulator has no row `{}`", variant.row))),
+        }
+    };
+    VARIANTS.iter().map(of).collect()
 }
 
 fn bowline(root: &Path, program: &Path) -> Result<Command, Stop> {
