@@ -52,12 +52,13 @@ impl HedgeEnd {
 }
 
 /// Every reason no hedge is sent for.
-const WITHHELD: [WithheldWhy; 11] = [
+const WITHHELD: [WithheldWhy; 12] = [
     WithheldWhy::NotSafe,
     WithheldWhy::TooFewSamples,
     WithheldWhy::RetriedElsewhere,
     WithheldWhy::DeadlineTooClose,
     WithheldWhy::BreakerNotClosed,
+    WithheldWhy::Throttled,
     WithheldWhy::NoHost,
     WithheldWhy::BulkheadFull,
     WithheldWhy::ShareReached,
