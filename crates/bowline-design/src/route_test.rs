@@ -3,6 +3,7 @@
 //! The form is that of istio-config-validator: a test lists authorities, methods and paths, and every
 //! combination is one request. Asked are the same tables that the proxy asks.
 
+mod access;
 mod compare;
 
 use crate::kinds::route_tests::RouteTest as Written;
@@ -152,7 +153,11 @@ fn run_request(
     let wants = test.want_match.as_ref().is_none_or(|wants| wants.value);
     let differs = match found {
         None => vec!["no route is met".to_owned()],
-        Some(found) => compare::differences(design, test, found.route),
+        Some(found) => {
+            let mut differs = compare::differences(design, test, found.route);
+            differs.extend(access::differences(design, test, &asked, &found));
+            differs
+        }
     };
     match (wants, differs.is_empty()) {
         (true, _) => ran.differs.extend(differs),

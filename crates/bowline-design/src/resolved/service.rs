@@ -28,6 +28,8 @@ pub struct Service {
     pub hosts: Vec<Arc<str>>,
     /// Where it is declared, or first named.
     pub place: Place,
+    /// The names in certificates that are its own, by which it proves who it is.
+    pub identities: Vec<Arc<str>>,
     /// How it is spoken to.
     pub protocol: Protocol,
     /// Where it answers. Empty: it is only named, and a call to it ends with `no host`.
