@@ -136,6 +136,14 @@ impl Design {
             .or_else(|| by(&|service| service.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))))
     }
 
+    /// The service that a process of this name proves to be by its token ([`Service::proves_itself_among`]).
+    #[must_use]
+    pub fn service_of_process(&self, name: &str) -> Option<ServiceId> {
+        let by_token =
+            |service: &Service| *service.name == *name && service.proves_itself_among(&self.services);
+        self.services.iter().position(by_token).map(|index| ServiceId(index as u32))
+    }
+
     /// The listener at `bind` that serves callers who ask for `server_name` (SNI); a plain one whoever is asked for.
     #[must_use]
     pub fn listener_at(&self, bind: SocketAddr, server_name: Option<&str>) -> Option<&Listener> {

@@ -171,7 +171,7 @@ pub(crate) fn admit<'s>(
     let connection = ledger.connection();
     let caller = Caller {
         identity: connection.identity(),
-        service: ledger.process.as_deref().and_then(|name| design.service_named(name)),
+        service: ledger.process.as_deref().and_then(|name| design.service_of_process(name)),
         token: ledger.token.as_deref(),
     };
     let decided = decide(grants, &caller);

@@ -197,7 +197,7 @@ fn where_tokens_are_given_each_lets_its_bearer_do_what_its_scope_says() {
     up.order(&[]);
     let metrics = || http::ask(api, "GET", "/metrics", &[reads], "").unwrap().text();
     until("guards reported", || metrics().contains("bowline_guard_calls_total{"));
-    let verb = up.verb(&["fault", "list"]);
+    let verb = up.verb(&["fault", "ls"]);
     assert_eq!(verb.code, 2);
     assert!(verb.err.contains("asks for a token") && verb.err.contains("BOWLINE_API_TOKEN"), "{}", verb.err);
 }

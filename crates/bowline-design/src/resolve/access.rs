@@ -122,10 +122,10 @@ fn proof(
                 return None;
             };
             let service = services.get(id);
-            if service.run.is_none() && service.identities.is_empty() {
+            if service.identities.is_empty() && !service.proves_itself_among(&services.all) {
                 let found = format!("nobody can prove to be `{}`", name.value);
-                let expected = "a Service with `identities`, the names in its certificate, or with `run`: what \
-                                `bowline up` starts gets a token";
+                let expected = "a Service with `identities`, the names in its certificate, or with `run` and a \
+                                name that no other namespace runs: what `bowline up` starts gets a token";
                 findings.mistake("unprovable", &name.place, found, expected, None);
             }
             let (name, identities) = (Arc::clone(&service.name), service.identities.clone().into());

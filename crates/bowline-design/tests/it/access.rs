@@ -89,6 +89,32 @@ fn what_could_not_be_kept_is_refused_by_name() {
 }
 
 #[test]
+fn a_token_of_a_process_tells_no_namesakes_apart() {
+    let one = |namespace: &str| {
+        format!(
+            "kind: Service\nmetadata: {{ name: stock, namespace: {namespace} }}\nspec: {{ endpoints: [ {{ address: \"127.0.0.1:1\" }} ], run: {{ command: [ a ] }} }}\n---\n"
+        )
+    };
+    let may = access("a", "{ service: stock.here }", "{ call: payment }");
+    let alone = design(&(one("here") + &may));
+    assert!(alone.service_of_process("stock").is_some() && alone.service_of_process("orders").is_none());
+    let both = one("here") + &one("there") + &may;
+    assert_eq!(mistakes(&both), [("unprovable", "nobody can prove to be `stock.here`".to_owned(), None)]);
+}
+
+/// A rule for `/orders/{id}` must not let anybody through to what a server finds behind `/orders/..`.
+#[test]
+fn a_parameter_stands_for_nothing_that_leads_elsewhere() {
+    let pattern = bowline_design::resolved::PathPattern::parse("/orders/{id}").unwrap();
+    for good in ["/orders/7", "/orders/a.b", "/orders/...", "/orders/%41", "/orders/v1.%32"] {
+        assert!(pattern.matches(good), "{good}");
+    }
+    for bad in ["..", ".", "%2e%2E", ".%2e", "..;a=1", "a%2fb", "..%2F..", "a%5Cb", "a%00"] {
+        assert!(!pattern.matches(&format!("/orders/{bad}")), "{bad}");
+    }
+}
+
+#[test]
 fn an_issuer_says_whose_tokens_for_whom_and_where_its_keys_are() {
     let issuer =
         |spec: &str| format!("kind: Issuer\nmetadata: {{ name: i }}\nspec: {{ issuer: i, {spec} }}\n");
