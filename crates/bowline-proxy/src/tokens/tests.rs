@@ -270,6 +270,22 @@ fn a_token_is_looked_at_once_until_it_ends_or_its_keys_change() {
 }
 
 #[test]
+fn what_is_remembered_has_a_limit_and_the_oldest_make_room() {
+    let signer = Signer::ed25519("a");
+    let tokens = tokens(key_set([&signer]));
+    let mut verified = Verified::default();
+    let text = |number: usize| signer.token(&with("sub", json!(format!("{number}{}", "x".repeat(5_000)))));
+    let length = text(1_000).len();
+    let room = (4 << 20) / length;
+    for number in 1_000..=1_000 + room {
+        assert!(verified.verify(&tokens, &text(number), NOW).is_ok());
+    }
+    assert_eq!(verified.count(), room);
+    assert!(!verified.verify(&tokens, &text(1_000), NOW).unwrap().1, "the first has made room");
+    assert!(verified.verify(&tokens, &text(1_000 + room), NOW).unwrap().1);
+}
+
+#[test]
 fn a_design_with_other_audiences_looks_at_every_token_again() {
     let signer = Signer::ed25519("a");
     let tokens = tokens(key_set([&signer]));

@@ -10,9 +10,12 @@ use ring::digest;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// How many tokens one worker keeps. 4,096: at about a kilobyte each that is 4 MiB, and whoever has more callers at once
-/// verifies the rest anew.
+/// How many tokens one worker keeps. 4,096: whoever has more callers at once verifies the rest anew.
 const KEPT_MAX: usize = 4_096;
+
+/// How long they may be together, in bytes of text. 4 MiB: a kilobyte each is what most have; what they claim takes a few
+/// times as much.
+const KEPT_BYTES_MAX: usize = 4 << 20;
 
 type Digest = [u8; digest::SHA256_OUTPUT_LEN];
 
@@ -22,8 +25,10 @@ pub(crate) struct Verified {
     /// Whose word that was.
     by: Option<Arc<Tokens>>,
     kept: HashMap<Digest, Believed>,
-    /// Oldest first.
-    order: VecDeque<Digest>,
+    /// Oldest first, each with the length of its text.
+    order: VecDeque<(Digest, usize)>,
+    /// The sum of those.
+    bytes: usize,
 }
 
 impl Verified {
@@ -53,11 +58,12 @@ impl Verified {
         let believed = tokens.verify(text, now)?;
         let token = Arc::clone(&believed.token);
         if self.kept.insert(key, believed).is_none() {
-            self.order.push_back(key);
-            if KEPT_MAX < self.order.len()
-                && let Some(oldest) = self.order.pop_front()
-            {
+            self.order.push_back((key, text.len()));
+            self.bytes += text.len();
+            while KEPT_MAX < self.order.len() || KEPT_BYTES_MAX < self.bytes {
+                let Some((oldest, length)) = self.order.pop_front() else { break };
                 self.kept.remove(&oldest);
+                self.bytes -= length;
             }
         }
         Ok((token, false))
