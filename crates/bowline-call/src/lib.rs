@@ -12,7 +12,7 @@
 //! - [`ask`]: a request's head on its way out; `upload`, `framing`, `beginning`, `chunks`, `incoming`,
 //!   `connection`: HTTP/1.1; `http2`: HTTP/2
 //! - [`drive`]: [`Client::call`], the driver of [`bowline_policy::Call`]; `hedging`: the same with several tries at once
-//! - [`check`]: whether an endpoint is well; [`names`]: the addresses behind a name
+//! - [`check`]: whether an endpoint is well; [`fetch`](mod@fetch): a document that somebody publishes; [`names`]: the addresses behind a name
 //! - [`relay`]: an answer's body; [`switched`]: what comes after 101; [`pushback`]: `Retry-After`; [`grpc`]: what of gRPC matters here
 
 pub mod alarm;
@@ -24,6 +24,7 @@ pub mod clock;
 mod connection;
 pub mod drive;
 pub mod endpoint;
+pub mod fetch;
 mod framing;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

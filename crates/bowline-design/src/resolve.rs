@@ -7,11 +7,12 @@
 //! - [`policies`], and from all of them [`settings`]: the effective policy of one call
 //! - [`routes`], with [`conditions`] and [`delegates`]: what a VirtualService's rules become
 //! - [`mesh`] and [`listeners`]: the tables; [`unserved`]: what is asked for and not done
-//! - [`subscriptions`], [`intakes`] and [`scenarios`]
+//! - [`subscriptions`], [`intakes`], [`access`] and [`scenarios`]
 //! - [`overlays`]: all of it once more for each variant of the design
 //!
 //! Nothing here fails at the first mistake; [`findings`] collects them all.
 
+mod access;
 mod annotations;
 mod balance;
 mod caller_tls;
@@ -110,6 +111,8 @@ fn design(documents: &Documents, applied: Option<&Applied>, findings: &mut Findi
     note_what_is_not_run(documents, findings);
     let subscriptions = subscriptions::all(documents, &topics, &services, findings);
     let intakes = intakes::all(documents, &topics, &services, findings);
+    let issuers = access::issuers(documents, findings);
+    let access = access::access(documents, &services, &listeners, findings);
     let known = Known {
         documents,
         services: &services,
@@ -128,6 +131,8 @@ fn design(documents: &Documents, applied: Option<&Applied>, findings: &mut Findi
         notes: Vec::new(),
         subscriptions,
         intakes,
+        issuers,
+        access,
         scenarios,
         brokers: topics.brokers,
         topics: topics.all,

@@ -3,6 +3,7 @@
 //! The reason's word is the metric label, the trace attribute and the text of `explain`: whoever
 //! reads a dashboard, a trace or a terminal reads the same word.
 
+pub use crate::access::{DeniedWhy, TokenFault};
 use crate::outcome::Outcome;
 use crate::priority::Priority;
 use crate::time::Instant;
@@ -13,6 +14,21 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Decision {
+    /// The caller's token is not believed.
+    TokenRefused {
+        /// What is wrong with it.
+        fault: TokenFault,
+    },
+    /// The caller is let through.
+    AccessGranted {
+        /// By this rule of the design, an index.
+        rule: u16,
+    },
+    /// The caller is not let through.
+    AccessDenied {
+        /// Why.
+        why: DeniedWhy,
+    },
     /// The call has this long, and this is who said so.
     DeadlineSet {
         /// What is left when the call starts.

@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::proxy::Shared;
 use crate::scratch::{Lent, Scratch, Spares};
 use crate::snapshot::{Door, Snapshot};
+use crate::tokens::Verified;
 use arc_swap::{ArcSwap, Cache};
 use bowline_call::{Client, Clock};
 use bowline_model::{Random, SplitMix64};
@@ -72,6 +73,7 @@ pub(crate) struct Worker {
     mirrors: Rc<Cell<u32>>,
     spare: RefCell<Spares>,
     date: RefCell<(u64, HeaderValue)>,
+    verified: RefCell<Verified>,
 }
 
 /// The latest snapshot as this worker knows it. Requests share it without touching the count that all
@@ -116,6 +118,7 @@ impl Worker {
             mirrors: Rc::default(),
             spare: RefCell::default(),
             date: RefCell::new((0, HeaderValue::from_static(""))),
+            verified: RefCell::default(),
             shared,
         })
     }
@@ -155,6 +158,11 @@ impl Worker {
             *date = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
         }
         date.clone()
+    }
+
+    /// Tokens that it has believed.
+    pub(crate) const fn verified(&self) -> &RefCell<Verified> {
+        &self.verified
     }
 
     pub(crate) fn next_seed(&self) -> u64 {

@@ -89,6 +89,7 @@ impl Services {
             namespace: meta.namespace.as_str().into(),
             hosts,
             place: meta.place.clone(),
+            identities: spec.identities.iter().map(|name| name.value.as_str().into()).collect(),
             protocol,
             endpoints: spec
                 .endpoints
@@ -265,6 +266,7 @@ fn named(place: &Place) -> Service {
         namespace: "".into(),
         hosts: Vec::new(),
         place: place.clone(),
+        identities: Vec::new(),
         protocol: Protocol::Http,
         endpoints: Vec::new(),
         subsets: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod access;
 mod foreign;
 mod istio;
 mod limits;

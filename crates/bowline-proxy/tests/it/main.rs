@@ -1,5 +1,6 @@
 //! The proxy end to end: real sockets, a small real callee, a caller that writes bytes.
 
+mod access;
 mod breaker;
 mod callees;
 mod certificates;
@@ -17,6 +18,9 @@ mod http2_abuse;
 mod lifecycle;
 mod names;
 mod retries;
+mod signing;
+mod steering;
 mod support;
 mod tls;
+mod tokens;
 mod upgrade;

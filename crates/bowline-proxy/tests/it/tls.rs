@@ -20,7 +20,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 const BIND: &str = "127.0.0.1:18443";
 
 /// A design whose gateway `secure` has these servers, and whose rules send everything to `callee`.
-fn secure(servers: &[(&str, &str)], annotations: &str, callee: &[SocketAddr]) -> String {
+pub(crate) fn secure(servers: &[(&str, &str)], annotations: &str, callee: &[SocketAddr]) -> String {
     let server = |(number, (hosts, tls)): (usize, &(&str, &str))| {
         format!(
             "  - port: {{ number: 18443, name: s{number}, protocol: HTTPS }}\n    bind: 127.0.0.1\n    hosts: [ {hosts} ]\n    tls: {{ {tls} }}\n"
@@ -39,16 +39,16 @@ fn simple(name: &str) -> String {
 }
 
 /// The same, for callers who prove who they are to `ca`.
-fn mutual(mode: &str, more: &str) -> String {
+pub(crate) fn mutual(mode: &str, more: &str) -> String {
     format!("mode: {mode}, serverCertificate: shop.crt, privateKey: shop.key, caCertificates: ca, {more}")
 }
 
 /// A world behind a gateway for HTTPS.
-struct Secure {
-    world: World,
+pub(crate) struct Secure {
+    pub(crate) world: World,
     address: SocketAddr,
-    folder: Folder,
-    authority: Authority,
+    pub(crate) folder: Folder,
+    pub(crate) authority: Authority,
 }
 
 impl Secure {
@@ -70,7 +70,12 @@ impl Secure {
         (secure, callee)
     }
 
-    fn over(yaml: &str, folder: Folder, authority: Authority, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn over(
+        yaml: &str,
+        folder: Folder,
+        authority: Authority,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let files = Arc::new(folder.clone());
         let world = World::start_with(yaml, 1, |config| {
             config.files = files;
@@ -89,7 +94,7 @@ impl Secure {
     }
 
     /// How a request on a connection of its own ends: its status, or what the handshake's error says.
-    async fn ask(&self, name: &str, client: Client<'_>) -> Result<u16, String> {
+    pub(crate) async fn ask(&self, name: &str, client: Client<'_>) -> Result<u16, String> {
         let request = format!("GET /stock HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n\r\n");
         let asking = async {
             let mut stream = self.connect(name, client).await?;
@@ -124,14 +129,14 @@ const EACH: [&[&SupportedProtocolVersion]; 2] = [&[&TLS12], &[&TLS13]];
 
 /// What a caller brings to a handshake.
 #[derive(Clone, Copy)]
-struct Client<'c> {
-    own: Option<&'c Identity>,
-    protocols: &'static [&'static [u8]],
-    versions: &'static [&'static SupportedProtocolVersion],
+pub(crate) struct Client<'c> {
+    pub(crate) own: Option<&'c Identity>,
+    pub(crate) protocols: &'static [&'static [u8]],
+    pub(crate) versions: &'static [&'static SupportedProtocolVersion],
 }
 
 impl Client<'_> {
-    const PLAIN: Self = Self { own: None, protocols: &[], versions: &[&TLS13, &TLS12] };
+    pub(crate) const PLAIN: Self = Self { own: None, protocols: &[], versions: &[&TLS13, &TLS12] };
 
     fn config(self, trusted: &Authority) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
@@ -491,6 +496,11 @@ async fn a_server_that_would_let_in_others_does_not_serve_on() {
 
 /// A callee under TLS that answers every request with 204 in the version of HTTP that is agreed on.
 async fn callee_under_tls(own: &Identity, http2: bool) -> SocketAddr {
+    answering_under_tls(own, http2, "HTTP/1.1 204 No Content\r\n\r\n".to_owned()).await
+}
+
+/// The same, with this answer in HTTP/1.
+pub(crate) async fn answering_under_tls(own: &Identity, http2: bool, answer: String) -> SocketAddr {
     let builder =
         rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
@@ -501,7 +511,7 @@ async fn callee_under_tls(own: &Identity, http2: bool) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, answer) = (acceptor.clone(), answer.clone());
             tokio::spawn(async move {
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };
                 if http2 {
@@ -514,7 +524,7 @@ async fn callee_under_tls(own: &Identity, http2: bool) -> SocketAddr {
                 }
                 let mut buffer = Vec::new();
                 while crate::support::read_message(&mut stream, &mut buffer, "").await.is_some() {
-                    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+                    stream.write_all(answer.as_bytes()).await.unwrap();
                     stream.flush().await.unwrap();
                 }
             });
