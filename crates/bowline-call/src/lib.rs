@@ -54,4 +54,4 @@ pub use pool::{Pool, PoolLimits};
 pub use relay::{AnswerBody, Relay};
 pub use replay::{Allowance, Replay, RequestBody};
 pub use switched::Switched;
-pub use transport::{Http, Transport};
+pub use transport::{ConnectionSettings, Http, Keepalive, Transport};

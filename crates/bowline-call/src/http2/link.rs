@@ -42,6 +42,9 @@ pub(crate) struct Link {
     streams: Cell<u32>,
     /// As many as may be at once, for our part.
     streams_max: u32,
+    /// Requests so far, and as many as it may carry in its life.
+    asked: Cell<u32>,
+    requests_max: u32,
     /// When it is too old for another request.
     expires: Instant,
     /// Since when nobody uses it; [`Instant::FAR`] while somebody does, or nobody looked.
@@ -108,6 +111,8 @@ impl Link {
             driver,
             streams: Cell::new(0),
             streams_max: limits.streams,
+            asked: Cell::new(0),
+            requests_max: limits.requests,
             expires,
             spare_since: Cell::new(Instant::FAR),
             closing: Cell::new(false),
@@ -125,7 +130,15 @@ impl Link {
 
     /// Whether it may take another request, if it has room.
     pub(crate) fn is_usable(&self, now: Instant) -> bool {
-        now < self.expires && !self.closing.get() && !self.wire.over.get()
+        now < self.expires
+            && !self.closing.get()
+            && !self.wire.over.get()
+            && self.asked.get() < self.requests_max
+    }
+
+    /// Whether it carries a request.
+    pub(crate) fn is_busy(&self) -> bool {
+        0 < self.streams.get()
     }
 
     /// Whether the peer and we let it take another request now.
@@ -226,6 +239,7 @@ impl fmt::Debug for Link {
 impl Slot {
     pub(crate) fn new(link: &Rc<Link>) -> Self {
         link.streams.set(link.streams.get() + 1);
+        link.asked.set(link.asked.get().saturating_add(1));
         link.spare_since.set(Instant::FAR);
         Self(Rc::clone(link))
     }

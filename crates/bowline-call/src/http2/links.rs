@@ -100,6 +100,11 @@ impl Links {
         self.links.borrow_mut().retain(|link| link.tend(now, limits));
     }
 
+    /// Closes those that carry nothing.
+    pub(crate) fn give_way(&self) {
+        self.links.borrow_mut().retain(|link| link.is_busy());
+    }
+
     /// Gives up every connection; each closes when its requests are through.
     pub(crate) fn clear(&self) {
         self.links.borrow_mut().clear();

@@ -145,7 +145,7 @@ async fn ask(
     acceptor: TlsAcceptor,
 ) -> Result<u16, Option<TryEnd>> {
     let tls = Tls::load(settings, http == Http::Two, files).unwrap();
-    let transport = Transport { http, tls: Some(Arc::new(tls)) };
+    let transport = Transport { http, tls: Some(Arc::new(tls)), ..Transport::default() };
     let (bench, listener) = Bench::with(&transport, CallPolicy::default(), PoolLimits::default()).await;
     let serving = spawn_local(serve(listener, acceptor, http));
     let ended = calling(&bench, Request::get()).await.unwrap();

@@ -2,7 +2,7 @@
 
 use crate::format::format_duration;
 use crate::resolved::{Balancing, CheckedBy, HashBy, HealthCheck};
-use crate::routing::{CalleeTls, IstioFault};
+use crate::routing::{CalleeTls, Connections, IstioFault};
 use bowline_fault::{Fault, Kind, Then};
 use bowline_policy::balance::Algorithm;
 use bowline_policy::{
@@ -32,6 +32,25 @@ pub(super) fn backoff(backoff: Backoff) -> String {
             format!("{} to three times the last, at most {}", span(base), span(max))
         }
     }
+}
+
+pub(super) fn connections(kept: &Connections) -> String {
+    let Connections { connect, idle, age, requests, streams, ping_after, ping_timeout, keepalive } = kept;
+    let spans = [("made within", connect), ("idle for", idle), ("up to", age)];
+    let mut parts: Vec<String> = spans
+        .into_iter()
+        .filter_map(|(word, length)| {
+            let length = (*length)?;
+            let length = if length == Duration::MAX { "ever".to_owned() } else { span(length) };
+            Some(format!("{word} {length}"))
+        })
+        .collect();
+    parts.extend(requests.map(|requests| format!("{requests} requests each")));
+    parts.extend(streams.map(|streams| format!("{streams} at once over HTTP/2")));
+    parts.extend(ping_after.map(|after| format!("pinged after {}", span(after))));
+    parts.extend(ping_timeout.map(|within| format!("pings answered within {}", span(within))));
+    parts.extend(keepalive.map(|_| "kept alive by the kernel".to_owned()));
+    parts.join(", ")
 }
 
 pub(super) fn check(check: &HealthCheck) -> String {

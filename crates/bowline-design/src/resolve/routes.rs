@@ -304,7 +304,8 @@ fn destination_of(
     });
     let traffic = voices.rules.traffic(service, subset.as_ref(), port);
     let (upgraded, tls) = (traffic.is_upgraded(), traffic.tls(host));
-    Destination { service: id, subset, port, upgraded, tls, endpoints, missing: missing.map(Arc::from) }
+    let (connections, missing) = (traffic.connections(), missing.map(Arc::from));
+    Destination { service: id, subset, port, upgraded, tls, connections, endpoints, missing }
 }
 
 fn mirrors(rule: &HttpRoute, namespace: &str, voices: Voices<'_>, findings: &mut Findings) -> Vec<Mirror> {

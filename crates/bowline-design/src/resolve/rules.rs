@@ -14,8 +14,8 @@ use crate::kinds::destination_rule::{
 use crate::kinds::{Doc, Documents};
 use crate::mistake::Spot;
 use crate::resolved::{Balancing, Endpoint, Located, Service, Sourced, Subset};
-use crate::routing::CalleeTls;
 use crate::routing::host::HostPattern;
+use crate::routing::{CalleeTls, Connections, Keepalive};
 use bowline_policy::{BudgetSettings, BulkheadSettings, ConcurrentBudget, OutlierSettings, Ratio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,9 +201,49 @@ impl<'d> Traffic<'d> {
         Some(Sourced::written(settings, concurrent.place.clone()))
     }
 
-    /// Istio's retry budget: a share of the requests under way, or a floor.
+    /// How connections are made and kept.
+    pub(super) fn connections(&self) -> Option<Sourced<Connections>> {
+        let pool = self.pool?;
+        let (tcp, http) = (pool.tcp.as_deref(), pool.http.as_deref());
+        let span = |spot: Option<&Spot<Duration>>| spot.map(|spot| spot.value);
+        // Istio takes a number of zero for one that is not said.
+        let count = |spot: Option<&Spot<u32>>| spot.map(|spot| spot.value).filter(|count| *count > 0);
+        // What is said of requests comes before what is said of bytes; zero is for ever.
+        let idle = span(http.and_then(|http| http.idle_timeout.as_ref()))
+            .or(span(tcp.and_then(|tcp| tcp.idle_timeout.as_ref())))
+            .map(|idle| if idle.is_zero() { Duration::MAX } else { idle });
+        let pings = http.and_then(|http| http.http2_keep_alive.as_deref());
+        let probes = tcp.and_then(|tcp| tcp.tcp_keepalive.as_deref());
+        let connections = Connections {
+            connect: span(tcp.and_then(|tcp| tcp.connect_timeout.as_ref())),
+            idle,
+            age: span(tcp.and_then(|tcp| tcp.max_connection_duration.as_ref())),
+            requests: count(http.and_then(|http| http.max_requests_per_connection.as_ref())),
+            streams: count(http.and_then(|http| http.max_concurrent_streams.as_ref())),
+            ping_after: span(pings.and_then(|pings| pings.interval.as_ref())),
+            ping_timeout: span(pings.and_then(|pings| pings.timeout.as_ref())),
+            keepalive: probes.map(|probes| Keepalive {
+                time: span(probes.time.as_ref()),
+                interval: span(probes.interval.as_ref()),
+                probes: count(probes.probes.as_ref()),
+            }),
+        };
+        (connections != Connections::default()).then(|| Sourced::written(connections, pool.place.clone()))
+    }
+
+    /// Istio's retry budget: a share of the requests under way, or a floor. Without one, a pool's `maxRetries`
+    /// is the number of retries that may be under way.
     pub(super) fn budget(&self) -> Option<Sourced<BudgetSettings>> {
-        let written = self.retry_budget?;
+        let Some(written) = self.retry_budget else {
+            let retries = self.pool?.http.as_ref()?.max_retries.as_ref().filter(|most| most.value > 0)?;
+            let settings = BudgetSettings {
+                ratio: Ratio::ONE,
+                min_per_second: PER_SECOND_UNBOUND,
+                concurrent: Some(ConcurrentBudget { ratio: Ratio::ZERO, min: retries.value }),
+                ..BudgetSettings::default()
+            };
+            return Some(Sourced::written(settings, retries.place.clone()));
+        };
         // 20 and 3: `destination_rule.proto`, `RetryBudget`.
         let percent = written.percent.as_ref().map_or(20.0, |percent| percent.value);
         let min = written.min_retry_concurrency.as_ref().map_or(3, |min| min.value);
@@ -295,38 +335,9 @@ fn note_tls(tls: &Spot<ClientTls>, note: &mut impl FnMut(&str, &crate::mistake::
 }
 
 fn note_pool(pool: &Spot<ConnectionPool>, note: &mut impl FnMut(&str, &crate::mistake::Place)) {
-    if let Some(tcp) = &pool.tcp {
-        if let Some(spot) = &tcp.connect_timeout {
-            note("connectionPool.tcp.connectTimeout", &spot.place);
-        }
-        if let Some(spot) = &tcp.tcp_keepalive {
-            note("connectionPool.tcp.tcpKeepalive", &spot.place);
-        }
-        if let Some(spot) = &tcp.max_connection_duration {
-            note("connectionPool.tcp.maxConnectionDuration", &spot.place);
-        }
-        if let Some(spot) = &tcp.idle_timeout {
-            note("connectionPool.tcp.idleTimeout", &spot.place);
-        }
-    }
     let Some(http) = &pool.http else { return };
-    if let Some(spot) = &http.max_requests_per_connection {
-        note("connectionPool.http.maxRequestsPerConnection", &spot.place);
-    }
-    if let Some(spot) = &http.max_retries {
-        note("connectionPool.http.maxRetries", &spot.place);
-    }
-    if let Some(spot) = &http.idle_timeout {
-        note("connectionPool.http.idleTimeout", &spot.place);
-    }
     if let Some(spot) = http.use_client_protocol.as_ref().filter(|spot| spot.value) {
         note("connectionPool.http.useClientProtocol", &spot.place);
-    }
-    if let Some(spot) = &http.max_concurrent_streams {
-        note("connectionPool.http.maxConcurrentStreams", &spot.place);
-    }
-    if let Some(spot) = &http.http2_keep_alive {
-        note("connectionPool.http.http2KeepAlive", &spot.place);
     }
     let limits = pool.tcp.as_ref().is_some_and(|tcp| tcp.max_connections.is_some())
         || http.http2_max_requests.is_some();

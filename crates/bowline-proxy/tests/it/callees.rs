@@ -362,3 +362,55 @@ async fn where_a_certificate_cannot_be_read_nothing_goes_out_in_plain_text() {
     assert_eq!((got.status(), got.header("x-bowline-reason")), (503, Some("no tls")));
     assert_eq!(callee.connections(), 0);
 }
+
+/// `stock` at `callee`, with a `connectionPool`.
+fn pooled(callee: &Callee, pool: &str) -> String {
+    route(&[callee.address], "")
+        + &format!(
+            "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{ name: stock }}
+spec: {{ host: stock, trafficPolicy: {{ connectionPool: {pool} }} }}
+"
+        )
+}
+
+#[tokio::test]
+async fn a_connection_carries_as_many_requests_as_its_rule_allows() {
+    for (most, connections) in [(1, 6), (2, 3), (0, 1)] {
+        let callee = Callee::friendly().await;
+        let world =
+            World::start(&pooled(&callee, &format!("{{ http: {{ maxRequestsPerConnection: {most} }} }}")));
+        let mut caller = world.caller().await;
+        for _ in 0..6 {
+            assert_eq!(caller.ask("GET", "/stock", "", "").await.status(), 200);
+        }
+        assert_eq!(callee.connections(), connections, "{most}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_too_old_or_was_idle_for_too_long_is_not_used_again() {
+    for pool in [
+        "{ tcp: { maxConnectionDuration: 1ms } }",
+        "{ http: { idleTimeout: 1ms } }",
+        "{ tcp: { idleTimeout: 1ms } }",
+    ] {
+        let callee = Callee::friendly().await;
+        let world = World::start(&pooled(&callee, pool));
+        let mut caller = world.caller().await;
+        while callee.connections() < 3 {
+            assert_eq!(caller.ask("GET", "/stock", "", "").await.status(), 200);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn keepalive_of_the_kernel_is_no_hindrance() {
+    let callee = Callee::friendly().await;
+    let pool = "{ tcp: { connectTimeout: 5s, tcpKeepalive: { time: 60s, interval: 10s, probes: 3 } } }";
+    let world = World::start(&pooled(&callee, pool));
+    assert_eq!(world.get("/stock").await.status(), 200);
+}

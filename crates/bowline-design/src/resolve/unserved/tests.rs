@@ -30,6 +30,11 @@ DestinationRule: host
 DestinationRule.subsets: name labels
 DestinationRule.trafficPolicy.portLevelSettings: port.number
 DestinationRule.trafficPolicy.connectionPool: tcp.maxConnections http.http2MaxRequests http.h2UpgradePolicy
+DestinationRule.trafficPolicy.connectionPool.tcp: connectTimeout maxConnectionDuration idleTimeout
+DestinationRule.trafficPolicy.connectionPool.tcp.tcpKeepalive: probes time interval
+DestinationRule.trafficPolicy.connectionPool.http: maxRequestsPerConnection maxRetries idleTimeout
+DestinationRule.trafficPolicy.connectionPool.http: maxConcurrentStreams http2KeepAlive.interval
+DestinationRule.trafficPolicy.connectionPool.http: http2KeepAlive.timeout
 DestinationRule.trafficPolicy.retryBudget: percent minRetryConcurrency
 DestinationRule.trafficPolicy.loadBalancer: simple warmupDurationSecs
 DestinationRule.trafficPolicy.loadBalancer.warmup: duration minimumPercent aggression
@@ -111,30 +116,12 @@ fn noted() -> Vec<(String, String)> {
             "loadBalancer.consistentHash.httpCookie.attributes",
             "loadBalancer: { consistentHash: { httpCookie: { name: u, ttl: 1h, attributes: [ { name: SameSite } ] } } }",
         ),
-        ("connectionPool.tcp.connectTimeout", "connectionPool: { tcp: { connectTimeout: 1s } }"),
-        ("connectionPool.tcp.tcpKeepalive", "connectionPool: { tcp: { tcpKeepalive: { time: 10s } } }"),
-        (
-            "connectionPool.tcp.maxConnectionDuration",
-            "connectionPool: { tcp: { maxConnectionDuration: 1h } }",
-        ),
-        ("connectionPool.tcp.idleTimeout", "connectionPool: { tcp: { idleTimeout: 1h } }"),
         // Beside a limit it is acted on: the queue of a bulkhead.
         (
             "connectionPool.http.http1MaxPendingRequests",
             "connectionPool: { http: { http1MaxPendingRequests: 9 } }",
         ),
-        (
-            "connectionPool.http.maxRequestsPerConnection",
-            "connectionPool: { http: { maxRequestsPerConnection: 9 } }",
-        ),
-        ("connectionPool.http.maxRetries", "connectionPool: { http: { maxRetries: 9 } }"),
-        ("connectionPool.http.idleTimeout", "connectionPool: { http: { idleTimeout: 1h } }"),
         ("connectionPool.http.useClientProtocol", "connectionPool: { http: { useClientProtocol: true } }"),
-        ("connectionPool.http.maxConcurrentStreams", "connectionPool: { http: { maxConcurrentStreams: 9 } }"),
-        (
-            "connectionPool.http.http2KeepAlive",
-            "connectionPool: { http: { http2KeepAlive: { interval: 9s } } }",
-        ),
         (
             "outlierDetection.outlierDetectionHttpErrorCodes",
             "outlierDetection: { outlierDetectionHttpErrorCodes: [ 500 ] }",
