@@ -101,7 +101,8 @@ impl Endpoint {
 
     /// Whether a call waits because as many connections are open as may be.
     pub(crate) fn is_wanted(&self) -> bool {
-        0 < self.wanting.load(Ordering::Relaxed)
+        // One order for all: who closes a connection and sees nobody waiting has closed it before whoever comes looks.
+        0 < self.wanting.load(Ordering::SeqCst)
     }
 
     /// Waits until a connection has closed, if there are `max`, and counts one more.
@@ -203,17 +204,15 @@ pub(crate) struct Opened(Arc<Endpoint>);
 impl Opened {
     /// Counts one more, unless there are `max` already.
     pub(crate) fn new(endpoint: &Arc<Endpoint>, max: u32) -> Option<Self> {
-        if endpoint.open.fetch_add(1, Ordering::Relaxed) >= max {
-            endpoint.open.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
+        let one_more = |open: u32| (open < max).then_some(open + 1);
+        endpoint.open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
         Some(Self(Arc::clone(endpoint)))
     }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
         if self.0.is_wanted() {
             self.0.freed.notify_one();
         }
@@ -225,14 +224,14 @@ struct Wanting<'e>(&'e Endpoint);
 
 impl<'e> Wanting<'e> {
     fn new(endpoint: &'e Endpoint) -> Self {
-        endpoint.wanting.fetch_add(1, Ordering::Relaxed);
+        endpoint.wanting.fetch_add(1, Ordering::SeqCst);
         Self(endpoint)
     }
 }
 
 impl Drop for Wanting<'_> {
     fn drop(&mut self) {
-        self.0.wanting.fetch_sub(1, Ordering::Relaxed);
+        self.0.wanting.fetch_sub(1, Ordering::SeqCst);
         // What was freed for it is another's.
         if self.0.is_wanted() {
             self.0.freed.notify_one();

@@ -5,11 +5,11 @@ use crate::connection::Connection;
 use crate::endpoint::{Endpoint, Opened};
 use crate::http2::{Link, Links, Made, Slot};
 use crate::io::Io;
-use crate::transport::{ConnectionSettings, Keepalive, Transport};
+use crate::keepalive::Keepalive;
+use crate::transport::{ConnectionSettings, Transport};
 use bowline_model::Instant;
 use bowline_model::random::{Random, SplitMix64};
 use bowline_model::time::nanos;
-use socket2::{SockRef, TcpKeepalive};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -48,6 +48,9 @@ pub struct PoolLimits {
     /// An HTTP/2 peer that has said nothing for this long, though it owes answers, is asked whether it is
     /// there. 20 s: longer than most calls take, shorter than people wait.
     pub ping_after: Duration,
+    /// One that had nothing to say but that is asked again after this long. 5 minutes: gRPC's servers take more
+    /// frequent pings for an attack (`GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS`).
+    pub ping_again: Duration,
     /// A peer that does not answer that within this long is gone, and every call to it over. 10 s.
     pub ping_timeout: Duration,
 }
@@ -65,6 +68,7 @@ impl Default for PoolLimits {
             keepalive: None,
             streams: 100,
             ping_after: Duration::from_secs(20),
+            ping_again: Duration::from_secs(300),
             ping_timeout: Duration::from_secs(10),
         }
     }
@@ -82,6 +86,8 @@ impl PoolLimits {
             requests: own.requests.unwrap_or(self.requests),
             streams: own.streams.unwrap_or(self.streams),
             ping_after: own.ping_after.unwrap_or(self.ping_after),
+            // Who names a time between pings means all of them.
+            ping_again: own.ping_after.unwrap_or(self.ping_again),
             ping_timeout: own.ping_timeout.unwrap_or(self.ping_timeout),
             keepalive: own.keepalive.or(self.keepalive),
             ..self
@@ -160,8 +166,8 @@ impl Pool {
     }
 
     /// Closes spare connections that are too old, idle for too long, or closed by the peer, asks quiet HTTP/2
-    /// peers whether they are there, and lets go of endpoints that no call goes to any more. To be called about once a second: nothing else notices a peer's
-    /// close while a connection is spare.
+    /// peers whether they are there, and lets go of endpoints that no call goes to any more. To be called about once a
+    /// second: nothing else notices a peer's close while a connection is spare.
     pub fn sweep(&self) {
         let now = self.clock.now();
         for spares in self.spares.borrow().iter().flatten() {
@@ -346,7 +352,7 @@ impl Spares {
         // A request is written whole; waiting for more to send with it would only delay it.
         stream.set_nodelay(true)?;
         if let Some(keepalive) = &self.limits.keepalive {
-            SockRef::from(&stream).set_tcp_keepalive(&as_socket_option(keepalive))?;
+            keepalive.apply(&stream)?;
         }
         match &self.transport().tls {
             None => Ok(Io::Plain(stream)),
@@ -357,12 +363,4 @@ impl Spares {
     fn is_usable(&self, connection: &Connection, now: Instant) -> bool {
         now < connection.expires && now.since(connection.spare_since) < self.limits.idle
     }
-}
-
-fn as_socket_option(keepalive: &Keepalive) -> TcpKeepalive {
-    let Keepalive { time, interval, probes } = *keepalive;
-    let option = TcpKeepalive::new();
-    let option = time.map_or(option.clone(), |time| option.clone().with_time(time));
-    let option = interval.map_or(option.clone(), |interval| option.clone().with_interval(interval));
-    probes.map_or(option.clone(), |probes| option.with_retries(probes))
 }

@@ -3,6 +3,7 @@
 //! It is part of who an endpoint is. The same address spoken to in another way is another endpoint, with
 //! connections of its own, so that a reload that changes the way never meets a connection of the old one.
 
+use crate::keepalive::Keepalive;
 use crate::tls::Tls;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,23 +32,12 @@ pub struct ConnectionSettings {
     pub requests: Option<u32>,
     /// Requests that one HTTP/2 connection carries at once.
     pub streams: Option<u32>,
-    /// An HTTP/2 peer that owes answers is asked whether it is there after this long a silence.
+    /// An HTTP/2 peer that owes answers is asked whether it is there after this long a silence, and again after as long.
     pub ping_after: Option<Duration>,
     /// A peer that does not answer that within this long is gone.
     pub ping_timeout: Option<Duration>,
     /// Whether, and how, the kernel asks silent peers whether they are there.
     pub keepalive: Option<Keepalive>,
-}
-
-/// How the kernel asks silent peers whether they are there; what is absent is the system's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Keepalive {
-    /// After this long a silence.
-    pub time: Option<Duration>,
-    /// This far apart.
-    pub interval: Option<Duration>,
-    /// So many without an answer end the connection.
-    pub probes: Option<u32>,
 }
 
 impl ConnectionSettings {

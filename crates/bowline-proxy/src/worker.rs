@@ -383,7 +383,7 @@ pub(crate) fn run(
             let mut sweep_at = sweeping.clock().now() + SWEEP_EVERY;
             let mut alarm = Alarm::new(sweeping.clock());
             loop {
-                let wanted = endpoints.wanted();
+                let wanted = pin!(endpoints.wanted());
                 sweeping.client.pool().give_way();
                 if alarm.or_until(sweep_at, wanted).await.is_some() {
                     continue;

@@ -26,10 +26,6 @@ const STREAM_WINDOW: u32 = 256 << 10;
 /// How large an answer's head may be: what HTTP/1.1 allows here.
 const HEAD_BYTES_MAX: u32 = crate::framing::HEAD_BYTES_MAX as u32;
 
-/// The time from a ping that found nothing but its own answer to the next. gRPC's servers take more frequent
-/// ones for an attack (`GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS`, five minutes).
-const PING_AGAIN: Duration = Duration::from_secs(300);
-
 /// What the answer to a ping occupies: a head of 9 bytes, and 8 of its own (RFC 9113, 6.7).
 const PONG_BYTES: u64 = 17;
 
@@ -175,7 +171,7 @@ impl Link {
             let only_pong = pulse.asked.take().is_some() && came == PONG_BYTES;
             let _ = ping.poll_pong(&mut Context::from_waker(Waker::noop()));
             pulse.quiet_since = now;
-            pulse.patience = if only_pong { PING_AGAIN } else { limits.ping_after };
+            pulse.patience = if only_pong { limits.ping_again } else { limits.ping_after };
             return true;
         }
         match pulse.asked {

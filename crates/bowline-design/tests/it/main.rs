@@ -2,6 +2,7 @@
 
 mod support;
 
+mod fields;
 mod foreign;
 mod istio;
 mod limits;

@@ -391,20 +391,36 @@ async fn a_connection_carries_as_many_requests_as_its_rule_allows() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_too_old_or_was_idle_for_too_long_is_not_used_again() {
-    for pool in [
-        "{ tcp: { maxConnectionDuration: 1ms } }",
-        "{ http: { idleTimeout: 1ms } }",
-        "{ tcp: { idleTimeout: 1ms } }",
-    ] {
-        let callee = Callee::friendly().await;
-        let world = World::start(&pooled(&callee, pool));
-        let mut caller = world.caller().await;
-        while callee.connections() < 3 {
-            assert_eq!(caller.ask("GET", "/stock", "", "").await.status(), 200);
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+async fn a_connection_that_is_too_old_is_not_used_again() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&pooled(&callee, "{ tcp: { maxConnectionDuration: 1ms } }"));
+    let mut caller = world.caller().await;
+    while callee.connections() < 3 {
+        assert_eq!(caller.ask("GET", "/stock", "", "").await.status(), 200);
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_its_rule_names_as_an_error_puts_a_host_out() {
+    let (well, busy) = (Callee::friendly().await, Callee::start(|_| Do::Answer(429, String::new())).await);
+    let rule = "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: stock }
+spec:
+  host: stock
+  trafficPolicy:
+    outlierDetection: { outlierDetectionHttpErrorCodes: [ 429 ], consecutive5xxErrors: 1, maxEjectionPercent: 100 }
+";
+    let world = World::start(&(route(&[well.address, busy.address], "") + rule));
+    while busy.count() == 0 {
+        world.get("/stock").await;
+    }
+    for _ in 0..20 {
+        assert_eq!(world.get("/stock").await.status(), 200);
+    }
+    assert_eq!(busy.count(), 1);
+    assert_eq!(world.metric("bowline_host_ejections_total", &["reason=\"consecutive 5xx\""]), 1.0);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod breaker;
 mod callees;
 mod certificates;
+mod credentials;
 #[path = "../../../bowline-call/tests/it/dns.rs"]
 mod dns;
 mod faults;
