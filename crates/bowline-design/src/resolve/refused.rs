@@ -9,7 +9,7 @@ use crate::kinds::destination_rule::{ClientTls, LoadBalancer, TrafficPolicy};
 use crate::mistake::Spot;
 
 /// The code of what is refused because this version does not do it.
-const NOT_DONE: &str = "not-done";
+const REFUSED: &str = "not-done";
 
 /// Refuses what must not be left out.
 pub(super) fn refuse(documents: &Documents, findings: &mut Findings) {
@@ -22,7 +22,7 @@ pub(super) fn refuse(documents: &Documents, findings: &mut Findings) {
         if let Some(skip) = skip.filter(|skip| skip.value) {
             let expected = "none: whom nobody vouches for has proved nothing";
             let hint = "OPTIONAL_MUTUAL lets callers come who show no certificate";
-            findings.mistake(NOT_DONE, &skip.place, "`insecureSkipVerify`", expected, Some(hint.to_owned()));
+            findings.mistake(REFUSED, &skip.place, "`insecureSkipVerify`", expected, Some(hint.to_owned()));
         }
     }
 }
@@ -31,12 +31,12 @@ fn policy(policy: &TrafficPolicy, findings: &mut Findings) {
     if let Some(tunnel) = &policy.tunnel {
         let expected = "none: without its tunnel a call would go where it must not";
         let hint = "name what stands at the tunnel's near end as the host's endpoints";
-        findings.mistake(NOT_DONE, &tunnel.place, "`tunnel`", expected, Some(hint.to_owned()));
+        findings.mistake(REFUSED, &tunnel.place, "`tunnel`", expected, Some(hint.to_owned()));
     }
     if let Some(protocol) = &policy.proxy_protocol {
         let expected = "none: callers share connections, of whom the PROXY protocol would name one";
         let hint = "services are told who calls by `x-forwarded-for`";
-        findings.mistake(NOT_DONE, &protocol.place, "`proxyProtocol`", expected, Some(hint.to_owned()));
+        findings.mistake(REFUSED, &protocol.place, "`proxyProtocol`", expected, Some(hint.to_owned()));
     }
     let at_ports = &policy.port_level_settings;
     let balancers = at_ports.iter().filter_map(|settings| settings.load_balancer.as_ref());
@@ -50,7 +50,7 @@ fn balancer(balancer: &LoadBalancer, findings: &mut Findings) {
         let expected = "none: nobody here reads what endpoints say of their load";
         let hint = "LEAST_REQUEST, or a Policy's `balance: { by: peak-ewma }`, heeds how they do";
         findings.mistake(
-            NOT_DONE,
+            REFUSED,
             &utilization.place,
             "`backendUtilization`",
             expected,
