@@ -296,6 +296,8 @@ fn leg(design: &Design, asked: &Asked<'_>, route: &Route, each: &Weighted, path:
         tls: destination.tls.as_ref().map(values::callee_tls),
         lines: {
             let mut lines = policy(&each.call(operation).settings, destination.endpoints.len(), asked);
+            let kept = destination.connections.as_ref();
+            lines.extend(kept.map(|kept| Line::new("connections", values::connections(&kept.value), kept)));
             let check = service.health_check.as_ref();
             lines.splice(0..0, access(design, destination.service, operation));
             lines.extend(check.map(|check| Line::new("health check", values::check(&check.value), check)));

@@ -6,7 +6,7 @@
 //! - [`rules`]: subsets and traffic policies; [`works`]: what operations do
 //! - [`policies`], and from all of them [`settings`]: the effective policy of one call
 //! - [`routes`], with [`conditions`] and [`delegates`]: what a VirtualService's rules become
-//! - [`mesh`] and [`listeners`]: the tables; [`unserved`]: what is asked for and not done
+//! - [`mesh`] and [`listeners`]: the tables; [`refused`] and [`unserved`]: what is asked for and not done
 //! - [`subscriptions`], [`intakes`], [`access`] and [`scenarios`]
 //! - [`overlays`]: all of it once more for each variant of the design
 //!
@@ -17,6 +17,7 @@ mod annotations;
 mod balance;
 mod caller_tls;
 mod conditions;
+mod credential;
 mod delegates;
 mod directory;
 mod findings;
@@ -26,6 +27,7 @@ mod mesh;
 mod names;
 mod overlays;
 mod policies;
+mod refused;
 mod routes;
 mod rules;
 mod scenarios;
@@ -106,6 +108,7 @@ fn design(documents: &Documents, applied: Option<&Applied>, findings: &mut Findi
     let voices = Voices { services: &services, rules: &rules, policies: &policies };
     let listeners = listeners::listeners(documents, voices, findings);
     let mesh = mesh::table(documents, voices, findings);
+    refused::refuse(documents, findings);
     unserved::note(documents, findings);
     note_who_is_only_named(&services, findings);
     note_what_is_not_run(documents, findings);

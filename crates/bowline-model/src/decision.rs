@@ -303,6 +303,8 @@ pub enum EjectWhy {
     ConsecutiveLocal,
     /// Its share of successes is far below that of the others.
     SuccessRate,
+    /// Its share of failures is too much.
+    FailureShare,
 }
 
 /// Why a host that deserved to be left out stays.
@@ -401,6 +403,8 @@ pub enum GiveUp {
     NotSafe,
     /// Istio's `retryOn` does not name what happened.
     NotNamed,
+    /// Istio's `attempts` are 0, so that nothing is ever tried again.
+    NoAttempts,
     /// All tries are used.
     TriesExhausted,
     /// The retry budget is empty.
@@ -572,6 +576,7 @@ words!(EjectWhy {
     Self::ConsecutiveGateway => "consecutive gateway errors",
     Self::ConsecutiveLocal => "consecutive local failures",
     Self::SuccessRate => "success rate",
+    Self::FailureShare => "failure share",
 });
 
 words!(SpareWhy {
@@ -630,6 +635,7 @@ words!(GiveUp {
     Self::NotRetryable => "not retryable",
     Self::NotSafe => "not safe to repeat",
     Self::NotNamed => "not named by retryOn",
+    Self::NoAttempts => "attempts are 0",
     Self::TriesExhausted => "tries exhausted",
     Self::BudgetExhausted => "budget exhausted",
     Self::DeadlineTooClose => "deadline too close",

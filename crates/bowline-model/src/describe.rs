@@ -264,6 +264,7 @@ fn gave_up(f: &mut fmt::Formatter<'_>, reason: GiveUp, remaining: Duration) -> f
         GiveUp::NotRetryable
         | GiveUp::NotSafe
         | GiveUp::NotNamed
+        | GiveUp::NoAttempts
         | GiveUp::TriesExhausted
         | GiveUp::BudgetExhausted
         | GiveUp::BodyTooLarge

@@ -68,11 +68,12 @@ const WITHHELD: [WithheldWhy; 12] = [
 ];
 
 /// Every reason a call ends for.
-const ENDS: [GiveUp; 21] = [
+const ENDS: [GiveUp; 22] = [
     GiveUp::Done,
     GiveUp::NotRetryable,
     GiveUp::NotSafe,
     GiveUp::NotNamed,
+    GiveUp::NoAttempts,
     GiveUp::TriesExhausted,
     GiveUp::BudgetExhausted,
     GiveUp::DeadlineTooClose,

@@ -11,7 +11,7 @@ use crate::scratch::{Lent, Scratch, Spares};
 use crate::snapshot::{Door, Snapshot};
 use crate::tokens::Verified;
 use arc_swap::{ArcSwap, Cache};
-use bowline_call::{Client, Clock};
+use bowline_call::{Alarm, Client, Clock};
 use bowline_model::{Random, SplitMix64};
 use http::header::HeaderValue;
 use std::cell::{Cell, RefCell};
@@ -381,8 +381,16 @@ pub(crate) fn run(
         let worker = Worker::new(shared, seed);
         let sweeping = Rc::clone(&worker);
         tokio::task::spawn_local(async move {
+            let endpoints = &sweeping.shared.endpoints;
+            let mut sweep_at = sweeping.clock().now() + SWEEP_EVERY;
+            let mut alarm = Alarm::new(sweeping.clock());
             loop {
-                tokio::time::sleep(SWEEP_EVERY).await;
+                let wanted = pin!(endpoints.wanted());
+                sweeping.client.pool().give_way();
+                if alarm.or_until(sweep_at, wanted).await.is_some() {
+                    continue;
+                }
+                sweep_at = sweeping.clock().now() + SWEEP_EVERY;
                 // Without a request nothing else lets go of a snapshot that no longer holds.
                 drop(sweeping.snapshot());
                 sweeping.client.pool().sweep();

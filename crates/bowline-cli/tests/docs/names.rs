@@ -205,7 +205,7 @@ fn camel(name: &str) -> String {
 #[test]
 fn every_field_of_istios_kinds_is_listed_with_what_comes_of_it() {
     let text = page("docs/guide/routing.md").text;
-    let listed: BTreeSet<&str> = quoted(&text).flat_map(|span| words(span, "")).collect();
+    let listed: BTreeSet<&str> = quoted(&text).flat_map(|span| words(span, "_")).collect();
     for kind in ["virtual_service", "destination_rule", "gateway", "service_entry"] {
         let source = read(&format!("crates/bowline-design/src/kinds/{kind}.rs"));
         let mut seen = 0;
@@ -403,9 +403,11 @@ fn limits_are_what_the_tables_say() {
             ("idle", seconds(proxy.pool.idle)),
             ("age", seconds(proxy.pool.age)),
             ("connections", number(proxy.pool.connections.into())),
+            ("give_way", format!("{} ms", proxy.pool.give_way.as_millis())),
             ("connect", seconds(proxy.pool.connect)),
             ("streams", number(proxy.pool.streams.into())),
             ("ping_after", seconds(proxy.pool.ping_after)),
+            ("ping_again", seconds(proxy.pool.ping_again)),
             ("ping_timeout", seconds(proxy.pool.ping_timeout)),
         ],
     );

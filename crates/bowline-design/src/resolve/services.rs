@@ -129,6 +129,7 @@ impl Services {
             },
             operations: Vec::new(),
             external: false,
+            proves: Vec::new(),
             implied: false,
             policy: unsettled(),
             by_specificity: Vec::new(),
@@ -173,6 +174,7 @@ impl Services {
                 hosts: vec![name.as_str().into()],
                 endpoints,
                 external: true,
+                proves: spec.subject_alt_names.iter().map(|name| name.value.clone()).collect(),
                 ..named(&host.place)
             };
             self.add(service, &[name]);
@@ -279,6 +281,7 @@ fn named(place: &Place) -> Service {
         forwards: Sourced::default(false, "nothing is known of it"),
         operations: Vec::new(),
         external: false,
+        proves: Vec::new(),
         implied: false,
         policy: unsettled(),
         by_specificity: Vec::new(),

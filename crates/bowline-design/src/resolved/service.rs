@@ -54,6 +54,8 @@ pub struct Service {
     pub operations: Vec<Operation>,
     /// Whether it lies outside: a `ServiceEntry` names it.
     pub external: bool,
+    /// Names of which it proves one where TLS is spoken to it and nobody names others; empty: its own.
+    pub proves: Vec<String>,
     /// Whether no document declares it: a rule only names its host.
     pub implied: bool,
     /// What governs a call to it that is no declared operation.

@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod fields;
 mod foreign;
 mod istio;
 mod limits;

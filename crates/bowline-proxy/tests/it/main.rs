@@ -4,6 +4,7 @@ mod access;
 mod breaker;
 mod callees;
 mod certificates;
+mod credentials;
 #[path = "../../../bowline-call/tests/it/dns.rs"]
 mod dns;
 mod faults;

@@ -6,8 +6,9 @@ use crate::support::{Callee, Caller, Do, Message, PATIENCE, World, eventually, r
 use bowline_proxy::{Config, Door, Sockets};
 use http::Request;
 use rustls::pki_types::ServerName;
+use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, HandshakeKind, NamedGroup, RootCertStore, SupportedProtocolVersion};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,6 +199,38 @@ async fn both_versions_of_http_and_of_tls_are_served_and_the_callee_learns_of_it
     let neither = Client { protocols: &[b"imap"], ..Client::PLAIN };
     assert!(secure.ask("shop.test", neither).await.is_err());
     secure.ended("no-protocol").await;
+}
+
+#[tokio::test]
+async fn what_a_server_may_agree_to_speak_is_no_more_than_it_says() {
+    let one = format!("{}, alpnProtocols: [ http/1.1 ]", simple("shop"));
+    let (secure, _callee) = Secure::start(&[("shop.test", &one)]).await;
+    let both = Client { protocols: &[b"h2", b"http/1.1"], ..Client::PLAIN };
+    let stream = secure.connect("shop.test", both).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert_eq!(secure.ask("shop.test", Client { protocols: &[b"http/1.1"], ..Client::PLAIN }).await, Ok(200));
+    assert!(secure.ask("shop.test", Client { protocols: &[b"h2"], ..Client::PLAIN }).await.is_err());
+    secure.ended("no-protocol").await;
+}
+
+#[tokio::test]
+async fn keys_are_agreed_on_over_the_curves_that_a_server_names_and_no_others() {
+    let one = format!("{}, ecdhCurves: [ P-384 ]", simple("shop"));
+    let (secure, _callee) = Secure::start(&[("shop.test", &one)]).await;
+    for versions in EACH {
+        let stream = secure.connect("shop.test", Client { versions, ..Client::PLAIN }).await.unwrap();
+        let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap();
+        assert_eq!(group.name(), NamedGroup::secp384r1);
+    }
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.kx_groups.retain(|group| group.name() != NamedGroup::secp384r1);
+    let mut roots = RootCertStore::empty();
+    roots.add(secure.authority.der()).unwrap();
+    let others =
+        ClientConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(&[&TLS13]).unwrap();
+    let others = Arc::new(others.with_root_certificates(roots).with_no_client_auth());
+    assert!(connect(secure.address, "shop.test", &others).await.is_err());
+    secure.ended("incompatible").await;
 }
 
 #[tokio::test]
@@ -494,16 +527,31 @@ async fn a_server_that_would_let_in_others_does_not_serve_on() {
     assert!(!secure.world.proxy.troubles()[0].kept);
 }
 
-/// A callee under TLS that answers every request with 204 in the version of HTTP that is agreed on.
-async fn callee_under_tls(own: &Identity, http2: bool) -> SocketAddr {
-    answering_under_tls(own, http2, "HTTP/1.1 204 No Content\r\n\r\n".to_owned()).await
+/// A callee under TLS that answers every request with 204 in the version of HTTP that is agreed on; `callers`: to whom
+/// those who ask must be known.
+pub(crate) async fn callee_under_tls(own: &Identity, http2: bool, callers: Option<&Authority>) -> SocketAddr {
+    answering_under_tls(own, http2, callers, "HTTP/1.1 204 No Content\r\n\r\n".to_owned()).await
 }
 
 /// The same, with this answer in HTTP/1.
-pub(crate) async fn answering_under_tls(own: &Identity, http2: bool, answer: String) -> SocketAddr {
-    let builder =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+pub(crate) async fn answering_under_tls(
+    own: &Identity,
+    http2: bool,
+    callers: Option<&Authority>,
+    answer: String,
+) -> SocketAddr {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = match callers {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
     let mut config = builder.with_single_cert(vec![own.der()], own.key()).unwrap();
     config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -547,7 +595,7 @@ spec:
 async fn every_version_goes_down_and_up_by_tls() {
     let authority = Authority::new();
     for http2 in [false, true] {
-        let address = callee_under_tls(&authority.issue(&["stock.test"]), http2).await;
+        let address = callee_under_tls(&authority.issue(&["stock.test"]), http2, None).await;
         let folder = Folder::default();
         let own = Authority::new();
         folder.write("ca", authority.pem());
@@ -568,7 +616,7 @@ async fn every_version_goes_down_and_up_by_tls() {
 #[tokio::test]
 async fn a_callee_whose_files_cannot_be_used_is_told_apart_from_one_that_is_not_there() {
     let authority = Authority::new();
-    let address = callee_under_tls(&authority.issue(&["stock.test"]), false).await;
+    let address = callee_under_tls(&authority.issue(&["stock.test"]), false, None).await;
     let folder = Folder::default();
     let own = Authority::new();
     folder.keep("shop", &own.issue(&["shop.test"]));

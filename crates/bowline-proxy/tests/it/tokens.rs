@@ -263,7 +263,7 @@ async fn keys_come_over_tls_from_whom_the_named_authority_vouches_for_alone() {
     let signer = Signer::ed25519("a");
     let set = key_set([&signer]);
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{set}", set.len());
-    let address = answering_under_tls(&authority.issue(&["localhost"]), false, answer).await;
+    let address = answering_under_tls(&authority.issue(&["localhost"]), false, None, answer).await;
     let callee = Callee::friendly().await;
     for (ca, known) in [("ca", 1.0), ("other", 0.0)] {
         let keys = issuer(&format!("url: \"https://localhost:{}/keys\", ca: {ca}", address.port()));
