@@ -193,7 +193,9 @@ fn set(signer: &Signer) -> Do {
 async fn keys_that_an_issuer_has_changed_are_asked_for_by_the_first_token_that_names_one() {
     let (before, after) = (Signer::ed25519("before"), Signer::p256("after"));
     let (issuer, callee) = (Publisher::start(set(&before)).await, Callee::friendly().await);
-    let world = World::start(&(route(&[callee.address], "") + &issuer.keys()));
+    // The issuer answers, however busy the machine.
+    let change = |config: &mut Config| config.limits.keys_wait = Duration::from_secs(30);
+    let world = World::start_with(&(route(&[callee.address], "") + &issuer.keys()), 1, change);
     issuer.asked(&world, 1).await;
     let head = issuer.callee.hits()[0].message.clone();
     assert_eq!((head.path(), head.header("host")), ("/keys?v=1", Some(&*issuer.callee.address.to_string())));
