@@ -142,7 +142,14 @@ fn soak(root: &Path, asked: &Asked) -> Result<Found, Stop> {
     command.args([asked.length.as_secs().to_string(), asked.seed.to_string()]);
     // The gateway is up before the world looks for it: nobody asks yet.
     let mut gateway = run::program(root, &program.to_string_lossy());
-    gateway.arg("up").arg(&design.folder).args(["--only", "gateway", "--workers", "1", "--output", "json"]);
+    gateway.arg("up").arg(&design.folder).args([
+        "--only",
+        "gateway,console",
+        "--workers",
+        "1",
+        "--output",
+        "json",
+    ]);
     gateway.arg("--data").arg(scratch.join("data")).arg("--api").arg(loopback(API_PORT).to_string());
     let gateway = Running::start(gateway, loopback(GATEWAY_PORT), &gateway_log)?;
     let files_before = machine::open_files_of_tree(gateway.id());

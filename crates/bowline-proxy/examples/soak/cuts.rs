@@ -9,6 +9,11 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+/// No turn comes later than this, on a busy machine neither.
+const TURN_MAX: Duration = Duration::from_secs(1);
+/// As many of the last cuts may still wait for their turn.
+const RECENT: usize = 16;
+
 /// The open connections of one side, and when one of them was cut.
 pub(crate) struct Cuts {
     inner: RefCell<Inner>,
@@ -18,7 +23,14 @@ struct Inner {
     random: SplitMix64,
     next: u64,
     open: BTreeMap<u64, Open>,
-    cuts: Vec<Instant>,
+    cuts: Vec<Cut>,
+}
+
+/// One connection's end. It is told to end, and ends when its turn comes: this program has one thread.
+struct Cut {
+    id: u64,
+    told: Instant,
+    over: Option<Instant>,
 }
 
 struct Open {
@@ -63,16 +75,17 @@ impl Cuts {
                 // Closed without waiting for what is still to be sent: the peer gets an RST.
                 let _ = SockRef::from(&open.socket).set_linger(Some(Duration::ZERO));
             }
-            inner.cuts.push(crate::now());
+            inner.cuts.push(Cut { id, told: crate::now(), over: None });
             open.ends.notify_one();
         }
     }
 
-    /// Whether one was cut between these instants.
+    /// Whether one was being cut between these instants.
     pub(crate) fn was_one_between(&self, from: Instant, to: Instant) -> bool {
         let inner = self.inner.borrow();
-        let first = inner.cuts.partition_point(|cut| *cut < from);
-        inner.cuts.get(first).is_some_and(|cut| *cut <= to)
+        let told = inner.cuts.partition_point(|cut| cut.told <= to);
+        let recent = inner.cuts[..told].iter().rev().take_while(|cut| from <= cut.told + TURN_MAX);
+        recent.into_iter().any(|cut| cut.over.is_none_or(|over| from <= over))
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -89,6 +102,11 @@ impl Cuttable {
 
 impl Drop for Cuttable {
     fn drop(&mut self) {
-        self.cuts.inner.borrow_mut().open.remove(&self.id);
+        let mut inner = self.cuts.inner.borrow_mut();
+        inner.open.remove(&self.id);
+        // Dropped behind its stream: the connection is closed by now.
+        if let Some(cut) = inner.cuts.iter_mut().rev().take(RECENT).find(|cut| cut.id == self.id) {
+            cut.over = Some(crate::now());
+        }
     }
 }

@@ -29,8 +29,8 @@ pub(crate) enum End {
     Cut,
 }
 
-/// The cuts explain a failure that was under way with one of them, and so much earlier: a connection may be found dead
-/// some time after it was cut.
+/// The cuts explain a failure that was under way with one of them, or began so much later: it takes a moment until the
+/// gateway has heard of an end.
 const BEFORE: Duration = Duration::from_millis(5);
 /// As many stories are kept.
 const STORIES_MAX: usize = 10;
