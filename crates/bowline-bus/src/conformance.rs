@@ -136,7 +136,8 @@ fn event(key: &str, number: u32) -> Result<Event, Broken> {
 }
 
 fn said(error: Error) -> Broken {
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let error: Box<dyn std::error::Error> = Box::new(error);
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{error}{cause}")
 }
 
