@@ -9,6 +9,7 @@ pub mod broker;
 pub mod common;
 pub mod destination_rule;
 pub mod gateway;
+pub mod grpc_service_config;
 pub mod intake;
 pub(crate) mod istio;
 pub mod overlay;
@@ -25,6 +26,7 @@ pub mod virtual_service;
 pub use broker::Broker;
 pub use destination_rule::DestinationRule;
 pub use gateway::Gateway;
+pub use grpc_service_config::GrpcServiceConfig;
 pub use intake::Intake;
 pub use overlay::Overlay;
 pub use policy::Policy;
@@ -159,6 +161,8 @@ kinds! {
     services: Service,
     /// Our Policy.
     policies: Policy,
+    /// Our GrpcServiceConfig.
+    grpc_service_configs: GrpcServiceConfig,
     /// Our Broker.
     brokers: Broker,
     /// Our Topic.

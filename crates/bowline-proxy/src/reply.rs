@@ -122,7 +122,9 @@ impl Reply {
             | GiveUp::NotSafe
             | GiveUp::NotNamed
             | GiveUp::TriesExhausted
+            | GiveUp::CodeNotNamed
             | GiveUp::BudgetExhausted
+            | GiveUp::RetryThrottled
             | GiveUp::DeadlineTooClose
             | GiveUp::NoHost
             | GiveUp::BodyTooLarge
@@ -140,6 +142,7 @@ impl Reply {
         match end.reason {
             GiveUp::TriesExhausted if 1 < end.tries => Some("tries"),
             GiveUp::BudgetExhausted => Some("budget"),
+            GiveUp::RetryThrottled => Some("throttle"),
             _ => None,
         }
     }

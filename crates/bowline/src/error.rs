@@ -96,13 +96,14 @@ impl Error {
         )
     }
 
-    /// Whether all tries are used up, here or in a layer behind, or the budget for them. A server that answers its
+    /// Whether all tries are used up, here or in a layer behind, or what is allowed of them: the budget, the retry
+    /// throttle. A server that answers its
     /// own caller because of it says so with the header `x-retry-exhausted`, so that nobody multiplies them.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         match self.inner.end.reason {
             GiveUp::TriesExhausted => 1 < self.inner.end.tries,
-            GiveUp::BudgetExhausted | GiveUp::ExhaustedElsewhere => true,
+            GiveUp::BudgetExhausted | GiveUp::RetryThrottled | GiveUp::ExhaustedElsewhere => true,
             _ => false,
         }
     }

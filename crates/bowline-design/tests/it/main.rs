@@ -3,6 +3,7 @@
 mod support;
 
 mod foreign;
+mod grpc;
 mod istio;
 mod limits;
 mod ours;
