@@ -75,6 +75,26 @@ pub enum Verdict {
     Stop(GiveUp),
 }
 
+/// What of a call's tries is used up, if that is why it ended after so many: layers before it must not try it again, or
+/// tries would multiply. The word is the value of `x-retry-exhausted`.
+///
+/// ```
+/// use bowline_model::decision::GiveUp;
+/// use bowline_policy::retry::used_up;
+/// assert_eq!(used_up(GiveUp::TriesExhausted, 3), Some("tries"));
+/// assert_eq!(used_up(GiveUp::TriesExhausted, 1), None, "one try is nothing that was used up");
+/// assert_eq!(used_up(GiveUp::RetryThrottled, 1), Some("throttle"));
+/// ```
+#[must_use]
+pub const fn used_up(reason: GiveUp, tries: u32) -> Option<&'static str> {
+    match reason {
+        GiveUp::TriesExhausted if 1 < tries => Some("tries"),
+        GiveUp::BudgetExhausted => Some("budget"),
+        GiveUp::RetryThrottled => Some("throttle"),
+        _ => None,
+    }
+}
+
 impl RetrySettings {
     /// One try.
     #[must_use]

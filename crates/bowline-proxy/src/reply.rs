@@ -137,16 +137,6 @@ impl Reply {
         Self { status, flag, reason, outcome: end.outcome, retry_after: end.retry_after }
     }
 
-    /// What of a call's tries is used up, so that layers before must not try it again: they would multiply.
-    pub(crate) const fn exhausted(end: &End) -> Option<&'static str> {
-        match end.reason {
-            GiveUp::TriesExhausted if 1 < end.tries => Some("tries"),
-            GiveUp::BudgetExhausted => Some("budget"),
-            GiveUp::RetryThrottled => Some("throttle"),
-            _ => None,
-        }
-    }
-
     fn of_try(end: &End, violation: Option<u16>) -> (u16, Flag, &'static str) {
         let Some(last) = end.last else { return (503, Flag::UpstreamFailed, end.reason.as_str()) };
         let (status, flag) = match last {

@@ -260,6 +260,7 @@ async fn the_last_error_is_handed_through_as_the_server_sent_it() {
         let callee = Callee::start([reply]).await;
         let status = callee.ask(&stock().idempotent().retry(thrice()), "A47").await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable, "{reply:?}");
+        assert_eq!(status.metadata().get("x-retry-exhausted").unwrap(), "tries", "{reply:?}");
         assert_eq!(callee.asked(), 3, "{reply:?}");
     }
 }
