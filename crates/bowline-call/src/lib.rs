@@ -19,7 +19,7 @@ pub mod alarm;
 pub mod ask;
 mod beginning;
 pub mod check;
-mod chunks;
+pub mod chunks;
 pub mod clock;
 mod connection;
 pub mod drive;

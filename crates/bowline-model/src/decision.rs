@@ -359,6 +359,8 @@ pub enum WithheldWhy {
     DeadlineTooClose,
     /// The breaker is not closed.
     BreakerNotClosed,
+    /// Calls are rejected here, because the callee does not accept all it is asked.
+    Throttled,
     /// No host is left that was not tried.
     NoHost,
     /// The bulkhead has no free place.
@@ -607,6 +609,7 @@ words!(WithheldWhy {
     Self::RetriedElsewhere => "retried elsewhere",
     Self::DeadlineTooClose => "deadline too close",
     Self::BreakerNotClosed => "breaker not closed",
+    Self::Throttled => "throttled",
     Self::NoHost => "no host",
     Self::BulkheadFull => "bulkhead full",
     Self::ShareReached => "share reached",

@@ -733,6 +733,10 @@ impl Call {
         if edge.breaker().is_some_and(|breaker| breaker.state(now) != BreakerState::Closed) {
             return Err(WithheldWhy::BreakerNotClosed);
         }
+        // Not by chance, as a retry is: a hedge does again what may well succeed by itself.
+        if edge.admission().is_some_and(|admission| admission.is_rejecting(now)) {
+            return Err(WithheldWhy::Throttled);
+        }
         // One host may be many behind an address, so it is asked again; of several, another.
         if !hedge.settings().by_grpc
             && edge

@@ -58,6 +58,7 @@ const WITHHELD: [WithheldWhy; 12] = [
     WithheldWhy::RetriedElsewhere,
     WithheldWhy::DeadlineTooClose,
     WithheldWhy::BreakerNotClosed,
+    WithheldWhy::Throttled,
     WithheldWhy::NoHost,
     WithheldWhy::BulkheadFull,
     WithheldWhy::ShareReached,

@@ -163,6 +163,26 @@ fn edges(page: &mut Page, snapshot: &Snapshot, now: Instant) {
             calls.saturating_sub(failed),
         );
     }
+    page.family("bowline_breaker_probes_out", "gauge", "Leases of each half-open breaker that are out.");
+    for (key, breaker) in snapshot.breakers() {
+        page.sample("bowline_breaker_probes_out", &[("breaker", key)], breaker.probes_out(now));
+    }
+    page.family("bowline_budget_calls_running", "gauge", "Calls under way that each retry budget counts.");
+    for (key, budget) in snapshot.budgets() {
+        page.sample("bowline_budget_calls_running", &[("budget", key)], budget.active());
+    }
+    page.family(
+        "bowline_budget_retries_running",
+        "gauge",
+        "Retries that each budget has given and that are under way or wait for their turn.",
+    );
+    for (key, budget) in snapshot.budgets() {
+        page.sample("bowline_budget_retries_running", &[("budget", key)], budget.retrying());
+    }
+    page.family("bowline_hedges_running", "gauge", "Hedges under way.");
+    for (key, hedge) in snapshot.hedges() {
+        page.sample("bowline_hedges_running", &[("hedge", key)], hedge.under_way());
+    }
     page.family("bowline_bulkhead_running", "gauge", "Calls that hold a place in each bulkhead.");
     for (key, bulkhead) in snapshot.bulkheads() {
         page.sample("bowline_bulkhead_running", &[("bulkhead", key)], bulkhead.running());

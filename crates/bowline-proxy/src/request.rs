@@ -265,8 +265,8 @@ impl<'s> Forward<'s> {
                 &mut listening,
             )
             .await;
-        // The maps change places: the caller's is emptied for the next answer, the answer's goes back to
-        // hyper with it and holds the next request.
+        // The maps change places: the caller's is emptied for the next answer, the answer's
+        // holds the next request once it is written.
         outgoing.headers.clear();
         scratch.spare = outgoing.headers;
         if let Some(mirrored) = mirrored {

@@ -338,6 +338,14 @@ impl Snapshot {
         self.kept.bulkheads.iter().map(|(key, bulkhead)| (&**key, &**bulkhead))
     }
 
+    pub(crate) fn budgets(&self) -> impl Iterator<Item = (&str, &SharedBudget)> {
+        self.kept.budgets.iter().map(|(key, budget)| (&**key, &**budget))
+    }
+
+    pub(crate) fn hedges(&self) -> impl Iterator<Item = (&str, &SharedHedge)> {
+        self.kept.hedges.iter().map(|(key, hedge)| (&**key, &**hedge))
+    }
+
     pub(crate) fn admissions(&self) -> impl Iterator<Item = (&str, &SharedAdmission)> {
         self.kept.admissions.iter().map(|(key, admission)| (&**key, &**admission))
     }

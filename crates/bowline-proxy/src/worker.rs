@@ -3,7 +3,8 @@
 //! Workers share nothing that changes with every request but counters and the machines that remember
 //! (which must mean the same with one worker or eight). Connections, pools and timers are a worker's own.
 
-use crate::connection::{self, Accepted, Control, Ending};
+use crate::connection::{self, Accepted, Control};
+use crate::ending::Ending;
 use crate::limits::Limits;
 use crate::proxy::Shared;
 use crate::scratch::{Lent, Scratch, Spares};
@@ -12,7 +13,6 @@ use arc_swap::{ArcSwap, Cache};
 use bowline_call::{Client, Clock};
 use bowline_model::{Random, SplitMix64};
 use http::header::HeaderValue;
-use hyper::server::conn::http1;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
@@ -64,7 +64,6 @@ impl Places {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     client: Client,
-    http: http1::Builder,
     latest: RefCell<Latest>,
     seeds: RefCell<SplitMix64>,
     draining: Cell<bool>,
@@ -109,7 +108,6 @@ impl Worker {
         let snapshot = Rc::new(Arc::clone(cache.load()));
         Rc::new(Self {
             client: Client::new(shared.limits.pool, shared.clock, seed),
-            http: connection::http(&shared.limits),
             latest: RefCell::new(Latest { cache, snapshot }),
             seeds: RefCell::new(SplitMix64::new(seed)),
             draining: Cell::new(false),
@@ -132,10 +130,6 @@ impl Worker {
 
     pub(crate) const fn client(&self) -> &Client {
         &self.client
-    }
-
-    pub(crate) const fn http(&self) -> &http1::Builder {
-        &self.http
     }
 
     pub(crate) fn is_draining(&self) -> bool {

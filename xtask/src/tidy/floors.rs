@@ -11,12 +11,15 @@ const FLOORS: &[(&str, u8)] = &[
     ("bowline-model", 0),
     ("bowline-policy", 1),
     ("bowline-fault", 1),
+    ("bowline-lane", 1),
     ("bowline-call", 2),
+    ("bowline-bus", 2),
     ("bowline-design", 2),
     ("bowline-proxy", 3),
     ("bowline-check", 3),
     ("bowline-import", 3),
     ("bowline-sim", 3),
+    ("bowline-sqlite", 3),
     ("bowline-trace", 4),
     ("bowline", 4),
     ("bowline-runtime", 5),
@@ -31,6 +34,8 @@ const FLOORS: &[(&str, u8)] = &[
 const NEIGHBOURS: &[(&str, &str)] = &[
     // docs/decisions/0002: a call's machine decides where in a try its faults strike.
     ("bowline-policy", "bowline-fault"),
+    // docs/decisions/0024: records are delivered again with the back-off of calls.
+    ("bowline-lane", "bowline-policy"),
 ];
 
 fn floor(name: &str) -> Option<u8> {

@@ -12,6 +12,8 @@ const PURE: &[(&str, &[&str])] = &[
     ("bowline-fault", &["bowline-model"]),
     // loom: behind a feature, for the model check of the shared edge alone.
     ("bowline-policy", &["bowline-fault", "bowline-model", "loom"]),
+    // The back-off alone.
+    ("bowline-lane", &["bowline-model", "bowline-policy"]),
     // http: names of methods and headers. regex: Istio's matchers. bytes: bodies of direct responses. libm: the tail of
     // the normal distribution, the same on every machine.
     (

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, Request, frame, parts, sent, whole};
 use crate::peer::{
     CANCEL, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INTERNAL_ERROR, OK, PING, Peer, REFUSED_STREAM,
-    RST_STREAM, field,
+    RST_STREAM, WINDOW_UPDATE, field,
 };
 use bowline_call::{Answer, AnswerBody, Http, PoolLimits, Transport};
 use bowline_model::decision::TryEnd;
@@ -162,6 +162,38 @@ async fn a_connection_that_ends_under_a_request_leaves_the_effect_unknown() {
         peer.expect(HEADERS).await;
         drop(peer);
         assert_eq!(call.await.unwrap().end.last, Some(TryEnd::Reset));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_of_which_nothing_was_written_when_its_connection_broke_goes_out_on_another() {
+    local(async {
+        let (bench, listener) = start().await;
+        let (sender, body) = sent();
+        let large = calling(&bench, Request::post(body));
+        // All the room that HTTP/2 can give, so that it is the kernel which takes no more.
+        let mut peer = Peer::accept(&listener, &[(INITIAL_WINDOW_SIZE, i32::MAX as u32)]).await;
+        peer.expect(HEADERS).await;
+        peer.send(WINDOW_UPDATE, 0, 0, &0x7000_0000_u32.to_be_bytes()).await;
+        sender.send(Bytes::from(vec![b'x'; 64 << 20])).unwrap();
+        peer.expect(DATA).await;
+        for _ in 0..1_000 {
+            yield_now().await;
+        }
+        let order = calling(&bench, Request::post(parts([b"two shoes"])));
+        for _ in 0..1_000 {
+            yield_now().await;
+        }
+        drop(peer);
+        assert_eq!(large.await.unwrap().end.last, Some(TryEnd::Reset), "of this one much was written");
+
+        let mut other = Peer::accept(&listener, &[]).await;
+        let stream = other.expect(HEADERS).await;
+        other.answer(stream).await;
+        let ended = order.await.unwrap();
+        assert_eq!(ended.end.tries, 1, "what surely never arrived is no try");
+        assert_eq!(whole(ended).await.status, 200);
     })
     .await;
 }

@@ -7,7 +7,6 @@ use crate::body::Body;
 use crate::connection::Connection;
 use crate::gate::wait::{Owed, Wait};
 use crate::gate::{GateHandle, Part, Reason, Violation};
-use crate::headers;
 use crate::incoming::Incoming;
 use crate::request;
 use bytes::Bytes;
@@ -152,8 +151,7 @@ impl Sending<'_> {
                     }
                     Ok(data) => self.part = data,
                     Err(frame) => {
-                        let mut trailers = frame.into_trailers().unwrap_or_default();
-                        headers::return_trailers(&mut trailers);
+                        let trailers = frame.into_trailers().unwrap_or_default();
                         self.watch.answers(self.stream.stream_id());
                         return Poll::Ready(self.stream.send_trailers(trailers));
                     }

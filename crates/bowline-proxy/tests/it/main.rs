@@ -11,6 +11,7 @@ mod forgetting;
 mod forwarding;
 mod frames;
 mod health;
+mod hedging;
 mod http2;
 mod http2_abuse;
 mod lifecycle;
