@@ -52,7 +52,7 @@ impl HedgeEnd {
 }
 
 /// Every reason no hedge is sent for.
-const WITHHELD: [WithheldWhy; 12] = [
+const WITHHELD: [WithheldWhy; 13] = [
     WithheldWhy::NotSafe,
     WithheldWhy::TooFewSamples,
     WithheldWhy::RetriedElsewhere,
