@@ -34,7 +34,12 @@ fn outage(retry_throttle: Option<RetryThrottleSettings>) -> EdgeRun {
     let fault = FaultEvent {
         at: Instant::ZERO + Duration::from_secs(20),
         length: Some(Duration::from_secs(20)),
-        kind: FaultKind::Error { calls: Calls::to(ServiceId(0)), status: 503, percent: Percent::ALWAYS },
+        kind: FaultKind::Error {
+            calls: Calls::to(ServiceId(0)),
+            replica: None,
+            status: 503,
+            percent: Percent::ALWAYS,
+        },
     };
     let spec = RunSpec::new(Arc::new(model.build().unwrap()), 5, Duration::ZERO, Duration::from_secs(60));
     let spec = spec.unwrap().with_faults(vec![fault]).unwrap();
