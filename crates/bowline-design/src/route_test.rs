@@ -3,6 +3,7 @@
 //! The form is that of istio-config-validator: a test lists authorities, methods and paths, and every
 //! combination is one request. Asked are the same tables that the proxy asks.
 
+mod access;
 mod compare;
 mod governed;
 
@@ -156,6 +157,7 @@ fn run_request(
         Some(found) => {
             let mut differs = compare::differences(design, test, found.route);
             differs.extend(governed(design, test, &asked, &found));
+            differs.extend(access::differences(design, test, &asked, &found));
             differs
         }
     };

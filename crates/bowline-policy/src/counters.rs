@@ -72,11 +72,12 @@ const WITHHELD: [WithheldWhy; 13] = [
 const OWN: [RetryWhy; 3] = [RetryWhy::Refused, RetryWhy::Idempotent, RetryWhy::Code];
 
 /// Every reason a call ends for.
-const ENDS: [GiveUp; 23] = [
+const ENDS: [GiveUp; 24] = [
     GiveUp::Done,
     GiveUp::NotRetryable,
     GiveUp::NotSafe,
     GiveUp::NotNamed,
+    GiveUp::NoAttempts,
     GiveUp::TriesExhausted,
     GiveUp::BudgetExhausted,
     GiveUp::DeadlineTooClose,

@@ -38,6 +38,8 @@ pub(crate) struct Connection {
     secured: Option<Rc<Secured>>,
     /// Where everything on it goes: what a CONNECT named.
     destination: Option<Box<str>>,
+    /// The service that the caller is, where it proved that before.
+    process: Option<Arc<str>>,
     /// What comes after it.
     next: RefCell<Option<Next>>,
     /// The caller's address, as `x-forwarded-for` has it.
@@ -47,8 +49,8 @@ pub(crate) struct Connection {
 /// What comes after HTTP/1 on a connection.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// HTTP again, to this authority: the caller takes us for its proxy.
-    Proxied(Box<str>),
+    /// HTTP again, to this authority: the caller takes us for its proxy, and may have proved which service it is.
+    Proxied(Box<str>, Option<Arc<str>>),
     /// What was upgraded to.
     Tunnel(Tunnel),
 }
@@ -128,6 +130,11 @@ impl Connection {
         self.destination.as_deref()
     }
 
+    /// The service that the caller is, where it proved that when it took us for its proxy.
+    pub(crate) const fn process(&self) -> Option<&Arc<str>> {
+        self.process.as_ref()
+    }
+
     /// Says what comes once the present answer is out.
     pub(crate) fn follow(&self, next: Next) {
         *self.next.borrow_mut() = Some(next);
@@ -203,6 +210,7 @@ async fn converse<T>(
     let caller = HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string());
     let caller = caller.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
     let (mut io, mut speaks, mut destination) = (Rewound::new(io), speaks, None);
+    let mut process = None;
     while let Some(speaks) = match speaks.take() {
         Some(speaks) => Some(speaks),
         None => sniff::sniff(&mut io, worker, control).await,
@@ -213,6 +221,7 @@ async fn converse<T>(
             local: accepted.peer.ip().to_canonical().is_loopback(),
             caller: caller.clone(),
             destination: destination.take(),
+            process: process.take(),
             next: RefCell::default(),
             secured: secured.clone(),
             worker: Rc::clone(worker),
@@ -223,7 +232,9 @@ async fn converse<T>(
             break;
         }
         match serve_http1(&connection, io, control).await {
-            Some((behind, Next::Proxied(authority))) => (io, destination) = (behind, Some(authority)),
+            Some((behind, Next::Proxied(authority, who))) => {
+                (io, destination, process) = (behind, Some(authority), who);
+            }
             Some((behind, Next::Tunnel(tunnel))) => {
                 Box::pin(tunnel.run(behind, worker, control, &accepted.tally)).await;
                 break;

@@ -12,9 +12,11 @@
 //! - `worker`, `connection`, `tls`, [`sniff`], [`gate`], [`http2`]: how a request comes in; `files`, `trouble`: certificates that
 //!   are written anew, and those that cannot be used
 //! - `request`: one request, in order; `headers`, `reply`, `body`, `mirror`, `affinity`: the parts of that
+//! - `access`, `tokens`: who asks, and whether that one may
 //! - `tunnel`: what follows an upgrade
 //! - [`metrics`], [`trails`], [`flags`]: what is said about it; `traced`, `untold`, [`recorder`]: its trace
 
+mod access;
 mod affinity;
 mod body;
 mod clock;
@@ -50,6 +52,7 @@ mod scratch;
 pub mod snapshot;
 pub mod sniff;
 mod tls;
+mod tokens;
 mod traced;
 pub mod trails;
 mod trouble;

@@ -9,8 +9,9 @@ use crate::limits::Limits;
 use crate::proxy::Shared;
 use crate::scratch::{Lent, Scratch, Spares};
 use crate::snapshot::{Door, Snapshot};
+use crate::tokens::Verified;
 use arc_swap::{ArcSwap, Cache};
-use bowline_call::{Client, Clock};
+use bowline_call::{Alarm, Client, Clock};
 use bowline_model::{Random, SplitMix64};
 use http::header::HeaderValue;
 use std::cell::{Cell, RefCell};
@@ -72,6 +73,7 @@ pub(crate) struct Worker {
     mirrors: Rc<Cell<u32>>,
     spare: RefCell<Spares>,
     date: RefCell<(u64, HeaderValue)>,
+    verified: RefCell<Verified>,
 }
 
 /// The latest snapshot as this worker knows it. Requests share it without touching the count that all
@@ -116,6 +118,7 @@ impl Worker {
             mirrors: Rc::default(),
             spare: RefCell::default(),
             date: RefCell::new((0, HeaderValue::from_static(""))),
+            verified: RefCell::default(),
             shared,
         })
     }
@@ -155,6 +158,11 @@ impl Worker {
             *date = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
         }
         date.clone()
+    }
+
+    /// Tokens that it has believed.
+    pub(crate) const fn verified(&self) -> &RefCell<Verified> {
+        &self.verified
     }
 
     pub(crate) fn next_seed(&self) -> u64 {
@@ -373,8 +381,16 @@ pub(crate) fn run(
         let worker = Worker::new(shared, seed);
         let sweeping = Rc::clone(&worker);
         tokio::task::spawn_local(async move {
+            let endpoints = &sweeping.shared.endpoints;
+            let mut sweep_at = sweeping.clock().now() + SWEEP_EVERY;
+            let mut alarm = Alarm::new(sweeping.clock());
             loop {
-                tokio::time::sleep(SWEEP_EVERY).await;
+                let wanted = pin!(endpoints.wanted());
+                sweeping.client.pool().give_way();
+                if alarm.or_until(sweep_at, wanted).await.is_some() {
+                    continue;
+                }
+                sweep_at = sweeping.clock().now() + SWEEP_EVERY;
                 // Without a request nothing else lets go of a snapshot that no longer holds.
                 drop(sweeping.snapshot());
                 sweeping.client.pool().sweep();

@@ -5,7 +5,7 @@ use crate::peer::{
     CANCEL, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INTERNAL_ERROR, OK, PING, Peer, REFUSED_STREAM,
     RST_STREAM, WINDOW_UPDATE, field,
 };
-use bowline_call::{Answer, AnswerBody, Http, PoolLimits, Transport};
+use bowline_call::{Answer, AnswerBody, ConnectionSettings, Http, PoolLimits, Transport};
 use bowline_model::decision::TryEnd;
 use bowline_policy::CallPolicy;
 use bytes::Bytes;
@@ -577,6 +577,50 @@ async fn the_head_is_as_http2_wants_it() {
         respond.send_response(http::Response::new(()), true).unwrap();
         assert_eq!(whole(call.await.unwrap()).await.status, 200);
         assert_eq!(bench.endpoint.transport().http, Http::Two);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_destination_may_have_fewer_requests_at_once_on_a_connection() {
+    local(async {
+        let connections = ConnectionSettings { streams: Some(1), ..ConnectionSettings::NONE };
+        let (bench, listener) = Bench::start(&Transport { connections, ..Transport::H2C }).await;
+        let first = calling(&bench, Request::get());
+        let mut one = Peer::accept(&listener, &[]).await;
+        let stream = one.expect(HEADERS).await;
+        let second = calling(&bench, Request::get());
+        let mut two = Peer::accept(&listener, &[]).await;
+        let other = two.expect(HEADERS).await;
+        one.answer(stream).await;
+        two.answer(other).await;
+        assert_eq!(whole(first.await.unwrap()).await.status, 200);
+        assert_eq!(whole(second.await.unwrap()).await.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_destination_may_have_fewer_requests_in_a_connections_life() {
+    local(async {
+        let connections = ConnectionSettings { requests: Some(2), ..ConnectionSettings::NONE };
+        let (bench, listener) = Bench::start(&Transport { connections, ..Transport::H2C }).await;
+        let mut made = 0;
+        for requests in [2, 1] {
+            let mut peer = None;
+            for _ in 0..requests {
+                let call = calling(&bench, Request::get());
+                if peer.is_none() {
+                    peer = Some(Peer::accept(&listener, &[]).await);
+                    made += 1;
+                }
+                let peer = peer.as_mut().unwrap();
+                let stream = peer.expect(HEADERS).await;
+                peer.answer(stream).await;
+                assert_eq!(whole(call.await.unwrap()).await.status, 200);
+            }
+        }
+        assert_eq!((made, bench.client.pool().counts().made), (2, 2));
     })
     .await;
 }

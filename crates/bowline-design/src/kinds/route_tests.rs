@@ -1,5 +1,6 @@
 //! Route tests: a request in, a destination or an answer out.
 
+use crate::kinds::access::AccessFrom;
 use crate::kinds::common::Destination;
 use crate::kinds::policy::{Admission, Breaker, Bulkhead, Doomed, Hedge, Priority, RateLimit, Retry};
 use crate::kinds::virtual_service::{
@@ -8,7 +9,7 @@ use crate::kinds::virtual_service::{
 };
 use crate::mistake::{Mistakes, Place, Spot};
 use crate::read::reader::{Read, Reader};
-use crate::read::record::record;
+use crate::read::record::{record, words};
 use crate::read::shape::Shape;
 use crate::read::tree::{Node, Value};
 use std::collections::BTreeMap;
@@ -49,6 +50,8 @@ record! {
         pub timeout: Option<Spot<Duration>>,
         /// The tries they have to get.
         pub retries: Option<Spot<HttpRetry>>,
+        /// Whether they have to be let through (the default, where `request.from` says who asks) or denied.
+        pub access: Option<Spot<WantedAccess>>,
         /// The mirror they have to get.
         pub mirror: Option<Spot<Destination>>,
         /// The mirrors they have to get.
@@ -119,9 +122,21 @@ record! {
         pub scheme: Option<Spot<String>>,
         /// The port it arrives at.
         pub port: Option<Spot<u16>>,
+        /// Who asks, as it has proved; `{ anyone: {} }`, or nothing, is somebody who proved nothing.
+        pub from: Option<Spot<AccessFrom>>,
         /// The gateway it arrives at, `namespace/name`; all of them and the mesh when absent.
         pub gateway: Option<Spot<String>>,
     } checked by check_request
+}
+
+words! {
+    /// What Access has to make of a request.
+    pub enum WantedAccess {
+        /// It is let through.
+        Allowed = "allowed",
+        /// It is not.
+        Denied = "denied",
+    }
 }
 
 fn check_test(test: &RouteTest, place: &Place, mistakes: &mut Mistakes) {
@@ -130,6 +145,7 @@ fn check_test(test: &RouteTest, place: &Place, mistakes: &mut Mistakes) {
     let any = !route.is_empty() || redirect.is_some() || direct_response.is_some() || rewrite.is_some();
     let any = any || fault.is_some() || headers.is_some() || delegate.is_some() || timeout.is_some();
     let any = any || retries.is_some() || mirror.is_some() || !mirrors.is_empty() || policy.is_some();
+    let any = any || test.access.is_some() || test.request.from.is_some();
     if !any {
         let expected = "what has to come of the request: `route`, `redirect`, `directResponse`, ..";
         mistakes.add("missing-field", place, "a test that wants nothing", expected);

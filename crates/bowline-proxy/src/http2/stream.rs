@@ -31,7 +31,8 @@ pub(super) async fn serve(
     let (mut parts, stream) = request.into_parts();
     let worker = Rc::clone(connection.worker());
     let limits = &worker.shared().limits;
-    let said = match head::accept(&mut parts, &limits.gate) {
+    let usual_port = if connection.secured().is_some() { ":443" } else { ":80" };
+    let said = match head::accept(&mut parts, &limits.gate, usual_port) {
         Ok(said) => said,
         Err(reason) => {
             worker.shared().metrics.violated(reason);
