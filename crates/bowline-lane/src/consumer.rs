@@ -576,7 +576,7 @@ impl Consumer {
 
     fn commit<O: Observer>(&mut self, partition: u32, turn: &mut Turn<'_, O>) {
         let Some(slot) = self.slots.get_mut(&partition) else { return };
-        if let Some((version, cursor)) = slot.to_commit() {
+        if let Some((version, cursor)) = slot.next_commit() {
             turn.effects.push(Effect::Commit { partition, epoch: slot.epoch, version, cursor });
         }
     }

@@ -356,7 +356,7 @@ impl Slot {
     }
 
     /// The next cursor to write, if it differs from what is durable and none is on its way.
-    pub(crate) fn to_commit(&mut self) -> Option<(u64, Cursor)> {
+    pub(crate) fn next_commit(&mut self) -> Option<(u64, Cursor)> {
         if !self.dirty || self.sent.is_some() || self.commit_at.is_some() {
             return None;
         }

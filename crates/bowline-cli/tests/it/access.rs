@@ -44,7 +44,7 @@ fn what_up_starts_is_given_what_proves_who_it_is_and_others_are_denied() {
     let given = || std::fs::read_to_string(folder.path().join("given")).unwrap_or_default();
     until("given", || given().ends_with('\n'));
     let given = given();
-    let (token, mesh) = given.trim().strip_prefix("http://").unwrap().split_once('@').unwrap();
+    let (token, mesh) = given.trim().strip_prefix("http://orders:").unwrap().split_once('@').unwrap();
     assert_eq!(mesh, format!("127.0.0.1:{}", up.ports.mesh));
     let ask = |method: &str, path: &str, proof: &str| {
         let answer = http::ask(up.ports.mesh, method, path, &["host: payment", proof], "").unwrap();
@@ -52,6 +52,32 @@ fn what_up_starts_is_given_what_proves_who_it_is_and_others_are_denied() {
     };
     let proof = format!("proxy-authorization: Bearer {token}");
     assert_eq!(ask("GET", "/", &proof).0, 200);
+    // The clients of two languages, that take it for their proxy.
+    let client = "import sys, urllib.request as u\nprint(u.build_opener(u.ProxyHandler({'http': sys.argv[1]})).open('http://payment/').status)";
+    for (program, arguments) in [
+        ("python3", vec!["-c", client, given.trim()]),
+        (
+            "curl",
+            vec!["-s", "-o", "/dev/null", "-w", "%{http_code}\n", "-x", given.trim(), "http://payment/"],
+        ),
+        (
+            "curl",
+            vec![
+                "-s",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code}\n",
+                "-p",
+                "-x",
+                given.trim(),
+                "http://payment/",
+            ],
+        ),
+    ] {
+        let output = std::process::Command::new(program).args(arguments).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "200\n", "{program} {output:?}");
+    }
     let denied = (403, Some("access denied".to_owned()));
     assert_eq!(ask("GET", "/", "x-nothing: 1"), denied);
     let told = up.verb(&["explain", "last", "--status", "403"]).out;

@@ -1,6 +1,6 @@
 //! Tokens that were believed and need not be looked at twice.
 //!
-//! Verifying a signature costs some ten to a hundred microseconds, and callers send the same token with each request. A
+//! Verifying a signature costs thirty to a hundred microseconds, and callers send the same token with each request. A
 //! worker keeps those that it believed, under their digests, for as long as they hold: until they end, their issuer's
 //! keys change, or the design's issuers do. What was not believed is not kept, so that nobody fills this with rubbish.
 

@@ -187,7 +187,8 @@ impl Programs {
             spec.environment.push(("BOWLINE".to_owned(), format!("http://{token}@{address}")));
         }
         if self.options.roles.has(Role::Mesh) {
-            let mesh = format!("http://{token}@{}", self.options.mesh);
+            // With a name before it: not every client sends a word that stands alone.
+            let mesh = format!("http://{own_name}:{token}@{}", self.options.mesh);
             spec.environment.push(("BOWLINE_MESH".to_owned(), mesh));
         }
         running.enrol(&token, &own_name);
