@@ -55,7 +55,11 @@ const STEPS: &[Step] = &[
         about: "the shared edge holds under every interleaving of three preemptions",
         run: loom,
     },
-    Step { name: "fuzz", about: "the loader and the gate survive a minute of fuzzing each", run: fuzz },
+    Step {
+        name: "fuzz",
+        about: "the loader, the gate, HTTP/2's watch and who reads answers survive a minute of fuzzing each",
+        run: fuzz,
+    },
     Step {
         name: "instructions",
         about: "a proxied request costs no more instructions than before",

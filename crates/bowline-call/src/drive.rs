@@ -321,7 +321,7 @@ impl Client {
 
     /// Asks over HTTP/2. What surely never reached a callee is no try: a connection that had ended before
     /// anything of the request was sent, as often as that happens to one that was there before; a stream that
-    /// the peer refused, once.
+    /// the peer refused, once, and of a gRPC call once in all of its tries (proposal A6, "Transparent Retries").
     async fn ask_among_others(
         &self,
         this: &Try,
@@ -330,7 +330,7 @@ impl Client {
         asker: &mut impl Asker,
         connecting: &Cell<bool>,
     ) -> Result<(Head, From), TryEnd> {
-        let mut refused = false;
+        let mut refused = asker.is_grpc() && 1 < this.number;
         let secure = spares.transport().tls.is_some();
         loop {
             connecting.set(true);

@@ -200,6 +200,10 @@ impl Asker for Lent<'_> {
         self.0.borrow().pending_allowed()
     }
 
+    fn exhausted(&self, headers: &HeaderMap) -> bool {
+        self.0.borrow().exhausted(headers)
+    }
+
     fn named_outcome(&self, headers: &HeaderMap) -> Option<Outcome> {
         self.0.borrow().named_outcome(headers)
     }

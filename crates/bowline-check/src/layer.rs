@@ -7,8 +7,12 @@ use crate::edit::Edit;
 use crate::graph::patience;
 use bowline_design::Place;
 use bowline_design::resolved::{CallSettings, Operation, TryPlan};
+use bowline_model::Outcome;
 use bowline_model::decision::RetryOn;
-use bowline_policy::{BudgetSettings, ConcurrentBudget, Conditions, RetryRule};
+use bowline_model::describe::grpc_word;
+use bowline_policy::{
+    BudgetSettings, Codes, ConcurrentBudget, Conditions, RetryRule, RetryThrottleSettings, classify,
+};
 use http::Method;
 
 /// A `retryOn` after which surely nothing was done.
@@ -32,6 +36,11 @@ pub(crate) fn work_done(named: &Conditions, grpc: bool) -> Option<String> {
     word(&WORK_DONE).or_else(code).or_else(|| word(&GRPC_WORK_DONE).filter(|_| grpc))
 }
 
+/// The first of these gRPC statuses after which the callee may have done the work.
+pub(crate) fn code_after_work(codes: Codes) -> Option<&'static str> {
+    codes.iter().find(|code| classify::grpc(*code) == Outcome::Unknown).map(grpc_word)
+}
+
 /// How many tries of a call may follow work that its callee has done: all of them where the retry rule
 /// allows one after an unknown outcome, one otherwise.
 pub(crate) fn tries(settings: &CallSettings, operation: &Operation) -> u32 {
@@ -40,16 +49,31 @@ pub(crate) fn tries(settings: &CallSettings, operation: &Operation) -> u32 {
             let method = operation.http.as_ref().map_or(&Method::POST, |(method, _)| method);
             settings.idempotent.value.repeatable(method, true)
         }
+        RetryRule::Codes(codes) => code_after_work(*codes).is_some(),
         RetryRule::Named(named) => work_done(named, operation.grpc.is_some()).is_some(),
     };
     if repeats { settings.retry.tries.value } else { 1 }
 }
 
-/// The same with the retry budget, which bounds what all calls together add: at most `1 + ratio`, above
-/// the rate at which its floor matters.
+/// The same with what bounds what all calls together add: a retry budget, at most `1 + ratio` above the rate at
+/// which its floor matters, and a retry throttle.
 pub(crate) fn load(settings: &CallSettings, tries: u32) -> f64 {
     let budget = settings.budget.as_ref().map_or(f64::INFINITY, |budget| 1.0 + ratio(&budget.value));
-    f64::from(tries).min(budget)
+    f64::from(tries).min(budget).min(1.0 + throttled(settings))
+}
+
+/// Whether something bounds the retries of all calls together.
+pub(crate) fn is_bounded(settings: &CallSettings) -> bool {
+    settings.budget.is_some() || settings.retry_throttle.is_some()
+}
+
+/// The most retries for each call that a retry throttle allows for long. While it allows any, what failures take out
+/// of the bucket is put back by successes: there are no more failures than `ratio` times the successes, and no more
+/// retries than failures.
+fn throttled(settings: &CallSettings) -> f64 {
+    let ratio =
+        |throttle: RetryThrottleSettings| f64::from(throttle.ratio) / f64::from(RetryThrottleSettings::TOKEN);
+    settings.retry_throttle.as_ref().map_or(f64::INFINITY, |throttle| ratio(throttle.value))
 }
 
 /// The most retries for each call that a budget allows, above its floor.
@@ -65,18 +89,20 @@ fn at_once(budget: ConcurrentBudget) -> f64 {
     if share < 1.0 { share / (1.0 - share) } else { f64::INFINITY }
 }
 
-/// The most retries a second that a call's budget allows at this many calls a second; without end where there is none.
+/// The most retries a second that a call's budget and throttle allow at this many calls a second; without end where
+/// there is neither.
 /// The window allows a share and its floor together; each moment allows a share or its floor, whichever is more: so
 /// many tries one after the other. Where a try has no end that is known, the floor of a moment counts without end.
 pub(crate) fn retries_max(settings: &CallSettings, rate: f64) -> f64 {
-    let Some(budget) = settings.budget.as_ref().map(|budget| budget.value) else { return f64::INFINITY };
+    let throttled = rate * throttled(settings);
+    let Some(budget) = settings.budget.as_ref().map(|budget| budget.value) else { return throttled };
     let over_time = rate * budget.ratio.as_f64() + f64::from(budget.min_per_second);
     let moment = budget.concurrent.map_or(f64::INFINITY, |concurrent| {
         let floor =
             patience(settings).map_or(f64::INFINITY, |span| f64::from(concurrent.min) / span.as_secs_f64());
         floor.max(rate * at_once(concurrent))
     });
-    over_time.min(moment)
+    over_time.min(moment).min(throttled)
 }
 
 /// A call made to try less often.

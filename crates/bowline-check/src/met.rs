@@ -49,20 +49,28 @@ impl<'d> Met<'d> {
 pub(crate) fn all(design: &Design) -> Vec<Met<'_>> {
     let mut all = Vec::new();
     for listener in &design.listeners {
-        routed(design, &listener.table, !assumed::is_assumed(listener), &mut all);
+        routed(design, &listener.table, !assumed::is_assumed(listener), false, &mut all);
     }
-    routed(design, &design.mesh, false, &mut all);
+    routed(design, &design.mesh, false, false, &mut all);
     for (id, service) in design.services() {
         all.extend(by_itself(id, service));
     }
     all
 }
 
-fn routed<'d>(design: &'d Design, table: &'d Table, stamped: bool, all: &mut Vec<Met<'d>>) {
+/// The calls that the mesh port takes by routes which no document writes. What is of a service without a route is among
+/// [`all`] as its library makes it; this is what only the mesh port does.
+pub(crate) fn by_name(design: &Design) -> Vec<Met<'_>> {
+    let mut all = Vec::new();
+    routed(design, &design.mesh, false, true, &mut all);
+    all
+}
+
+fn routed<'d>(design: &'d Design, table: &'d Table, stamped: bool, implied: bool, all: &mut Vec<Met<'d>>) {
     // A VirtualService speaks for several hosts with the same routes.
     let mut seen = BTreeSet::new();
     for host in table.hosts() {
-        for (index, route) in host.routes.iter().enumerate().filter(|(_, route)| !route.implied) {
+        for (index, route) in host.routes.iter().enumerate().filter(|(_, route)| route.implied == implied) {
             for weighted in route.destinations() {
                 let service = weighted.destination.service;
                 let subset = weighted.destination.subset.as_ref();

@@ -45,7 +45,7 @@ impl Asks {
 pub(crate) struct Storm {
     /// How many tries the least patient call makes.
     pub(crate) tries: u32,
-    /// Whether every call that makes some of the retries has a budget.
+    /// Whether every call that makes some of the retries has a budget, or what stands for one.
     pub(crate) has_budget: bool,
     /// The numbers.
     pub(crate) formula: String,
@@ -84,7 +84,7 @@ pub(crate) fn storm(
     let capped = if call.settings.budget.is_some() { " the budget allows" } else { "" };
     Some(Storm {
         tries,
-        has_budget: layers(asked, traffic, id).all(|call| call.settings.budget.is_some()),
+        has_budget: layers(asked, traffic, id).all(|call| layer::is_bounded(call.settings)),
         formula: format!(
             "{}/s + {}/s of retries{capped} = {}/s of {}/s: {} % of tries wait longer than {}, {}/s >= {}/s",
             factor(asks.rate),

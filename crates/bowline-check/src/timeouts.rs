@@ -41,6 +41,7 @@ fn why_none_follows(settings: &CallSettings, operation: Option<&Operation>) -> O
     }
     Some(match (&rule.value, rule.from.place()) {
         (RetryRule::Outcome, _) => "it may have had its effect, and may not be repeated",
+        (RetryRule::Codes(_), _) => "no retry policy of gRPC names DEADLINE_EXCEEDED",
         (RetryRule::Named(_), Some(_)) => "retryOn does not name it",
         (RetryRule::Named(_), None) => "Istio's default retryOn does not name it",
     })

@@ -348,12 +348,15 @@ fn policy(settings: &CallSettings, endpoints: usize, asked: &Asked<'_>) -> Vec<L
     }
     if let Some(hedge) = &settings.hedge {
         lines.push(Line::new("hedge", values::hedge(&hedge.value), hedge));
-        if retry.tries.value < 2 {
+        if retry.tries.value < 2 && !hedge.value.by_grpc {
             lines.push(repeatable(&settings.idempotent, asked));
         }
     }
     if let Some(budget) = &settings.budget {
         lines.push(Line::new("budget", values::budget(&budget.value), budget));
+    }
+    if let Some(throttle) = &settings.retry_throttle {
+        lines.push(Line::new("throttling", values::retry_throttle(&throttle.value), throttle));
     }
     if let Some(breaker) = &settings.breaker {
         lines.push(Line::new("breaker", values::breaker(&breaker.value), breaker));

@@ -10,6 +10,7 @@ pub mod broker;
 pub mod common;
 pub mod destination_rule;
 pub mod gateway;
+pub mod grpc_service_config;
 pub mod intake;
 pub mod issuer;
 pub(crate) mod istio;
@@ -28,6 +29,7 @@ pub use access::Access;
 pub use broker::Broker;
 pub use destination_rule::DestinationRule;
 pub use gateway::Gateway;
+pub use grpc_service_config::GrpcServiceConfig;
 pub use intake::Intake;
 pub use issuer::Issuer;
 pub use overlay::Overlay;
@@ -163,6 +165,8 @@ kinds! {
     services: Service,
     /// Our Policy.
     policies: Policy,
+    /// Our GrpcServiceConfig.
+    grpc_service_configs: GrpcServiceConfig,
     /// Our Broker.
     brokers: Broker,
     /// Our Topic.

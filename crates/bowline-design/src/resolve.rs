@@ -4,7 +4,7 @@
 //! - [`services`]: who there is, by [`names`]
 //! - [`topics`]: brokers and topics, by the names of a [`directory`]
 //! - [`rules`]: subsets and traffic policies; [`works`]: what operations do
-//! - [`policies`], and from all of them [`settings`]: the effective policy of one call
+//! - [`policies`] and [`grpc`]'s service configs, and from all of them [`settings`]: the effective policy of one call
 //! - [`routes`], with [`conditions`] and [`delegates`]: what a VirtualService's rules become
 //! - [`mesh`] and [`listeners`]: the tables; [`refused`] and [`unserved`]: what is asked for and not done
 //! - [`subscriptions`], [`intakes`], [`access`] and [`scenarios`]
@@ -21,6 +21,7 @@ mod credential;
 mod delegates;
 mod directory;
 mod findings;
+mod grpc;
 mod intakes;
 mod listeners;
 mod mesh;
@@ -48,6 +49,7 @@ use crate::resolved::Design;
 use crate::route_test::RouteTest;
 use crate::{Reading, Text};
 use findings::Findings;
+use grpc::GrpcConfigs;
 use policies::Policies;
 use rules::Rules;
 use scenarios::Known;
@@ -103,9 +105,10 @@ fn design(documents: &Documents, applied: Option<&Applied>, findings: &mut Findi
     works::fill(documents, &topics, &mut services, findings);
     let routes = route_names(documents);
     let policies = Policies::of(documents, &services, &routes, findings);
-    settings::settle(&mut services, &rules, &policies, findings);
+    let grpc = GrpcConfigs::of(documents, &mut services, findings);
+    settings::settle(&mut services, &rules, &policies, &grpc, findings);
 
-    let voices = Voices { services: &services, rules: &rules, policies: &policies };
+    let voices = Voices { services: &services, rules: &rules, policies: &policies, grpc: &grpc };
     let listeners = listeners::listeners(documents, voices, findings);
     let mesh = mesh::table(documents, voices, findings);
     refused::refuse(documents, findings);
@@ -139,7 +142,7 @@ fn design(documents: &Documents, applied: Option<&Applied>, findings: &mut Findi
         scenarios,
         brokers: topics.brokers,
         topics: topics.all,
-        policies: documents.policies.len(),
+        policies: documents.policies.len() + documents.grpc_service_configs.len(),
         services: services.all,
     }
 }

@@ -337,6 +337,8 @@ pub enum RetryWhy {
     Idempotent,
     /// The Istio `retryOn` condition that named it.
     RetryOn(RetryOn),
+    /// gRPC's policy names the status code.
+    Code,
 }
 
 /// The conditions of Istio's `retryOn`, one for each word.
@@ -389,6 +391,8 @@ pub enum WithheldWhy {
     BodyNotKept,
     /// The callee asked not to be asked again, or not yet.
     PushedBack,
+    /// Too much of what the callee is asked fails.
+    RetryThrottled,
 }
 
 /// Why no (further) try is made.
@@ -440,6 +444,10 @@ pub enum GiveUp {
     Doomed,
     /// A call of higher priority took its place in the bulkhead's queue.
     Displaced,
+    /// gRPC's policy does not name the status code.
+    CodeNotNamed,
+    /// Too much of what the callee is asked fails: no further tries are made.
+    RetryThrottled,
 }
 
 /// Something that wants to know what was decided: a trail, a metric, a trace.
@@ -613,6 +621,7 @@ words!(RetryWhy {
     Self::Refused => "refused",
     Self::Idempotent => "idempotent",
     Self::RetryOn(on) => on.as_str(),
+    Self::Code => "retryable code",
 });
 
 words!(WithheldWhy {
@@ -628,6 +637,7 @@ words!(WithheldWhy {
     Self::BudgetExhausted => "budget exhausted",
     Self::BodyNotKept => "body not kept",
     Self::PushedBack => "pushed back",
+    Self::RetryThrottled => "retry throttled",
 });
 
 words!(GiveUp {
@@ -653,6 +663,8 @@ words!(GiveUp {
     Self::ExhaustedElsewhere => "exhausted elsewhere",
     Self::Doomed => "doomed",
     Self::Displaced => "displaced",
+    Self::CodeNotNamed => "code not retryable",
+    Self::RetryThrottled => "retry throttled",
 });
 
 #[cfg(test)]

@@ -124,6 +124,7 @@ impl fmt::Display for Description<'_> {
                     RetryWhy::Refused => f.write_str("nothing happened yet"),
                     RetryWhy::Idempotent => f.write_str("safe to repeat"),
                     RetryWhy::RetryOn(on) => write!(f, "retryOn {on}"),
+                    RetryWhy::Code => f.write_str("its policy names the code"),
                 }
             }
             Decision::HedgePlanned { after } => write!(f, "hedged in {} if not answered", span(after)),
@@ -265,8 +266,10 @@ fn gave_up(f: &mut fmt::Formatter<'_>, reason: GiveUp, remaining: Duration) -> f
         | GiveUp::NotSafe
         | GiveUp::NotNamed
         | GiveUp::NoAttempts
+        | GiveUp::CodeNotNamed
         | GiveUp::TriesExhausted
         | GiveUp::BudgetExhausted
+        | GiveUp::RetryThrottled
         | GiveUp::BodyTooLarge
         | GiveUp::Committed
         | GiveUp::RetriedElsewhere

@@ -18,6 +18,7 @@ use crate::admission::Rejected;
 use crate::balance::{Balancer, Picked, Tried};
 use crate::breaker::{Admission, Lease, Moved};
 use crate::classify::{self, Health};
+use crate::codes;
 use crate::counters::HedgeEnd;
 use crate::deadline::until_of_try;
 use crate::doomed;
@@ -127,6 +128,8 @@ pub struct Call {
     tried: Tried,
     /// The wait before the last try.
     previous: Duration,
+    /// The try after which the callee last named the wait itself.
+    named_wait_after: u32,
     last: Option<TryEnd>,
     /// Whether a try may have had an effect.
     unknown: bool,
@@ -149,6 +152,9 @@ impl Permit {
         let report = Report::new(end, classify::of(end, false));
         let (number, outcome) = (self.held.present.number, report.outcome);
         seen.decided(now, Decision::TryEnded { number, outcome, end, took: now.since(since) });
+        if let Some(throttle) = self.held.edge.retry_throttle().filter(|_| codes::seen(end) == 0) {
+            throttle.succeeded();
+        }
         self.held.settle(now, &report, took, rng, seen);
     }
 }
@@ -189,6 +195,7 @@ impl Call {
             phase: Phase::Sleeping { until: ask.now },
             tried: Tried::default(),
             previous: Duration::ZERO,
+            named_wait_after: 0,
             last: None,
             unknown: false,
             forbidden: None,
@@ -276,6 +283,7 @@ impl Call {
             admission.decided(now, accepted);
         }
         if !report.begun {
+            self.tell_throttle(&report);
             self.held.settle(now, &report, took, rng, seen);
         }
         if is_hedge {
@@ -297,6 +305,9 @@ impl Call {
                 self.held.edge.counters().retry_allowed(why);
                 seen.decided(now, Decision::RetryScheduled { number: self.held.tries + 1, after, why });
                 self.previous = after;
+                if pushback.is_some() {
+                    self.named_wait_after = self.held.tries;
+                }
                 let until = now + after;
                 self.phase = Phase::Sleeping { until };
                 if after.is_zero() { self.send(now, rng, seen) } else { Step::Sleep { until } }
@@ -539,6 +550,25 @@ impl Call {
         true
     }
 
+    /// Tells the retry throttle of a try that is over. A failure counts if another try could follow it, or if the
+    /// callee says that none must.
+    #[inline]
+    fn tell_throttle(&self, report: &Report) {
+        let Some(throttle) = self.held.edge.retry_throttle() else { return };
+        let rule = &self.held.edge.policy().retry.rule;
+        if matches!(report.outcome, Outcome::Succeeded | Outcome::Pending) {
+            throttle.succeeded();
+        } else if report.pushback == Some(Pushback::Never) || rule.allows(report, self.ask.repeatable).is_ok()
+        {
+            throttle.failed();
+        }
+    }
+
+    /// Whether too much has failed for a further try.
+    fn is_throttled(&self) -> bool {
+        self.held.edge.retry_throttle().is_some_and(|throttle| !throttle.allows())
+    }
+
     fn judge(&self, now: Instant, report: Report, rng: &mut impl Random) -> Verdict {
         let policy = self.held.edge.policy();
         let exhausted = report.exhausted && policy.cross_hop.heeds_exhaustion();
@@ -558,6 +588,8 @@ impl Call {
             remaining: self.ask.deadline.remaining(now),
             median: self.held.edge.median().and_then(|median| median.read(now)).unwrap_or_default(),
             previous: self.previous,
+            named_wait_after: self.named_wait_after,
+            throttled: self.is_throttled(),
         };
         let budget = || self.held.edge.budget().is_none_or(|budget| budget.try_retry(now));
         policy.retry.decide(&finished, budget, rng)
@@ -669,7 +701,7 @@ impl Call {
         if hedge.settings().tries.min(HedgeSettings::TRIES_MAX) <= self.held.tries {
             return Instant::FAR;
         }
-        let after = if !self.ask.repeatable {
+        let after = if !self.ask.repeatable && !hedge.settings().by_grpc {
             Err(WithheldWhy::NotSafe)
         } else if self.held.edge.policy().cross_hop.retried_elsewhere(self.ask.arrived_try) {
             Err(WithheldWhy::RetriedElsewhere)
@@ -710,6 +742,9 @@ impl Call {
         if !kept || self.forbidden.is_some() {
             return Err(WithheldWhy::BodyNotKept);
         }
+        if self.is_throttled() {
+            return Err(WithheldWhy::RetryThrottled);
+        }
         if edge.breaker().is_some_and(|breaker| breaker.state(now) != BreakerState::Closed) {
             return Err(WithheldWhy::BreakerNotClosed);
         }
@@ -718,9 +753,10 @@ impl Call {
             return Err(WithheldWhy::Throttled);
         }
         // One host may be many behind an address, so it is asked again; of several, another.
-        if edge
-            .balancer()
-            .is_some_and(|balancer| 1 < balancer.len() && !balancer.has_untried(now, &self.tried))
+        if !hedge.settings().by_grpc
+            && edge
+                .balancer()
+                .is_some_and(|balancer| 1 < balancer.len() && !balancer.has_untried(now, &self.tried))
         {
             return Err(WithheldWhy::NoHost);
         }
@@ -788,9 +824,14 @@ impl Call {
 
     /// Whether a try that is under way beside one that ended like this may still do better.
     fn may_be_bettered(&self, report: &Report) -> bool {
+        let may_fail =
+            !self.hedges_by_grpc() && matches!(report.outcome, Outcome::Refused | Outcome::Unknown);
         report.end != TryEnd::Cancelled
-            && (matches!(report.outcome, Outcome::Refused | Outcome::Unknown)
-                || self.held.edge.policy().retry.rule.allows(report, self.ask.repeatable).is_ok())
+            && (may_fail || self.held.edge.policy().retry.rule.allows(report, self.ask.repeatable).is_ok())
+    }
+
+    fn hedges_by_grpc(&self) -> bool {
+        self.held.edge.hedge().is_some_and(|hedge| hedge.settings().by_grpc)
     }
 
     /// A try failed and others are under way.
@@ -802,13 +843,20 @@ impl Call {
         report: &Report,
         seen: &mut impl Observer,
     ) -> Step {
-        if let Some(pushback) = report.pushback {
-            if hedge_at < Instant::FAR {
-                self.withheld(now, WithheldWhy::PushedBack, seen);
-                hedge_at = Instant::FAR;
-            }
-            if pushback == Pushback::Never {
-                self.forbidden.get_or_insert(GiveUp::NotRetryable);
+        let more = hedge_at < Instant::FAR;
+        match report.pushback {
+            // The next one comes when the callee wants it to, or now that it is needed (A6, "Summary").
+            Some(Pushback::After(span)) if more && self.hedges_by_grpc() => hedge_at = now + span,
+            None if more && self.hedges_by_grpc() => hedge_at = now,
+            None => (),
+            Some(pushback) => {
+                if more {
+                    self.withheld(now, WithheldWhy::PushedBack, seen);
+                    hedge_at = Instant::FAR;
+                }
+                if pushback == Pushback::Never {
+                    self.forbidden.get_or_insert(GiveUp::NotRetryable);
+                }
             }
         }
         self.held.turn_to_another();

@@ -14,8 +14,8 @@ pub struct Counters {
     at_once: AtomicU64,
     /// Tries of all other calls.
     tries: AtomicU64,
-    /// Two reasons of our own, then one for each condition.
-    retries: [AtomicU64; 2 + CONDITIONS.len()],
+    /// [`OWN`], then one for each condition.
+    retries: [AtomicU64; OWN.len() + CONDITIONS.len()],
     /// All other calls.
     ends: [AtomicU64; ENDS.len()],
     hedges: [AtomicU64; HedgeEnd::ALL.len()],
@@ -52,7 +52,7 @@ impl HedgeEnd {
 }
 
 /// Every reason no hedge is sent for.
-const WITHHELD: [WithheldWhy; 12] = [
+const WITHHELD: [WithheldWhy; 13] = [
     WithheldWhy::NotSafe,
     WithheldWhy::TooFewSamples,
     WithheldWhy::RetriedElsewhere,
@@ -65,10 +65,14 @@ const WITHHELD: [WithheldWhy; 12] = [
     WithheldWhy::BudgetExhausted,
     WithheldWhy::BodyNotKept,
     WithheldWhy::PushedBack,
+    WithheldWhy::RetryThrottled,
 ];
 
+/// Every reason that allows a retry, besides Istio's conditions.
+const OWN: [RetryWhy; 3] = [RetryWhy::Refused, RetryWhy::Idempotent, RetryWhy::Code];
+
 /// Every reason a call ends for.
-const ENDS: [GiveUp; 22] = [
+const ENDS: [GiveUp; 24] = [
     GiveUp::Done,
     GiveUp::NotRetryable,
     GiveUp::NotSafe,
@@ -91,6 +95,8 @@ const ENDS: [GiveUp; 22] = [
     GiveUp::ExhaustedElsewhere,
     GiveUp::Doomed,
     GiveUp::Displaced,
+    GiveUp::CodeNotNamed,
+    GiveUp::RetryThrottled,
 ];
 
 impl Counters {
@@ -109,8 +115,7 @@ impl Counters {
 
     /// Retries allowed, by the reason that allowed them; reasons that never did are left out.
     pub fn retries(&self) -> impl Iterator<Item = (RetryWhy, u64)> + '_ {
-        let own = [RetryWhy::Refused, RetryWhy::Idempotent];
-        let reasons = own.into_iter().chain(CONDITIONS.into_iter().map(RetryWhy::RetryOn));
+        let reasons = OWN.into_iter().chain(CONDITIONS.into_iter().map(RetryWhy::RetryOn));
         reasons.zip(&self.retries).map(|(why, count)| (why, get(count))).filter(|(_, count)| 0 < *count)
     }
 
@@ -151,7 +156,8 @@ impl Counters {
             &self.retries[match why {
                 RetryWhy::Refused => 0,
                 RetryWhy::Idempotent => 1,
-                RetryWhy::RetryOn(condition) => 2 + condition as usize,
+                RetryWhy::Code => 2,
+                RetryWhy::RetryOn(condition) => OWN.len() + condition as usize,
             }],
             1,
         );
@@ -180,7 +186,7 @@ impl Default for Counters {
         Self {
             at_once: AtomicU64::new(0),
             tries: AtomicU64::new(0),
-            retries: [const { AtomicU64::new(0) }; 2 + CONDITIONS.len()],
+            retries: [const { AtomicU64::new(0) }; OWN.len() + CONDITIONS.len()],
             ends: [const { AtomicU64::new(0) }; ENDS.len()],
             hedges: [const { AtomicU64::new(0) }; HedgeEnd::ALL.len()],
             withheld: [const { AtomicU64::new(0) }; WITHHELD.len()],
@@ -211,12 +217,12 @@ mod tests {
         for condition in CONDITIONS {
             counters.retry_allowed(RetryWhy::RetryOn(condition));
         }
-        counters.retry_allowed(RetryWhy::Refused);
+        OWN.into_iter().for_each(|why| counters.retry_allowed(why));
         for (index, why) in WITHHELD.into_iter().enumerate() {
             (0..=index).for_each(|_| counters.hedge_withheld(why));
         }
         assert!(counters.withheld().eq(WITHHELD.into_iter().zip(1..)));
-        assert_eq!(counters.retries().count(), CONDITIONS.len() + 1);
+        assert_eq!(counters.retries().count(), CONDITIONS.len() + OWN.len());
         assert!(counters.retries().all(|(_, count)| count == 1));
     }
 }

@@ -5,7 +5,9 @@ use crate::counters::Counters;
 use crate::hedge::SharedHedge;
 use crate::quantile::LiveQuantile;
 use crate::settings::CallPolicy;
-use crate::shared::{SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};
+use crate::shared::{
+    SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate, SharedRetryThrottle,
+};
 use std::sync::Arc;
 
 /// What all calls of one policy to one destination and subset have in common.
@@ -22,6 +24,8 @@ pub struct Parts {
     pub breaker: Option<Arc<SharedBreaker>>,
     /// What is left of the budget.
     pub budget: Option<Arc<SharedBudget>>,
+    /// What is left of the retry throttle's tokens.
+    pub retry_throttle: Option<Arc<SharedRetryThrottle>>,
     /// Who is under way.
     pub bulkhead: Option<Arc<SharedBulkhead>>,
     /// What is left of the rate.
@@ -56,6 +60,10 @@ impl Edge {
             budget: policy.budget.map(|settings| match parts.budget {
                 Some(kept) if *kept.settings() == settings => kept,
                 _ => Arc::new(SharedBudget::new(settings)),
+            }),
+            retry_throttle: policy.retry_throttle.map(|settings| match parts.retry_throttle {
+                Some(kept) if *kept.settings() == settings => kept,
+                _ => Arc::new(SharedRetryThrottle::new(settings)),
             }),
             bulkhead: policy.bulkhead.map(|settings| match parts.bulkhead {
                 Some(kept) if *kept.settings() == settings => kept,
@@ -105,6 +113,13 @@ impl Edge {
     #[must_use]
     pub fn budget(&self) -> Option<&SharedBudget> {
         self.parts.budget.as_deref()
+    }
+
+    /// Its retry throttle, if it has one.
+    #[must_use]
+    #[inline]
+    pub fn retry_throttle(&self) -> Option<&SharedRetryThrottle> {
+        self.parts.retry_throttle.as_deref()
     }
 
     /// Its bulkhead, if it has one.

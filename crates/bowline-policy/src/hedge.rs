@@ -28,6 +28,10 @@ pub struct HedgeSettings {
     pub tries: u32,
     /// Hedges among the calls of the last [`HedgeSettings::WINDOW`].
     pub ratio: Ratio,
+    /// In gRPC's manner (proposal A6). Who writes such a policy vouches for it that the call may be repeated, so
+    /// nothing else is asked, nor is there a share of calls; a host may be asked a second time; a try that fails
+    /// in a way that the retry rule names brings the next one forward, and any other failure ends the call.
+    pub by_grpc: bool,
 }
 
 /// How long a try may be under way before another is sent beside it.
@@ -60,6 +64,7 @@ impl HedgeSettings {
         after: HedgeAfter::Quantile { quantile: Ratio::percent(95), min_calls: 100 },
         tries: 2,
         ratio: Ratio::percent(10),
+        by_grpc: false,
     };
 }
 
@@ -87,7 +92,8 @@ impl SharedHedge {
         };
         let share = BudgetSettings {
             ratio: settings.ratio,
-            min_per_second: 0,
+            // As many as there can be: the share is not asked, and is told all the same.
+            min_per_second: if settings.by_grpc { u32::MAX } else { 0 },
             window: HedgeSettings::WINDOW,
             concurrent: None,
         };

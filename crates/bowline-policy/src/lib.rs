@@ -9,13 +9,13 @@
 //! - [`classify`]: how an answer becomes an outcome, and what an outcome says about health
 //! - [`deadline`]: who sets the deadline, and how it travels
 //! - [`report`]: [`Report`], what a driver tells of a finished try
-//! - [`backoff`], [`conditions`], [`retry`]: whether and when a try follows another
-//! - [`budget`], [`breaker`], [`bulkhead`], [`rate`], [`admission`]: the five machines that remember
+//! - [`backoff`], [`conditions`], [`codes`], [`retry`]: whether and when a try follows another
+//! - [`budget`], [`retry_throttle`], [`breaker`], [`bulkhead`], [`rate`], [`admission`]: the six machines that remember
 //! - [`quantile`]: how long things take, as of late; [`doomed`]: which calls have too little time left for it
 //! - [`hedge`]: when a second try is sent beside the first one
 //! - [`balance`], [`outlier`]: which host a try goes to, and which are left out for a while
 //! - [`health`]: whether a host is well, by asking it; [`refresh`]: when it is asked again who they are
-//! - [`shared`]: the same five, shared by all workers of a process
+//! - [`shared`]: the same six, shared by all workers of a process
 //! - [`counters`], [`edge`]: what one destination's calls have in common
 //! - [`call`]: [`Call`], one call from its admission to its end
 //!
@@ -61,6 +61,7 @@ pub mod budget;
 pub mod bulkhead;
 pub mod call;
 pub mod classify;
+pub mod codes;
 pub mod conditions;
 pub mod counters;
 pub mod deadline;
@@ -75,6 +76,7 @@ pub mod ratio;
 pub mod refresh;
 pub mod report;
 pub mod retry;
+pub mod retry_throttle;
 pub mod settings;
 pub mod shared;
 mod sync;
@@ -87,6 +89,7 @@ pub use breaker::{Breaker, BreakerSettings, Slow};
 pub use budget::{Budget, BudgetSettings, ConcurrentBudget};
 pub use bulkhead::{Bulkhead, BulkheadSettings};
 pub use call::{Ask, Call, End, Permit, Step, Try};
+pub use codes::Codes;
 pub use conditions::Conditions;
 pub use counters::{Counters, HedgeEnd};
 pub use doomed::DoomedSettings;
@@ -99,5 +102,8 @@ pub use rate::{RateLimit, RateSettings};
 pub use ratio::Ratio;
 pub use report::{Pushback, Report};
 pub use retry::{RetryRule, RetrySettings};
+pub use retry_throttle::RetryThrottleSettings;
 pub use settings::{CallPolicy, CrossHop};
-pub use shared::{SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate};
+pub use shared::{
+    SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate, SharedRetryThrottle,
+};

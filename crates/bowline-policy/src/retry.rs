@@ -2,6 +2,7 @@
 
 use crate::backoff::Backoff;
 use crate::classify;
+use crate::codes::{self, Codes};
 use crate::conditions::Conditions;
 use crate::report::{Pushback, Report};
 use bowline_model::decision::{GiveUp, RetryWhy, TryEnd};
@@ -29,6 +30,8 @@ pub enum RetryRule {
     Outcome,
     /// Istio's, by name: exactly what `retryOn` says, whatever may be repeated by it.
     Named(Conditions),
+    /// gRPC's, by status code: exactly these, whatever may be repeated by it.
+    Codes(Codes),
 }
 
 /// A finished try and what matters of the call around it.
@@ -52,6 +55,10 @@ pub struct Finished {
     pub median: Duration,
     /// The wait before this try.
     pub previous: Duration,
+    /// The try after which the callee last named the wait itself; zero if it never did.
+    pub named_wait_after: u32,
+    /// Whether too much has failed for a further try.
+    pub throttled: bool,
 }
 
 /// What follows a finished try.
@@ -66,6 +73,26 @@ pub enum Verdict {
     },
     /// None.
     Stop(GiveUp),
+}
+
+/// What of a call's tries is used up, if that is why it ended after so many: layers before it must not try it again, or
+/// tries would multiply. The word is the value of `x-retry-exhausted`.
+///
+/// ```
+/// use bowline_model::decision::GiveUp;
+/// use bowline_policy::retry::used_up;
+/// assert_eq!(used_up(GiveUp::TriesExhausted, 3), Some("tries"));
+/// assert_eq!(used_up(GiveUp::TriesExhausted, 1), None, "one try is nothing that was used up");
+/// assert_eq!(used_up(GiveUp::RetryThrottled, 1), Some("throttle"));
+/// ```
+#[must_use]
+pub const fn used_up(reason: GiveUp, tries: u32) -> Option<&'static str> {
+    match reason {
+        GiveUp::TriesExhausted if 1 < tries => Some("tries"),
+        GiveUp::BudgetExhausted => Some("budget"),
+        GiveUp::RetryThrottled => Some("throttle"),
+        _ => None,
+    }
 }
 
 impl RetrySettings {
@@ -121,6 +148,9 @@ impl RetrySettings {
         if finished.remaining <= after.saturating_add(finished.median) {
             return Err(GiveUp::DeadlineTooClose);
         }
+        if finished.throttled {
+            return Err(GiveUp::RetryThrottled);
+        }
         if !budget() {
             return Err(GiveUp::BudgetExhausted);
         }
@@ -129,13 +159,20 @@ impl RetrySettings {
 
     /// How long to wait: what the callee named, or the back-off.
     fn wait(&self, finished: &Finished, rng: &mut impl Random) -> Result<Duration, GiveUp> {
-        let backoff = |rng| self.backoff.delay(finished.number, finished.previous, rng);
+        let retry = match self.rule {
+            // After a wait that the callee named, gRPC's back-off begins anew (A6, "Pushback").
+            RetryRule::Codes(_) => finished.number.saturating_sub(finished.named_wait_after),
+            RetryRule::Outcome | RetryRule::Named(_) => finished.number,
+        };
+        let backoff = |rng| self.backoff.delay(retry, finished.previous, rng);
         // Envoy knows none of this: with Istio's rule the back-off is all there is.
         if matches!(self.rule, RetryRule::Named(_)) {
             return Ok(backoff(rng));
         }
         let report = &finished.report;
-        let elsewhere = classify::is_elsewhere_only(report.end, report.outcome);
+        // gRPC knows of no host that must not be asked again.
+        let elsewhere = !matches!(self.rule, RetryRule::Codes(_))
+            && classify::is_elsewhere_only(report.end, report.outcome);
         match report.pushback {
             Some(Pushback::Never) => Err(GiveUp::NotRetryable),
             // The host named a time for itself; another host knows nothing of it. A gRPC pushback is
@@ -180,6 +217,11 @@ impl RetryRule {
                 Outcome::Unknown if repeatable => Ok(RetryWhy::Idempotent),
                 Outcome::Unknown => Err(GiveUp::NotSafe),
             },
+            Self::Codes(named) => match codes::seen(report.end) {
+                0 => Err(GiveUp::Done),
+                code if named.contains(code) => Ok(RetryWhy::Code),
+                _ => Err(GiveUp::CodeNotNamed),
+            },
             Self::Named(conditions) => match (conditions.matching(report), report.outcome) {
                 (Some(condition), _) => Ok(RetryWhy::RetryOn(condition)),
                 (None, Outcome::Succeeded | Outcome::Pending) => Err(GiveUp::Done),
@@ -210,6 +252,8 @@ mod tests {
             remaining: Duration::from_secs(1),
             median: Duration::ZERO,
             previous: Duration::ZERO,
+            named_wait_after: 0,
+            throttled: false,
         }
     }
 
@@ -248,6 +292,71 @@ mod tests {
             let repeatable = Finished { repeatable: true, ..once };
             assert_eq!(decide(&three_tries(), &repeatable), again(RetryWhy::Idempotent), "{end}");
         }
+    }
+
+    fn grpc(code: u8) -> Finished {
+        finished(TryEnd::AnsweredGrpc { code, trailers_only: true })
+    }
+
+    fn by_codes(codes: &[u8]) -> RetrySettings {
+        let codes = codes.iter().fold(Codes::NONE, |codes, code| codes.with(*code));
+        RetrySettings { rule: RetryRule::Codes(codes), ..three_tries() }
+    }
+
+    #[test]
+    fn every_code_is_tried_again_where_it_is_named_and_nowhere_else() {
+        for named in 1..=Codes::LAST {
+            for code in 0..=Codes::LAST {
+                let expected = match code {
+                    0 => Verdict::Stop(GiveUp::Done),
+                    same if same == named => again(RetryWhy::Code),
+                    _ => Verdict::Stop(GiveUp::CodeNotNamed),
+                };
+                assert_eq!(
+                    decide(&by_codes(&[named]), &grpc(code)),
+                    expected,
+                    "{code} where {named} is named"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_exhausted_is_asked_again_where_grpc_names_that() {
+        let alone = Finished { untried_host: false, ..grpc(8) };
+        assert_eq!(decide(&by_codes(&[8]), &alone), again(RetryWhy::Code));
+        assert_eq!(decide(&three_tries(), &alone), Verdict::Stop(GiveUp::NoHost));
+    }
+
+    #[test]
+    fn a_connection_that_fails_is_unavailable_to_grpc() {
+        assert_eq!(decide(&by_codes(&[14]), &finished(TryEnd::ConnectFailed)), again(RetryWhy::Code));
+        let stop = Verdict::Stop(GiveUp::CodeNotNamed);
+        assert_eq!(decide(&by_codes(&[4]), &finished(TryEnd::ConnectFailed)), stop);
+    }
+
+    #[test]
+    fn after_a_wait_that_the_callee_named_grpcs_back_off_begins_anew() {
+        let backoff = Backoff::Grpc {
+            base: Duration::from_millis(10),
+            max: Duration::from_millis(500),
+            multiplier: 10_000_000,
+        };
+        let settings = RetrySettings { backoff, tries: 5, ..by_codes(&[14]) };
+        let wait = |finished: Finished| match decide(&settings, &finished) {
+            Verdict::Again { after, .. } => after.as_millis(),
+            stop @ Verdict::Stop(_) => panic!("{stop:?}"),
+        };
+        assert!((80..=120).contains(&wait(Finished { number: 2, ..grpc(14) })));
+        assert!((8..=12).contains(&wait(Finished { number: 2, named_wait_after: 1, ..grpc(14) })));
+        assert!((80..=120).contains(&wait(Finished { number: 3, named_wait_after: 1, ..grpc(14) })));
+    }
+
+    #[test]
+    fn what_is_throttled_takes_nothing_out_of_the_budget() {
+        let throttled = Finished { throttled: true, ..grpc(14) };
+        let verdict = by_codes(&[14]).decide(&throttled, || panic!("asked"), &mut SplitMix64::new(3));
+        assert_eq!(verdict, Verdict::Stop(GiveUp::RetryThrottled));
     }
 
     #[test]

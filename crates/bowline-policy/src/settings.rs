@@ -10,6 +10,7 @@ use crate::hedge::HedgeSettings;
 use crate::outlier::OutlierSettings;
 use crate::rate::RateSettings;
 use crate::retry::RetrySettings;
+use crate::retry_throttle::RetryThrottleSettings;
 use bowline_fault::Plan;
 use bowline_model::Priority;
 
@@ -24,6 +25,8 @@ pub struct CallPolicy {
     pub hedge: Option<HedgeSettings>,
     /// How many extra tries all calls of the edge may make together.
     pub budget: Option<BudgetSettings>,
+    /// When no further tries are made because too much fails.
+    pub retry_throttle: Option<RetryThrottleSettings>,
     /// When the destination is left alone.
     pub breaker: Option<BreakerSettings>,
     /// How many calls may be under way at once.

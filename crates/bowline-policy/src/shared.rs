@@ -12,9 +12,11 @@ mod breaker;
 mod budget;
 mod bulkhead;
 mod rate;
+mod retry_throttle;
 
 pub use admission::SharedAdmission;
 pub use breaker::SharedBreaker;
 pub use budget::SharedBudget;
 pub use bulkhead::{Arrived, SharedBulkhead, Turn};
 pub use rate::SharedRate;
+pub use retry_throttle::SharedRetryThrottle;

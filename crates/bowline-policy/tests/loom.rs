@@ -11,7 +11,8 @@ use bowline_policy::classify::Health;
 use bowline_policy::shared::{Arrived, Turn};
 use bowline_policy::{
     AdmissionSettings, BreakerSettings, BudgetSettings, BulkheadSettings, ConcurrentBudget, LiveQuantile,
-    QuantileSettings, Ratio, SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead,
+    QuantileSettings, Ratio, RetryThrottleSettings, SharedAdmission, SharedBreaker, SharedBudget,
+    SharedBulkhead, SharedRetryThrottle,
 };
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -412,5 +413,24 @@ fn a_half_life_halves_once_however_many_workers_find_it_over() {
         // The two new ones may be halved with the old ones, by a worker that was at it when they came.
         let samples = quantile.samples(START + SECOND);
         assert!((2..=3).contains(&samples), "{samples}");
+    });
+}
+
+// === retry throttle ===
+
+#[test]
+fn no_token_is_lost_or_made_by_workers_that_meet() {
+    model(|| {
+        let throttle =
+            Arc::new(SharedRetryThrottle::new(RetryThrottleSettings { tokens_max: 3_000, ratio: 100 }));
+        throttle.failed();
+        let other = Arc::clone(&throttle);
+        let worker = thread::spawn(move || {
+            other.failed();
+            other.succeeded();
+        });
+        throttle.succeeded();
+        worker.join().unwrap();
+        assert_eq!(throttle.tokens(), 1_200);
     });
 }

@@ -6,8 +6,8 @@ use crate::proxy::Shared;
 use crate::snapshot::Snapshot;
 use bowline_model::decision::GiveUp;
 use bowline_model::{Instant, WallTime};
-use bowline_policy::Health;
 use bowline_policy::balance::Host;
+use bowline_policy::{Health, RetryThrottleSettings};
 use std::fmt::{Display, Write as _};
 
 /// Writes everything that was counted, as Prometheus reads it (text format 0.0.4).
@@ -191,6 +191,15 @@ fn edges(page: &mut Page, snapshot: &Snapshot, now: Instant) {
     page.family("bowline_bulkhead_waiting", "gauge", "Calls that wait for a place in each bulkhead.");
     for (key, bulkhead) in snapshot.bulkheads() {
         page.sample("bowline_bulkhead_waiting", &[("bulkhead", key)], bulkhead.waiting());
+    }
+    page.family(
+        "bowline_retry_throttle_tokens",
+        "gauge",
+        "Tokens in each retry throttle: nothing is tried again unless there are more than half of them.",
+    );
+    for (key, throttle) in snapshot.retry_throttles() {
+        let tokens = f64::from(throttle.tokens()) / f64::from(RetryThrottleSettings::TOKEN);
+        page.sample("bowline_retry_throttle_tokens", &[("throttle", key)], tokens);
     }
     page.family(
         "bowline_admission_window_calls",

@@ -123,7 +123,9 @@ impl Reply {
             | GiveUp::NotNamed
             | GiveUp::NoAttempts
             | GiveUp::TriesExhausted
+            | GiveUp::CodeNotNamed
             | GiveUp::BudgetExhausted
+            | GiveUp::RetryThrottled
             | GiveUp::DeadlineTooClose
             | GiveUp::NoHost
             | GiveUp::BodyTooLarge
@@ -134,15 +136,6 @@ impl Reply {
             _ => Self::of_try(end, violation),
         };
         Self { status, flag, reason, outcome: end.outcome, retry_after: end.retry_after }
-    }
-
-    /// What of a call's tries is used up, so that layers before must not try it again: they would multiply.
-    pub(crate) const fn exhausted(end: &End) -> Option<&'static str> {
-        match end.reason {
-            GiveUp::TriesExhausted if 1 < end.tries => Some("tries"),
-            GiveUp::BudgetExhausted => Some("budget"),
-            _ => None,
-        }
     }
 
     fn of_try(end: &End, violation: Option<u16>) -> (u16, Flag, &'static str) {

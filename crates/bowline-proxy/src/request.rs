@@ -426,7 +426,7 @@ impl<'s> Forward<'s> {
     ) -> Response<Body> {
         let Ended { end, at, answer, permit } = ended;
         let side = &weighted.headers.response;
-        let exhausted = Reply::exhausted(&end);
+        let exhausted = bowline_policy::retry::used_up(end.reason, end.tries);
         match answer {
             None => {
                 let violation = answering.violation_status();

@@ -28,7 +28,7 @@ use bowline_model::decision::DeadlineSource;
 use bowline_policy::balance::{Joining, hash};
 use bowline_policy::{
     Balancer, CallPolicy, Counters, CrossHop, Edge, LiveQuantile, Parts, SharedAdmission, SharedBreaker,
-    SharedBudget, SharedBulkhead, SharedHedge, SharedRate,
+    SharedBudget, SharedBulkhead, SharedHedge, SharedRate, SharedRetryThrottle,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -146,6 +146,7 @@ pub(crate) struct PlannedEdge {
 struct Kept {
     breakers: BTreeMap<Arc<str>, Arc<SharedBreaker>>,
     budgets: BTreeMap<Arc<str>, Arc<SharedBudget>>,
+    retry_throttles: BTreeMap<Arc<str>, Arc<SharedRetryThrottle>>,
     bulkheads: BTreeMap<Arc<str>, Arc<SharedBulkhead>>,
     rates: BTreeMap<Arc<str>, Arc<SharedRate>>,
     admissions: BTreeMap<Arc<str>, Arc<SharedAdmission>>,
@@ -374,6 +375,10 @@ impl Snapshot {
 
     pub(crate) fn admissions(&self) -> impl Iterator<Item = (&str, &SharedAdmission)> {
         self.kept.admissions.iter().map(|(key, admission)| (&**key, &**admission))
+    }
+
+    pub(crate) fn retry_throttles(&self) -> impl Iterator<Item = (&str, &SharedRetryThrottle)> {
+        self.kept.retry_throttles.iter().map(|(key, throttle)| (&**key, &**throttle))
     }
 
     /// How long half of the tries to each callee take, where that is measured.
@@ -616,6 +621,11 @@ impl Making<'_> {
         Parts {
             breaker: find(&keys.breaker, &self.kept.breakers, before.map(|kept| &kept.breakers)),
             budget: find(&keys.budget, &self.kept.budgets, before.map(|kept| &kept.budgets)),
+            retry_throttle: find(
+                &keys.retry_throttle,
+                &self.kept.retry_throttles,
+                before.map(|kept| &kept.retry_throttles),
+            ),
             bulkhead: find(&keys.bulkhead, &self.kept.bulkheads, before.map(|kept| &kept.bulkheads)),
             rate: find(&keys.rate, &self.kept.rates, before.map(|kept| &kept.rates)),
             admission: find(&keys.admission, &self.kept.admissions, before.map(|kept| &kept.admissions)),
@@ -649,6 +659,10 @@ impl Making<'_> {
         }
         if let Some(budget) = &parts.budget {
             kept.budgets.entry(Arc::clone(&keys.budget)).or_insert_with(|| Arc::clone(budget));
+        }
+        if let Some(throttle) = &parts.retry_throttle {
+            let key = Arc::clone(&keys.retry_throttle);
+            kept.retry_throttles.entry(key).or_insert_with(|| Arc::clone(throttle));
         }
         if let Some(bulkhead) = &parts.bulkhead {
             kept.bulkheads.entry(Arc::clone(&keys.bulkhead)).or_insert_with(|| Arc::clone(bulkhead));

@@ -46,11 +46,13 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
     let admission = settings.admission.as_ref().filter(|admission| admission.from.place().is_some());
     let doomed = settings.doomed.as_ref().filter(|doomed| doomed.from.place().is_some());
     let budget = retry_place.and(settings.budget.as_ref());
+    let throttle = settings.retry_throttle.as_ref();
     let keys = &settings.keys;
     // A key only for what is said: a part that the code asks for is the guard's own.
     let state = StateKeys {
         breaker: breaker.map(|_| keys.breaker.to_string()),
         budget: budget.map(|_| keys.budget.to_string()),
+        retry_throttle: throttle.map(|_| keys.retry_throttle.to_string()),
         bulkhead: bulkhead.map(|_| keys.bulkhead.to_string()),
         rate: rate.map(|_| keys.rate.to_string()),
         admission: admission.map(|_| keys.admission.to_string()),
@@ -70,6 +72,7 @@ fn guard(name: String, settings: &CallSettings, faults: &[Injected]) -> Guard {
         pending: settings.pending.then_some(true),
         retry: retry_place.map(|_| retry.settings()),
         budget: budget.map(|budget| budget.value),
+        retry_throttle: throttle.map(|throttle| throttle.value),
         breaker: breaker.map(|breaker| breaker.value),
         bulkhead: bulkhead.map(|bulkhead| bulkhead.value),
         rate: rate.map(|rate| rate.value),

@@ -1,8 +1,10 @@
 //! Why a guarded call has no answer to act on.
 
+use crate::headers::EXHAUSTED;
 use bowline_model::Outcome;
 use bowline_model::decision::{GiveUp, TryEnd};
 use bowline_model::describe::{seen, span};
+use bowline_policy::retry::used_up;
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
@@ -96,15 +98,39 @@ impl Error {
         )
     }
 
-    /// Whether all tries are used up, here or in a layer behind, or the budget for them. A server that answers its
-    /// own caller because of it says so with the header `x-retry-exhausted`, so that nobody multiplies them.
+    /// Whether all tries are used up, here or in a layer behind, or what is allowed of them: the budget, the retry
+    /// throttle. A server that fails its own caller because of it says so: [`Error::exhausted_header`].
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        match self.inner.end.reason {
-            GiveUp::TriesExhausted => 1 < self.inner.end.tries,
-            GiveUp::BudgetExhausted | GiveUp::ExhaustedElsewhere => true,
-            _ => false,
-        }
+        self.exhausted_header().is_some()
+    }
+
+    /// The header, or metadata of gRPC, with which a server that fails its own caller because of this error says what
+    /// is used up (`tries`, `budget`, `throttle`), so that no layer before it multiplies tries. `None`: nothing is.
+    ///
+    /// Guards, the gateway and the mesh read it. [`Guard::layer`](crate::Guard::layer) puts it on the answers that it
+    /// hands through; an answer that a program makes itself is its own.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// use bowline::{Retry, guard};
+    ///
+    /// let stock = guard("stock").idempotent().retry(Retry::tries(2));
+    /// let error = stock.call(|_| async { Err::<(), _>(std::io::Error::other("down")) }).await.unwrap_err();
+    /// let mut answer = http::Response::builder().status(503);
+    /// if let Some((name, value)) = error.exhausted_header() {
+    ///     answer = answer.header(name, value);
+    /// }
+    /// assert_eq!(answer.body(()).unwrap().headers()["x-retry-exhausted"], "tries");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn exhausted_header(&self) -> Option<(&'static str, &'static str)> {
+        let Ended { reason, tries, .. } = self.inner.end;
+        // What a layer behind said is over is over: its tries are what there was.
+        let elsewhere = (reason == GiveUp::ExhaustedElsewhere).then_some("tries");
+        used_up(reason, tries).or(elsewhere).map(|what| (EXHAUSTED, what))
     }
 
     /// Whether time ran out: the deadline's, that of the last try, or the callee's own (gRPC's DEADLINE_EXCEEDED).

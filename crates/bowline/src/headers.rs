@@ -21,8 +21,7 @@ pub(crate) const TRY: &str = "x-bowline-try";
 /// The same in Envoy's spelling: read, never written.
 #[cfg(feature = "http")]
 pub(crate) const ATTEMPT: &str = "x-envoy-attempt-count";
-/// A layer behind has used up its tries, or the budget for them.
-#[cfg(any(feature = "http", feature = "tonic"))]
+/// A layer behind has used up its tries, or what is allowed of them.
 pub(crate) const EXHAUSTED: &str = "x-retry-exhausted";
 /// What a call matters.
 pub(crate) const PRIORITY: &str = "x-bowline-priority";

@@ -6,7 +6,9 @@ use crate::peer::{self, DATA, END_HEADERS, END_STREAM, HEADERS, OK, Peer, field}
 use bowline_call::{Answer, AnswerBody, PoolLimits, Transport};
 use bowline_model::Outcome;
 use bowline_model::decision::{BreakerState, GiveUp, TryEnd};
-use bowline_policy::{Backoff, BreakerSettings, CallPolicy, RetrySettings};
+use bowline_policy::{
+    Backoff, BreakerSettings, CallPolicy, Codes, RetryRule, RetrySettings, RetryThrottleSettings,
+};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -190,6 +192,94 @@ async fn an_answer_without_a_status_is_unknown() {
         refuse(&mut peer, stream, &[]).await;
         let ended = asking.await.unwrap();
         assert_eq!(ended.end.last, Some(TryEnd::AnsweredGrpc { code: 2, trailers_only: true }));
+    })
+    .await;
+}
+
+// === by gRPC's policies ===
+
+fn by_codes(tries: u32) -> CallPolicy {
+    CallPolicy {
+        retry: RetrySettings {
+            backoff: Backoff::None,
+            rule: RetryRule::Codes(Codes::NONE.with(14)),
+            ..RetrySettings::tries(tries)
+        },
+        retry_throttle: Some(RetryThrottleSettings { tokens_max: 10_000, ratio: 100 }),
+        ..CallPolicy::default()
+    }
+}
+
+/// The next request's stream, past what was still under way of those before.
+async fn next_head(peer: &mut Peer) -> u32 {
+    loop {
+        let frame = peer.next().await.unwrap();
+        if frame.kind == HEADERS {
+            return frame.stream;
+        }
+        assert_eq!(frame.kind, DATA);
+    }
+}
+
+fn tokens(bench: &Bench) -> u32 {
+    bench.edge.retry_throttle().unwrap().tokens()
+}
+
+#[tokio::test]
+async fn a_code_that_is_named_is_asked_again_whatever_may_be_repeated_and_another_is_not() {
+    local(async {
+        for (status, tries) in [("14", 2), ("13", 1)] {
+            let (bench, listener) = start(by_codes(2)).await;
+            let asking = calling(&bench, call());
+            let mut peer = Peer::accept(&listener, &[]).await;
+            for _ in 0..tries {
+                let stream = asked(&mut peer).await;
+                refuse(&mut peer, stream, &[("grpc-status", status)]).await;
+            }
+            let ended = asking.await.unwrap();
+            assert_eq!(ended.end.tries, tries, "{status}");
+            assert_eq!(tokens(&bench), if tries == 2 { 8_000 } else { 10_000 }, "{status}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_goes_out_again_once_a_call_and_neither_counts() {
+    local(async {
+        let (bench, listener) = start(by_codes(3)).await;
+        let asking = calling(&bench, call());
+        let mut peer = Peer::accept(&listener, &[]).await;
+        // The first is sent again by itself. The second is a try that failed; so is the third, although its
+        // stream was refused for the first time: once a call is enough.
+        for _ in 0..3 {
+            let stream = next_head(&mut peer).await;
+            peer.reset(stream, peer::REFUSED_STREAM).await;
+        }
+        let last = next_head(&mut peer).await;
+        while peer.next().await.unwrap().flags & END_STREAM == 0 {}
+        refuse(&mut peer, last, &[("grpc-status", "0")]).await;
+        let ended = asking.await.unwrap();
+        assert_eq!((ended.end.tries, ended.end.reason), (3, GiveUp::Done));
+        // Two failures of one token each, one success of a tenth.
+        assert_eq!(tokens(&bench), 8_100);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_goaway_above_the_stream_is_no_try_and_takes_no_token() {
+    local(async {
+        let (bench, listener) = start(by_codes(1)).await;
+        let asking = calling(&bench, call());
+        let mut leaving = Peer::accept(&listener, &[]).await;
+        let _ = asked(&mut leaving).await;
+        leaving.go_away(0).await;
+        let mut next = Peer::accept(&listener, &[]).await;
+        let stream = asked(&mut next).await;
+        refuse(&mut next, stream, &[("grpc-status", "0")]).await;
+        let ended = asking.await.unwrap();
+        assert_eq!((ended.end.tries, ended.end.reason, tokens(&bench)), (1, GiveUp::Done, 10_000));
     })
     .await;
 }

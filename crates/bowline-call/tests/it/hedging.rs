@@ -33,6 +33,7 @@ fn policy() -> CallPolicy {
             after: HedgeAfter::Fixed(Duration::from_millis(5)),
             tries: 2,
             ratio: Ratio::ONE,
+            by_grpc: false,
         }),
         breaker: Some(BreakerSettings::default()),
         ..CallPolicy::default()

@@ -35,7 +35,9 @@ fn check(asked: &Asked<'_>) -> Vec<Finding> {
 fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<Finding> {
     let plan = &met.settings.retry;
     let place = plan.backoff.from.place()?;
-    if plan.tries.value < 2 {
+    // gRPC's hedging sends the next one at once when the only one fails: that is its manner, and it is throttled.
+    let hedges = met.settings.hedge.as_ref().is_some_and(|hedge| hedge.value.by_grpc);
+    if plan.tries.value < 2 || hedges {
         return None;
     }
     let (pause, name) = (plan.backoff.value.worst(1), met.name(asked.design));
@@ -81,7 +83,11 @@ fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<Finding> {
 fn is_fixed(backoff: &Backoff) -> bool {
     match backoff {
         Backoff::Decorrelated { base, max } => max <= base,
-        Backoff::None | Backoff::Envoy { .. } | Backoff::Full { .. } | Backoff::Equal { .. } => false,
+        Backoff::None
+        | Backoff::Envoy { .. }
+        | Backoff::Full { .. }
+        | Backoff::Equal { .. }
+        | Backoff::Grpc { .. } => false,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::Asked;
 use crate::edit::Edit;
 use crate::finding::{Finding, Severity};
 use crate::graph::{Call, patience};
-use crate::layer::{self, work_done};
+use crate::layer::{self, code_after_work, work_done};
 use crate::met::Met;
 use crate::storm::{Asks, retries, storm};
 use crate::traffic::{Traffic, busy};
@@ -27,7 +27,7 @@ pub(super) const RULE: Rule = Rule {
         fail, the callee gets every try of every call, just when it can do least, and what it does for tries that were\n\
         given up keeps it from coming back. A budget lets a share of the calls be tried again and no more.\n\
         Retries that a Policy asks for have one (a fifth of the calls, and 10 a second), so this is about Istio's, whose\n\
-        budget is the `retryBudget` of a DestinationRule. Retries after refusals alone (`connect-failure`,\n\
+        budget is the `retryBudget` of a DestinationRule, and gRPC's, which have `retryThrottling`. Retries after refusals alone (`connect-failure`,\n\
         `refused-stream`, Istio's default among them) cost the callee nothing and are not reported.\n\
         Error: under a scenario's load the retries keep themselves going: so many tries time out in the queue that the\n\
         retries after them keep it long, although the load alone fits (metastable; the screen of Q01, with a queue that\n\
@@ -64,7 +64,7 @@ fn check(asked: &Asked<'_>) -> Vec<Finding> {
 
 /// Whether a call is tried again after work done, and no budget bounds that.
 fn is_layer(asked: &Asked<'_>, call: &Call<'_>) -> bool {
-    call.settings.budget.is_none() && layer::tries(call.settings, asked.graph.operation(call.to)) > 1
+    !layer::is_bounded(call.settings) && layer::tries(call.settings, asked.graph.operation(call.to)) > 1
 }
 
 /// Where a call's tries are written. Nobody asked for those that are Istio's default.
@@ -75,7 +75,7 @@ fn tries_of<'d>(call: &Call<'d>) -> Option<&'d Place> {
 /// Where the tries of a route are written, if they may follow work done and have no budget.
 fn unbounded<'d>(asked: &Asked<'d>, met: &Met<'d>) -> Option<&'d Place> {
     let plan = &met.settings.retry;
-    let place = plan.tries.from.place().filter(|_| met.settings.budget.is_none())?;
+    let place = plan.tries.from.place().filter(|_| !layer::is_bounded(met.settings))?;
     // Retries that should not be made at all need no budget, and one of Envoy's own is one.
     if r05::finding(asked, met).is_some() || has_most_retries(asked, met.service) {
         return None;
@@ -86,6 +86,7 @@ fn unbounded<'d>(asked: &Asked<'d>, met: &Met<'d>) -> Option<&'d Place> {
             let grpc = asked.design.service(met.service).protocol == Protocol::Grpc;
             plan.tries.value > 1 && work_done(named, grpc).is_some()
         }
+        (None, RetryRule::Codes(codes)) => plan.tries.value > 1 && code_after_work(*codes).is_some(),
         (None, RetryRule::Outcome) => false,
     };
     repeats.then_some(place)

@@ -4,7 +4,7 @@ use super::{Rule, one_per_place};
 use crate::Asked;
 use crate::edit::Edit;
 use crate::finding::{Finding, Severity};
-use crate::layer::{REFUSALS, work_done};
+use crate::layer::{REFUSALS, code_after_work, work_done};
 use crate::met::Met;
 use crate::words::counted;
 use bowline_design::resolved::Protocol;
@@ -17,8 +17,8 @@ pub(super) const RULE: Rule = Rule {
     id: "R05",
     title: "a retry may repeat an effect",
     about: "A request that changes something is sent again although the first try may have had its effect: Istio's\n\
-        `retryOn` names answers (5xx, gateway-error, reset, a status) that say nothing about it. That is how a\n\
-        payment is paid twice.\n\
+        `retryOn` names answers (5xx, gateway-error, reset, a status) that say nothing about it, and so may gRPC's\n\
+        `retryableStatusCodes` (UNAVAILABLE, INTERNAL). That is how a payment is paid twice.\n\
         Error: the design declares an operation behind the route that is not idempotent.\n\
         Warning: the route takes POST or PATCH, and no operation says that repeating is safe.\n\
         Tries that our own Policy configures never do this: after an unknown outcome only what is idempotent is\n\
@@ -41,9 +41,10 @@ fn check(asked: &Asked<'_>) -> Vec<Finding> {
 
 pub(super) fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<Finding> {
     let plan = &met.settings.retry;
-    let RetryRule::Named(named) = &plan.rule.value else { return None };
+    let rule = &plan.rule.value;
     let place = plan.rule.from.place()?;
-    if plan.tries.value < 2 {
+    // What hedging repeats is R08's.
+    if plan.tries.value < 2 || met.settings.hedge.as_ref().is_some_and(|hedge| hedge.value.by_grpc) {
         return None;
     }
     let service = asked.design.service(met.service);
@@ -64,7 +65,19 @@ pub(super) fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<Finding> {
             )
         }
     };
-    let why = work_done(named, grpc)?;
+    let (why, advice, edits) = match rule {
+        RetryRule::Outcome => return None,
+        RetryRule::Named(named) => (
+            work_done(named, grpc)?,
+            format!("retry only after refusals: `{REFUSALS}`"),
+            vec![Edit::Replace { place: place.clone(), text: REFUSALS.to_owned() }],
+        ),
+        RetryRule::Codes(codes) => (
+            code_after_work(*codes)?.to_owned(),
+            "name only statuses that say that nothing was done, such as RESOURCE_EXHAUSTED".to_owned(),
+            Vec::new(),
+        ),
+    };
     Some(Finding {
         rule: RULE.id,
         severity,
@@ -77,9 +90,9 @@ pub(super) fn finding(asked: &Asked<'_>, met: &Met<'_>) -> Option<Finding> {
             counted(plan.tries.value, "try", "tries")
         ),
         advice: format!(
-            "retry only after refusals: `{REFUSALS}`; or declare the operation `idempotent: by-key` if it honours Idempotency-Key"
+            "{advice}; or declare the operation `idempotent: by-key` if it honours Idempotency-Key"
         ),
-        edits: vec![Edit::Replace { place: place.clone(), text: REFUSALS.to_owned() }],
+        edits,
     })
 }
 

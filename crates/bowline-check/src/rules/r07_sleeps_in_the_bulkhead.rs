@@ -112,6 +112,7 @@ fn mean(backoff: &Backoff, retry: u32) -> Duration {
         Backoff::None => Duration::ZERO,
         Backoff::Envoy { .. } | Backoff::Full { .. } => backoff.worst(retry) / 2,
         Backoff::Equal { .. } => backoff.worst(retry) * 3 / 4,
+        Backoff::Grpc { .. } => backoff.worst(retry) * 5 / 6,
         Backoff::Decorrelated { base, max } => *base.min(max),
     }
 }

@@ -10,6 +10,7 @@ mod dependencies;
 mod effects;
 mod exceptions;
 mod generated;
+mod grpc;
 mod layers;
 mod odd_texts;
 mod queues;

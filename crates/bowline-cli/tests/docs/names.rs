@@ -168,6 +168,7 @@ fn every_field_of_our_kinds_is_documented_and_exists() {
     for (kind, documents) in [
         ("Service", &["docs/guide/design-files.md"][..]),
         ("Policy", &["docs/guide/design-files.md", "docs/guide/policies.md"]),
+        ("GrpcServiceConfig", &["docs/guide/grpc.md"]),
         ("Access", &["docs/guide/access.md"]),
         ("Issuer", &["docs/guide/access.md"]),
         ("Broker", &["docs/guide/scenarios.md"]),

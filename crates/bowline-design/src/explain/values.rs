@@ -4,10 +4,11 @@ use crate::format::format_duration;
 use crate::resolved::{Balancing, CheckedBy, HashBy, HealthCheck};
 use crate::routing::{CalleeTls, Connections, IstioFault, Keepalive};
 use bowline_fault::{Fault, Kind, Then};
+use bowline_model::describe::grpc_word;
 use bowline_policy::balance::Algorithm;
 use bowline_policy::{
     AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, DoomedSettings,
-    HedgeAfter, HedgeSettings, OutlierSettings, Ratio, RetryRule,
+    HedgeAfter, HedgeSettings, OutlierSettings, Ratio, RetryRule, RetryThrottleSettings,
 };
 use std::time::Duration;
 
@@ -28,6 +29,10 @@ pub(super) fn backoff(backoff: Backoff) -> String {
         }
         Backoff::Full { base, max } => growing("full", base, max),
         Backoff::Equal { base, max } => growing("equal", base, max),
+        Backoff::Grpc { base, max, multiplier } => {
+            let times = multiplier as f64 / 1e6;
+            format!("{} times {times} each, at most {}, 20 % up or down", span(base), span(max))
+        }
         Backoff::Decorrelated { base, max } => {
             format!("{} to three times the last, at most {}", span(base), span(max))
         }
@@ -87,6 +92,8 @@ pub(super) fn check(check: &HealthCheck) -> String {
 pub(super) fn rule(rule: &RetryRule) -> String {
     match rule {
         RetryRule::Outcome => "refused; unknown where repeatable".to_owned(),
+        RetryRule::Codes(codes) if codes.is_empty() => "no status".to_owned(),
+        RetryRule::Codes(codes) => codes.iter().map(grpc_word).collect::<Vec<_>>().join(","),
         RetryRule::Named(conditions) => {
             let words = conditions.iter().map(|condition| condition.to_string());
             let named = words.chain(conditions.codes().iter().map(ToString::to_string));
@@ -113,6 +120,16 @@ pub(super) fn budget(budget: &BudgetSettings) -> String {
     parts.join("; ")
 }
 
+pub(super) fn retry_throttle(throttle: &RetryThrottleSettings) -> String {
+    let tokens = |thousandths| f64::from(thousandths) / f64::from(RetryThrottleSettings::TOKEN);
+    format!(
+        "of {} tokens a failure takes 1 and a success gives {} back; no retry with {} or less",
+        tokens(throttle.tokens_max),
+        tokens(throttle.ratio),
+        tokens(throttle.tokens_max) / 2.0
+    )
+}
+
 pub(super) fn hedge(hedge: &HedgeSettings) -> String {
     let after = match hedge.after {
         HedgeAfter::Fixed(delay) => format!("after {}", span(delay)),
@@ -124,6 +141,9 @@ pub(super) fn hedge(hedge: &HedgeSettings) -> String {
         2 => String::new(),
         tries => format!(", {tries} tries"),
     };
+    if hedge.by_grpc {
+        return format!("another try {after}{copies}, whether it may be repeated or not");
+    }
     format!("another try {after}{copies}, for {} of calls at most", hedge.ratio)
 }
 

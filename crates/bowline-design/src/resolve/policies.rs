@@ -252,6 +252,7 @@ fn hedge(it: &Spot<Hedge>, findings: &mut Findings) -> Sourced<HedgeSettings> {
         after,
         tries: it.tries.as_ref().map_or(default.tries, |tries| tries.value),
         ratio: ratio(it.ratio.as_ref(), findings).unwrap_or(default.ratio),
+        by_grpc: false,
     };
     Sourced::written(settings, it.place.clone())
 }

@@ -1,18 +1,19 @@
 //! The effective policy of one call: who speaks about it, and whose word holds.
 //!
 //! - Deadlines: everybody who speaks, and the minimum holds.
-//! - Everything else: of our policies the most specific one, field by field; an Istio kind's own word
-//!   beside any of them, or two of our own that are equally specific, is a mistake that names both
+//! - Everything else: of our policies the most specific one, field by field; the word of an Istio kind or of
+//!   a gRPC service config beside any of them, or of each other, or two of our own that are equally specific, is a mistake that names both
 //!   places; a word beats a default.
 //! - Faults: everybody's.
 
 use super::findings::{Findings, did_you_mean};
+use super::grpc::{GrpcConfigs, Said, Tries};
 use super::policies::{self, Policies, Policy, Rank, share};
 use super::rules::{Rules, Traffic};
 use super::services::Services;
 use crate::kinds::virtual_service::{HttpFault, HttpRetry, HttpRoute};
 use crate::mistake::Spot;
-use crate::resolved::{Balancing, CallSettings, EdgeKeys, Idempotency, ServiceId, Sourced, TryPlan};
+use crate::resolved::{Balancing, CallSettings, EdgeKeys, Idempotency, ServiceId, Source, Sourced, TryPlan};
 use bowline_fault::{Fault, Kind, Percent};
 use bowline_model::decision::{DeadlineSource, RetryOn};
 use bowline_policy::{Backoff, BalanceSettings, BudgetSettings, Conditions, RetryRule, conditions};
@@ -56,6 +57,7 @@ pub(super) struct Voices<'v> {
     pub(super) services: &'v Services,
     pub(super) rules: &'v Rules<'v>,
     pub(super) policies: &'v Policies,
+    pub(super) grpc: &'v GrpcConfigs,
 }
 
 /// What one document says about one field of a call.
@@ -77,11 +79,13 @@ impl Voices<'_> {
             Layer::Mesh | Layer::Edge => self.rules.traffic(service, caller.subset, caller.port),
         };
 
+        let grpc = self.grpc.for_call(caller.service, caller.operation);
+
         let pool = traffic.bulkhead();
         let bulkhead =
             choose(&policies, "the bulkhead", |policy| policy.bulkhead.as_ref(), pool.as_ref(), findings);
         let breaker = choose(&policies, "the breaker", |policy| policy.breaker.as_ref(), None, findings);
-        let hedge = choose(&policies, "the hedge", |policy| policy.hedge.as_ref(), None, findings);
+        let hedge = choose(&policies, "the hedge", |policy| policy.hedge.as_ref(), grpc.hedge(), findings);
         let rate = choose(&policies, "the rate limit", |policy| policy.rate.as_ref(), None, findings);
         let admission =
             choose(&policies, "the admission", |policy| policy.admission.as_ref(), None, findings);
@@ -94,8 +98,8 @@ impl Voices<'_> {
         );
         let priority = choose(&policies, "the priority", |policy| policy.priority.as_ref(), None, findings);
         let (picks, ejects) = (traffic.balance(), traffic.ejection());
-        let balance =
-            choose(&policies, "the balancing", |policy| policy.balance.as_ref(), picks.as_ref(), findings);
+        let picks = one_of("the balancing", picks.as_ref(), grpc.balance, findings);
+        let balance = choose(&policies, "the balancing", |policy| policy.balance.as_ref(), picks, findings);
         let outlier =
             choose(&policies, "the ejection", |policy| policy.outlier.as_ref(), ejects.as_ref(), findings);
         let asked = choose(&policies, "the retry budget", |policy| policy.budget.as_ref(), None, findings);
@@ -120,6 +124,10 @@ impl Voices<'_> {
         let keys = EdgeKeys {
             breaker: breaker.as_ref().map_or_else(Arc::default, |word| key(word.by)),
             budget: budget.as_ref().map_or_else(Arc::default, |(_, by)| key(by)),
+            // Of the service by its name, whatever part of it is called.
+            retry_throttle: grpc
+                .throttle
+                .map_or_else(Arc::default, |_| format!("{}/{}", grpc.by, service.host()).into()),
             bulkhead: bulkhead.as_ref().map_or_else(Arc::default, |word| {
                 key(if word.by.is_empty() { &traffic.rule } else { word.by })
             }),
@@ -127,22 +135,24 @@ impl Voices<'_> {
             admission: admission.as_ref().map_or_else(Arc::default, |word| key(word.by)),
             hedge: hedge.as_ref().map_or_else(Arc::default, |word| {
                 let of = operation.map_or("", |operation| &*operation.name);
-                format!("{}/{of}", key(word.by)).into()
+                let by = if word.by.is_empty() { grpc.by } else { word.by };
+                format!("{}/{of}", key(by)).into()
             }),
             balance: match caller.port {
                 Some(port) => key(&format!("hosts:{port}")),
                 None => key("hosts"),
             },
         };
-        let deadlines = self.deadlines(caller, &policies);
+        let deadlines = self.deadlines(caller, &policies, grpc);
         CallSettings {
             keys,
             edge_deadline: edge_deadline(caller, &deadlines),
             deadlines,
-            retry: tries(caller, &policies, findings),
+            retry: tries(caller, &policies, grpc, findings),
             // A guard's future is its caller's own: nobody can send another beside it.
             hedge: hedge.filter(|_| caller.layer != Layer::Library).map(|word| word.value.clone()),
             budget: budget.map(|(budget, _)| budget),
+            retry_throttle: grpc.throttle.cloned(),
             breaker: breaker.map(|word| word.value.clone()),
             bulkhead: bulkhead.map(|word| word.value.clone()),
             rate: rate.map(|word| word.value.clone()),
@@ -176,10 +186,12 @@ impl Voices<'_> {
         &self,
         caller: &Caller<'_>,
         policies: &[(Rank, &Policy)],
+        grpc: Said<'_>,
     ) -> Vec<(DeadlineSource, Sourced<Duration>)> {
         let route = caller.route.and_then(|route| timeout(route, caller.faults_inside));
         let route = route.map(|timeout| (DeadlineSource::Route, timeout));
-        let policies = policies.iter().filter_map(|(_, policy)| policy.deadline.clone());
+        let policies =
+            policies.iter().filter_map(|(_, policy)| policy.deadline.clone()).chain(grpc.timeout.cloned());
         route.into_iter().chain(policies.map(|deadline| (DeadlineSource::Policy, deadline))).collect()
     }
 }
@@ -229,6 +241,19 @@ fn choose<'w, T>(
     }
 }
 
+/// The one word that is said by kinds which are not ours.
+fn one_of<'w, T>(
+    what: &str,
+    istio: Option<&'w Sourced<T>>,
+    grpc: Option<&'w Sourced<T>>,
+    findings: &mut Findings,
+) -> Option<&'w Sourced<T>> {
+    if let (Some(istio), Some(grpc)) = (istio, grpc) {
+        twice(what, grpc, istio, findings);
+    }
+    grpc.or(istio)
+}
+
 fn twice<T>(what: &str, one: &Sourced<T>, other: &Sourced<T>, findings: &mut Findings) {
     if let (Some(one), Some(other)) = (one.from.place(), other.from.place()) {
         findings.said_twice(what, one, other);
@@ -236,7 +261,12 @@ fn twice<T>(what: &str, one: &Sourced<T>, other: &Sourced<T>, findings: &mut Fin
 }
 
 /// Tries, per-try time, back-off and rule.
-fn tries(caller: &Caller<'_>, policies: &[(Rank, &Policy)], findings: &mut Findings) -> TryPlan {
+fn tries(
+    caller: &Caller<'_>,
+    policies: &[(Rank, &Policy)],
+    grpc: Said<'_>,
+    findings: &mut Findings,
+) -> TryPlan {
     let faulty = caller.route.and_then(|route| route.fault.as_ref()).filter(|_| !caller.faults_inside);
     // Istio's tries; a plain fault of Istio's switches them off.
     let istio = caller.route.and_then(|route| route.retries.as_ref()).filter(|_| faulty.is_none());
@@ -247,12 +277,19 @@ fn tries(caller: &Caller<'_>, policies: &[(Rank, &Policy)], findings: &mut Findi
     let pause = istio.filter(|retries| retried(retries)).and_then(|retries| retries.backoff.as_ref());
     let pause = pause.map(|base| Sourced::written(Backoff::envoy(base.value), base.place.clone()));
 
+    let by_grpc = grpc.tries.map(|tries| &tries.most);
+    let said_tries = one_of("the number of tries", attempts.as_ref(), by_grpc, findings);
+    let said_pause = one_of("the back-off", pause.as_ref(), grpc.tries.map(|tries| &tries.backoff), findings);
     let own_tries =
-        choose(policies, "the number of tries", |policy| policy.tries.as_ref(), attempts.as_ref(), findings);
+        choose(policies, "the number of tries", |policy| policy.tries.as_ref(), said_tries, findings);
     let own_per_try =
         choose(policies, "the per-try time", |policy| policy.per_try.as_ref(), per_try.as_ref(), findings);
     let own_backoff =
-        choose(policies, "the back-off", |policy| policy.backoff.as_ref(), pause.as_ref(), findings);
+        choose(policies, "the back-off", |policy| policy.backoff.as_ref(), said_pause, findings);
+    if let Some(tries) = grpc.tries {
+        let per_try = own_per_try.map(|word| word.value.clone());
+        return of_grpc(caller.layer, tries, per_try);
+    }
 
     let asks = policies.iter().find_map(|(_, policy)| policy.retry.clone());
     let tries_by_istio = own_tries.as_ref().map_or(asks.is_none(), |word| word.by.is_empty());
@@ -290,6 +327,15 @@ fn tries(caller: &Caller<'_>, policies: &[(Rank, &Policy)], findings: &mut Findi
         ),
     };
     TryPlan { tries, per_try: own_per_try.map(|word| word.value.clone()), backoff, rule }
+}
+
+/// The tries of a gRPC service config.
+fn of_grpc(layer: Layer, tries: &Tries, per_try: Option<Sourced<Duration>>) -> TryPlan {
+    if tries.hedge.is_some() && layer == Layer::Library {
+        let why = Source::Default("a hedging policy is not for guards: a future is its caller's own");
+        return TryPlan { per_try, ..TryPlan::once(why) };
+    }
+    TryPlan { tries: tries.most.clone(), per_try, backoff: tries.backoff.clone(), rule: tries.rule.clone() }
 }
 
 /// All tries of an Istio block. One without `attempts` means none besides the first.
@@ -427,6 +473,7 @@ pub(super) fn settle(
     services: &mut Services,
     rules: &Rules<'_>,
     policies: &Policies,
+    grpc: &GrpcConfigs,
     findings: &mut Findings,
 ) {
     for index in 0..services.all.len() {
@@ -442,7 +489,7 @@ pub(super) fn settle(
                 route_names: &[],
                 faults_inside: false,
             };
-            let voices = Voices { services, rules, policies };
+            let voices = Voices { services, rules, policies, grpc };
             (voices, caller)
         };
         let mut of_operations: Vec<Arc<CallSettings>> = Vec::new();

@@ -486,7 +486,7 @@ fn a_hedge_is_what_the_policy_says_and_ours_where_it_is_silent() {
     assert_eq!(hedge("{ minCalls: 20 }").after, quantile(95, 20));
     let said = hedge("{ after: 30ms, tries: 3, ratio: 0.05 }");
     let fixed = HedgeAfter::Fixed(Duration::from_millis(30));
-    assert_eq!(said, HedgeSettings { after: fixed, tries: 3, ratio: Ratio::percent(5) });
+    assert_eq!(said, HedgeSettings { after: fixed, tries: 3, ratio: Ratio::percent(5), by_grpc: false });
 }
 
 #[test]

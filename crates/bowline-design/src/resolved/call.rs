@@ -8,6 +8,7 @@ use bowline_model::decision::DeadlineSource;
 use bowline_policy::{
     AdmissionSettings, Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
     CallPolicy, DoomedSettings, HedgeSettings, OutlierSettings, RateSettings, RetryRule, RetrySettings,
+    RetryThrottleSettings,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub struct CallSettings {
     pub hedge: Option<Sourced<HedgeSettings>>,
     /// The retry budget.
     pub budget: Option<Sourced<BudgetSettings>>,
+    /// When nothing is tried again because too much fails.
+    pub retry_throttle: Option<Sourced<RetryThrottleSettings>>,
     /// The breaker.
     pub breaker: Option<Sourced<BreakerSettings>>,
     /// The bulkhead.
@@ -71,6 +74,7 @@ impl CallSettings {
             retry: TryPlan::once(Source::Default(why)),
             hedge: None,
             budget: None,
+            retry_throttle: None,
             breaker: None,
             bulkhead: None,
             rate: None,
@@ -100,6 +104,7 @@ impl CallSettings {
             retry: self.retry.settings(),
             hedge: self.hedge.as_ref().map(|hedge| hedge.value),
             budget: self.budget.as_ref().map(|budget| budget.value),
+            retry_throttle: self.retry_throttle.as_ref().map(|throttle| throttle.value),
             breaker: self.breaker.as_ref().map(|breaker| breaker.value),
             bulkhead: self.bulkhead.as_ref().map(|bulkhead| bulkhead.value),
             rate: self.rate.as_ref().map(|rate| rate.value),
@@ -161,6 +166,8 @@ pub struct EdgeKeys {
     pub breaker: Arc<str>,
     /// The retry budget's.
     pub budget: Arc<str>,
+    /// The retry throttle's: of the whole service, whatever the subset.
+    pub retry_throttle: Arc<str>,
     /// The bulkhead's.
     pub bulkhead: Arc<str>,
     /// The rate limit's.

@@ -134,7 +134,8 @@ impl Told {
                 Backoff::Envoy { base, max }
                 | Backoff::Full { base, max }
                 | Backoff::Equal { base, max }
-                | Backoff::Decorrelated { base, max } => (Some(base), Some(max)),
+                | Backoff::Decorrelated { base, max }
+                | Backoff::Grpc { base, max, .. } => (Some(base), Some(max)),
             };
             self.span("retry.backoff.base", backoff.base.as_ref().map(|base| &base.value), base);
             self.span("retry.backoff.max", backoff.max.as_ref().map(|max| &max.value), max);

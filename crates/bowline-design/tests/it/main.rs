@@ -5,6 +5,7 @@ mod support;
 mod access;
 mod fields;
 mod foreign;
+mod grpc;
 mod istio;
 mod limits;
 mod ours;

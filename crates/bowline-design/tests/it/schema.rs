@@ -51,6 +51,9 @@ fn the_reader_and_the_schema_know_the_same_fields() {
     let patch = |patch: &str| {
         document("Overlay", &format!("{{ patches: [{{ kind: Policy, name: a, patch: {patch} }}] }}"))
     };
+    let method = |config: &str| {
+        document("GrpcServiceConfig", &format!("{{ service: a, config: {{ methodConfig: [{config}] }} }}"))
+    };
     for (spec, definition) in [
         (document("Policy", "{ nothing-like-it: 1 }"), "Policy"),
         (document("Policy", "{ breaker: { nothing-like-it: 1 } }"), "Breaker"),
@@ -59,6 +62,12 @@ fn the_reader_and_the_schema_know_the_same_fields() {
         (document("Broker", "{ nothing-like-it: 1 }"), "Broker"),
         (document("Broker", "{ rabbitmq: { nothing-like-it: 1 } }"), "BrokerUrl"),
         (document("Broker", "{ kafka: { nothing-like-it: 1 } }"), "Bootstrap"),
+        (document("GrpcServiceConfig", "{ nothing-like-it: 1 }"), "GrpcServiceConfig"),
+        (document("GrpcServiceConfig", "{ service: a, config: { nothing-like-it: 1 } }"), "ServiceConfig"),
+        (method("{ nothing-like-it: 1 }"), "MethodConfig"),
+        (method("{ name: [{ nothing-like-it: 1 }] }"), "MethodName"),
+        (method("{ retryPolicy: { nothing-like-it: 1 } }"), "RetryPolicy"),
+        (method("{ hedgingPolicy: { nothing-like-it: 1 } }"), "HedgingPolicy"),
         (document("Topic", "{ nothing-like-it: 1 }"), "Topic"),
         (document("Topic", "{ needs: { nothing-like-it: 1 } }"), "RecordNeeds"),
         (document("Subscription", "{ nothing-like-it: 1 }"), "Subscription"),

@@ -20,7 +20,12 @@ const LATE: Duration = Duration::from_millis(20);
 /// A hedge after 20 ms for every call, and everything that a try can hold.
 fn policy() -> CallPolicy {
     CallPolicy {
-        hedge: Some(HedgeSettings { after: HedgeAfter::Fixed(LATE), tries: 2, ratio: Ratio::ONE }),
+        hedge: Some(HedgeSettings {
+            after: HedgeAfter::Fixed(LATE),
+            tries: 2,
+            ratio: Ratio::ONE,
+            by_grpc: false,
+        }),
         budget: Some(BudgetSettings {
             concurrent: Some(ConcurrentBudget { ratio: Ratio::ONE, min: 9 }),
             ..BudgetSettings::default()
@@ -484,7 +489,8 @@ proptest! {
         seed in any::<u64>(),
         events in prop::collection::vec((0_usize..4, 0_usize..ALPHABET.len(), 0_u64..30), 1..200),
     ) {
-        let hedge = HedgeSettings { tries: 3, ratio: Ratio::percent(50), after: HedgeAfter::Fixed(LATE) };
+        let after = HedgeAfter::Fixed(LATE);
+        let hedge = HedgeSettings { tries: 3, ratio: Ratio::percent(50), after, by_grpc: false };
         let mut world = world(CallPolicy { hedge: Some(hedge), retry: RetrySettings::tries(4), ..policy() });
         world.rng = SplitMix64::new(seed);
         let mut calls: Vec<Option<(Call, Step)>> = (0..4).map(|_| None).collect();

@@ -5,6 +5,7 @@ mod allocation;
 mod balance;
 mod call;
 mod edge;
+mod grpc;
 mod health;
 mod hedge;
 mod outlier;

@@ -218,6 +218,74 @@ async fn the_time_of_a_grpc_call_only_shrinks_and_its_tries_are_counted() {
     assert_eq!((previous(0), previous(1)), ("3", "4"));
 }
 
+/// A service config for `stock`: a default entry, and a throttle of four tokens.
+fn config(method: &str) -> String {
+    format!(
+        "---\nkind: GrpcServiceConfig\nmetadata: {{ name: stock }}\nspec:\n  service: stock\n  config:\n    \
+         methodConfig: [ {{ name: [ {{}} ], {method} }} ]\n    \
+         retryThrottling: {{ maxTokens: 4, tokenRatio: 0.5 }}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_service_config_says_after_which_status_a_call_is_tried_again_until_it_is_throttled() {
+    // The status that the caller sends is the one it gets, once: the next try is answered well.
+    let (callee, seen) = callee2(async |_, request, body, respond| {
+        let again = request.headers().contains_key("grpc-previous-rpc-attempts");
+        match request.headers()["x-status"].to_str().unwrap() {
+            status if !again || status == "4" => refuse(respond, status),
+            _ => reply(body, respond, "0").await,
+        }
+    })
+    .await;
+    let retry = "retryPolicy: { maxAttempts: 2, initialBackoff: 0.001s, maxBackoff: 0.001s, \
+                 backoffMultiplier: 1, retryableStatusCodes: [ UNAVAILABLE, DEADLINE_EXCEEDED ] }";
+    let world = World::start(&speaking("grpc", callee, &config(retry)));
+    let ask = async |status: &'static str| {
+        let mut request = grpc("/shop.Stock/Read");
+        request.headers_mut().insert("x-status", HeaderValue::from_static(status));
+        call(&world, request).await
+    };
+    let tokens = || world.metric("bowline_retry_throttle_tokens", &[]);
+    let tries = || seen.lock().unwrap().len();
+    assert_eq!(tokens(), 4.0);
+
+    // Nobody says that it may be repeated: who names the status vouches for it.
+    let answer = ask("14").await;
+    assert_eq!((status(&answer), tries(), tokens()), ("0", 2, 3.5));
+    let answer = ask("13").await;
+    assert_eq!((status(&answer), tries(), tokens()), ("13", 3, 3.5));
+    let reason = |reason: &str| world.metric("bowline_call_ends_total", &[&format!("reason=\"{reason}\"")]);
+    assert_eq!(reason("code not retryable"), 1.0, "{}", world.proxy.metrics());
+
+    // 3.5 - 1 leaves more than half, and the second failure takes another.
+    let answer = ask("4").await;
+    assert_eq!((status(&answer), tries(), tokens()), ("4", 5, 1.5));
+    let answer = ask("4").await;
+    assert_eq!((status(&answer), tries(), tokens()), ("4", 6, 0.5));
+    assert_eq!(reason("retry throttled"), 1.0, "{}", world.proxy.metrics());
+}
+
+#[tokio::test]
+async fn a_hedging_policy_sends_another_beside_a_late_try_although_nobody_says_that_it_may_be_repeated() {
+    let (callee, seen) = callee2(async |number, _, body, respond| {
+        if number == 0 {
+            let mut respond = respond;
+            let _ = std::future::poll_fn(|cx| respond.poll_reset(cx)).await;
+        } else {
+            reply(body, respond, "0").await;
+        }
+    })
+    .await;
+    let hedging =
+        "hedgingPolicy: { maxAttempts: 3, hedgingDelay: 0.02s, nonFatalStatusCodes: [ UNAVAILABLE ] }";
+    let world = World::start(&speaking("grpc", callee, &config(hedging)));
+    let answer = call(&world, grpc("/shop.Stock/Read")).await;
+    assert_eq!(status(&answer), "0");
+    assert_eq!(seen.lock().unwrap().len(), 2);
+    assert_eq!(world.metric("bowline_hedges_total", &["result=\"won\""]), 1.0, "{}", world.proxy.metrics());
+}
+
 #[tokio::test]
 async fn our_own_answers_to_a_grpc_call_are_statuses() {
     let callee = Callee::friendly().await;

@@ -642,12 +642,14 @@ fn edge_of<'m>(
     now: Instant,
     known: &mut Known<'m>,
 ) -> Arc<Edge> {
-    let EdgeKeys { breaker, budget, bulkhead, rate, admission, hedge, balance } = &edge.spec.keys;
+    let EdgeKeys { breaker, budget, retry_throttle, bulkhead, rate, admission, hedge, balance } =
+        &edge.spec.keys;
     let CallPolicy { balance: settings, outlier, .. } = &edge.spec.policy;
     let at = |key: &'m str| (edge.caller, which, key);
     let parts = Parts {
         breaker: known.get(&at(breaker)).and_then(|parts| parts.breaker.clone()),
         budget: known.get(&at(budget)).and_then(|parts| parts.budget.clone()),
+        retry_throttle: known.get(&at(retry_throttle)).and_then(|parts| parts.retry_throttle.clone()),
         bulkhead: known.get(&at(bulkhead)).and_then(|parts| parts.bulkhead.clone()),
         rate: known.get(&at(rate)).and_then(|parts| parts.rate.clone()),
         admission: known.get(&at(admission)).and_then(|parts| parts.admission.clone()),
@@ -665,15 +667,25 @@ fn edge_of<'m>(
         counters: Arc::default(),
     };
     let made = Edge::with(edge.spec.policy.clone(), parts);
-    for key in
-        [breaker, budget, bulkhead, rate, admission, hedge, balance].into_iter().filter(|key| !key.is_empty())
+    for key in [breaker, budget, retry_throttle, bulkhead, rate, admission, hedge, balance]
+        .into_iter()
+        .filter(|key| !key.is_empty())
     {
         let shared = known.entry(at(key)).or_default();
         let Parts {
-            breaker: a, budget: b, bulkhead: c, rate: d, admission: f, balancer: e, hedge: g, ..
+            breaker: a,
+            budget: b,
+            bulkhead: c,
+            rate: d,
+            admission: f,
+            balancer: e,
+            hedge: g,
+            retry_throttle: h,
+            ..
         } = made.parts();
         for_key(breaker, key, &mut shared.breaker, a.as_ref());
         for_key(budget, key, &mut shared.budget, b.as_ref());
+        for_key(retry_throttle, key, &mut shared.retry_throttle, h.as_ref());
         for_key(bulkhead, key, &mut shared.bulkhead, c.as_ref());
         for_key(rate, key, &mut shared.rate, d.as_ref());
         for_key(admission, key, &mut shared.admission, f.as_ref());

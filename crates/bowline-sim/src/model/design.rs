@@ -454,6 +454,7 @@ fn keys(settings: &CallSettings) -> EdgeKeys {
     EdgeKeys {
         breaker: Arc::clone(&keys.breaker),
         budget: Arc::clone(&keys.budget),
+        retry_throttle: Arc::clone(&keys.retry_throttle),
         bulkhead: Arc::clone(&keys.bulkhead),
         rate: Arc::clone(&keys.rate),
         admission: Arc::clone(&keys.admission),

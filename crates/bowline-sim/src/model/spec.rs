@@ -131,6 +131,8 @@ pub struct EdgeKeys {
     pub breaker: Arc<str>,
     /// The retry budget's.
     pub budget: Arc<str>,
+    /// The retry throttle's.
+    pub retry_throttle: Arc<str>,
     /// The bulkhead's.
     pub bulkhead: Arc<str>,
     /// The rate limit's.

@@ -5,6 +5,7 @@ mod dead_letters;
 mod design;
 mod determinism;
 mod experiment;
+mod grpc;
 mod limits;
 mod outage;
 mod report;

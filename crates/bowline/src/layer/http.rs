@@ -11,6 +11,7 @@ use crate::outcome::{Classify, Seen, of_error, of_head};
 use bowline_model::TraceContext;
 use bowline_model::decision::{GiveUp, TryEnd};
 use bowline_policy::deadline::parse_grpc_timeout;
+use bowline_policy::retry::used_up;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame};
 use std::convert::Infallible;
@@ -144,7 +145,7 @@ where
             poll_fn(|cx| service.poll_ready(cx)).await?;
             service.call(request).await
         };
-        let (head, mut body) = match Drive::within(&try_, sent).await {
+        let (mut head, mut body) = match Drive::within(&try_, sent).await {
             None => {
                 drive.timed_out();
                 continue;
@@ -160,12 +161,13 @@ where
         };
         let wait = if waiting.is_some() { PEEK.min(try_.remaining()) } else { Duration::ZERO };
         match look(classify, &head, body.as_mut(), wait).await {
-            Looked::Known { seen, trailers } => {
+            Looked::Known { seen, mut trailers } => {
                 drive.ended(seen.report(true));
                 if drive.goes_on() {
                     continue;
                 }
                 finish(&mut drive);
+                say_exhausted(&drive, trailers.as_mut().unwrap_or(&mut head.headers));
                 let body = Watched::known(body, drive).after(trailers.map(Frame::trailers));
                 return Ok(Response::from_parts(head, body));
             }
@@ -187,6 +189,14 @@ fn failed(drive: &mut Drive, error: BoxError) -> BoxError {
 fn finish(drive: &mut Drive) {
     if let Some(end) = drive.end() {
         drive.finish(&end);
+    }
+}
+
+/// Says in the answer that is handed through that tries are used up, where gRPC's clients look for it: with the status.
+fn say_exhausted(drive: &Drive, fields: &mut HeaderMap) {
+    let what = drive.end().and_then(|end| used_up(end.reason, end.tries));
+    if let Some(what) = what {
+        fields.insert(headers::EXHAUSTED, HeaderValue::from_static(what));
     }
 }
 
@@ -325,6 +335,9 @@ fn grpc_answer<B: Body>(code: u8, error: &Error) -> Response<Watched<B>> {
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(code)));
+    if let Some((name, what)) = error.exhausted_header() {
+        headers.insert(name, HeaderValue::from_static(what));
+    }
     // grpc-message is percent-encoded; of what our messages are made of, only `%` needs it.
     if let Ok(message) = HeaderValue::try_from(error.to_string().replace('%', "%25")) {
         headers.insert("grpc-message", message);

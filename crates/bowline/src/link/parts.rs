@@ -9,7 +9,8 @@
 use super::format::StateKeys;
 use bowline_policy::{
     AdmissionSettings, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, Parts, RateSettings,
-    SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate,
+    RetryThrottleSettings, SharedAdmission, SharedBreaker, SharedBudget, SharedBulkhead, SharedRate,
+    SharedRetryThrottle,
 };
 use std::sync::{Arc, Weak};
 
@@ -18,6 +19,7 @@ use std::sync::{Arc, Weak};
 pub(crate) struct SharedParts {
     breakers: Pool<SharedBreaker>,
     budgets: Pool<SharedBudget>,
+    retry_throttles: Pool<SharedRetryThrottle>,
     bulkheads: Pool<SharedBulkhead>,
     rates: Pool<SharedRate>,
     admissions: Pool<SharedAdmission>,
@@ -39,6 +41,12 @@ impl SharedParts {
         Parts {
             breaker: self.breakers.part(policy.breaker, &keys.breaker, &before.breaker, &parts.breaker),
             budget: self.budgets.part(policy.budget, &keys.budget, &before.budget, &parts.budget),
+            retry_throttle: self.retry_throttles.part(
+                policy.retry_throttle,
+                &keys.retry_throttle,
+                &before.retry_throttle,
+                &parts.retry_throttle,
+            ),
             bulkhead: self.bulkheads.part(policy.bulkhead, &keys.bulkhead, &before.bulkhead, &parts.bulkhead),
             rate: self.rates.part(policy.rate, &keys.rate, &before.rate, &parts.rate),
             admission: self.admissions.part(
@@ -118,6 +126,7 @@ macro_rules! part {
 
 part!(SharedBreaker, BreakerSettings);
 part!(SharedBudget, BudgetSettings);
+part!(SharedRetryThrottle, RetryThrottleSettings);
 part!(SharedBulkhead, BulkheadSettings);
 part!(SharedRate, RateSettings);
 part!(SharedAdmission, AdmissionSettings);
@@ -132,6 +141,7 @@ mod tests {
         CallPolicy {
             breaker: Some(breaker),
             budget: Some(BudgetSettings::default()),
+            retry_throttle: Some(RetryThrottleSettings { tokens_max: 10_000, ratio: 100 }),
             bulkhead: Some(BulkheadSettings { concurrent: 2, queue: 0, wait: Duration::ZERO }),
             rate: Some(RateSettings { per_second: 5, burst: 5 }),
             admission: Some(AdmissionSettings::default()),
@@ -144,19 +154,21 @@ mod tests {
         StateKeys {
             breaker: key.clone(),
             budget: key.clone(),
+            retry_throttle: key.clone(),
             bulkhead: key.clone(),
             rate: key.clone(),
             admission: key,
         }
     }
 
-    fn is_same(a: &Parts, b: &Parts) -> [bool; 5] {
+    fn is_same(a: &Parts, b: &Parts) -> [bool; 6] {
         fn same<T>(a: &Option<Arc<T>>, b: &Option<Arc<T>>) -> bool {
             Arc::ptr_eq(a.as_ref().unwrap(), b.as_ref().unwrap())
         }
         [
             same(&a.breaker, &b.breaker),
             same(&a.budget, &b.budget),
+            same(&a.retry_throttle, &b.retry_throttle),
             same(&a.bulkhead, &b.bulkhead),
             same(&a.rate, &b.rate),
             same(&a.admission, &b.admission),
@@ -181,23 +193,27 @@ mod tests {
         for guard in [&mut a, &mut b] {
             guard.told(&mut shared, &policy(10), &StateKeys::default());
         }
-        assert_eq!(is_same(&a.1, &b.1), [false; 5], "no key");
+        assert_eq!(is_same(&a.1, &b.1), [false; 6], "no key");
         let own = a.1.clone();
         for guard in [&mut a, &mut b] {
             guard.told(&mut shared, &policy(10), &all("k"));
         }
-        assert_eq!(is_same(&a.1, &b.1), [true; 5], "one key");
-        assert_eq!(is_same(&a.1, &own), [true; 5], "the first brings along what was its own");
+        assert_eq!(is_same(&a.1, &b.1), [true; 6], "one key");
+        assert_eq!(is_same(&a.1, &own), [true; 6], "the first brings along what was its own");
         assert!(!Arc::ptr_eq(&a.1.counters, &b.1.counters), "each counts for itself");
 
         let only_breaker = StateKeys { breaker: Some("other".into()), ..all("k") };
         b.told(&mut shared, &policy(10), &only_breaker);
-        assert_eq!(is_same(&a.1, &b.1), [false, true, true, true, true], "each part has a key of its own");
+        assert_eq!(
+            is_same(&a.1, &b.1),
+            [false, true, true, true, true, true],
+            "each part has a key of its own"
+        );
 
         for guard in [&mut a, &mut b] {
             guard.told(&mut shared, &policy(10), &StateKeys::default());
         }
-        assert_eq!(is_same(&a.1, &b.1), [false; 5], "no key again");
+        assert_eq!(is_same(&a.1, &b.1), [false; 6], "no key again");
     }
 
     #[test]
@@ -209,7 +225,7 @@ mod tests {
         }
         a.told(&mut shared, &policy(10), &all("a"));
         b.told(&mut shared, &policy(10), &all("b"));
-        assert_eq!(is_same(&a.1, &b.1), [false; 5]);
+        assert_eq!(is_same(&a.1, &b.1), [false; 6]);
     }
 
     #[test]
@@ -221,9 +237,9 @@ mod tests {
         }
         let before = a.1.clone();
         a.told(&mut shared, &policy(20), &all("k"));
-        assert_eq!(is_same(&a.1, &before), [false, true, true, true, true]);
+        assert_eq!(is_same(&a.1, &before), [false, true, true, true, true, true]);
         b.told(&mut shared, &policy(20), &all("k"));
-        assert_eq!(is_same(&a.1, &b.1), [true; 5]);
+        assert_eq!(is_same(&a.1, &b.1), [true; 6]);
     }
 
     #[test]
@@ -235,8 +251,8 @@ mod tests {
         let (a_before, b_before) = (a.1.clone(), b.1.clone());
         a.told(&mut shared, &policy(10), &all("k"));
         b.told(&mut shared, &policy(20), &all("k"));
-        assert_eq!((is_same(&a.1, &a_before), is_same(&b.1, &b_before)), ([true; 5], [true; 5]));
-        assert_eq!(is_same(&a.1, &b.1), [false, true, true, true, true]);
+        assert_eq!((is_same(&a.1, &a_before), is_same(&b.1, &b_before)), ([true; 6], [true; 6]));
+        assert_eq!(is_same(&a.1, &b.1), [false, true, true, true, true, true]);
     }
 
     #[test]

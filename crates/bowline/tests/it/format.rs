@@ -8,8 +8,9 @@ use bowline_model::Instant;
 use bowline_model::decision::{DeadlineSource, Decision, GiveUp, TryEnd};
 use bowline_model::{Deadline, Outcome, Priority};
 use bowline_policy::{
-    AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, Conditions,
-    CrossHop, DoomedSettings, RateSettings, Ratio, RetryRule, RetrySettings, Slow,
+    AdmissionSettings, Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, Codes,
+    Conditions, CrossHop, DoomedSettings, RateSettings, Ratio, RetryRule, RetrySettings,
+    RetryThrottleSettings, Slow,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -33,6 +34,7 @@ fn guards() -> Guards {
             rule: RetryRule::Outcome,
         }),
         budget: Some(BudgetSettings::default()),
+        retry_throttle: None,
         breaker: Some(BreakerSettings {
             slow: Some(Slow { over: 1_500.ms(), ratio: Ratio::percent(80) }),
             open: 10.s(),
@@ -47,6 +49,7 @@ fn guards() -> Guards {
         state: StateKeys {
             breaker: key("stock"),
             budget: key("allocations"),
+            retry_throttle: None,
             bulkhead: key("stock"),
             rate: key("stock"),
             admission: key("stock"),
@@ -66,7 +69,23 @@ fn guards() -> Guards {
         }),
         ..Guard::named("payment.authorize")
     };
-    Guards { revision: "2f1c-7".into(), guards: vec![inventory, authorize] }
+    let reverse = Guard {
+        retry: Some(RetrySettings {
+            tries: 4,
+            per_try: None,
+            backoff: Backoff::Grpc { base: 100.ms(), max: 1.s(), multiplier: 1_600_000 },
+            rule: RetryRule::Codes(Codes::NONE.with(8).with(14)),
+        }),
+        retry_throttle: Some(RetryThrottleSettings { tokens_max: 10_000, ratio: 100 }),
+        state: StateKeys {
+            retry_throttle: Some(
+                "GrpcServiceConfig default/payment/payment.default.svc.cluster.local".into(),
+            ),
+            ..StateKeys::default()
+        },
+        ..Guard::named("payment.reverse")
+    };
+    Guards { revision: "2f1c-7".into(), guards: vec![inventory, authorize, reverse] }
 }
 
 fn report() -> Report {

@@ -260,6 +260,10 @@ async fn the_last_error_is_handed_through_as_the_server_sent_it() {
         let callee = Callee::start([reply]).await;
         let status = callee.ask(&stock().idempotent().retry(thrice()), "A47").await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable, "{reply:?}");
+        // A last answer that has begun is handed on as it comes: what it will say is not known by then.
+        let said = status.metadata().get("x-retry-exhausted").map(|what| what.to_str().unwrap());
+        let is_whole = matches!(reply, Reply::TrailersOnly(_));
+        assert_eq!(said, is_whole.then_some("tries"), "{reply:?}");
         assert_eq!(callee.asked(), 3, "{reply:?}");
     }
 }

@@ -108,8 +108,33 @@ async fn the_last_answer_is_handed_through_with_its_body() {
     let stock = guard("inventory").retry(thrice());
     let answer = client(&stock, &[503], &Seen::default()).oneshot(request(Method::GET, "")).await.unwrap();
     assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["x-retry-exhausted"], "tries", "whoever passes it on does not multiply them");
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "answer 503");
     assert_eq!(stock.stats().ended(GiveUp::TriesExhausted), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_used_up_is_named_and_one_try_is_nothing_that_was() {
+    let said = async |stock: Guard, method| {
+        let answer = client(&stock, &[503], &Seen::default()).oneshot(request(method, "")).await.unwrap();
+        answer.headers().get("x-retry-exhausted").map(|what| what.to_str().unwrap().to_owned())
+    };
+    assert_eq!(said(guard("inventory"), Method::GET).await, None);
+    assert_eq!(said(guard("inventory").retry(thrice()), Method::POST).await, None, "not safe to repeat");
+    let budget = guard("inventory").retry(thrice().budget(0.0));
+    let words: Vec<_> = used_up_in(&budget, 80).await;
+    assert!(words.iter().any(|what| what.as_deref() == Some("budget")), "{words:?}");
+}
+
+/// What is said to be used up in so many answers, one after the other.
+async fn used_up_in(stock: &Guard, calls: usize) -> Vec<Option<String>> {
+    let mut said = Vec::new();
+    for _ in 0..calls {
+        let client = client(stock, &[503], &Seen::default());
+        let answer = client.oneshot(request(Method::GET, "")).await.unwrap();
+        said.push(answer.headers().get("x-retry-exhausted").map(|what| what.to_str().unwrap().to_owned()));
+    }
+    said
 }
 
 #[tokio::test(start_paused = true)]

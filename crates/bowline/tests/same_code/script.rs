@@ -8,7 +8,8 @@ use bowline_fault::{Fault, Kind, Percent, Plan};
 use bowline_model::decision::TryEnd;
 use bowline_model::{Decision, Instant, SplitMix64};
 use bowline_policy::{
-    Ask, Backoff, BreakerSettings, BudgetSettings, CallPolicy, ConcurrentBudget, Ratio, RetrySettings,
+    Ask, Backoff, BreakerSettings, BudgetSettings, CallPolicy, Codes, ConcurrentBudget, Ratio, RetryRule,
+    RetrySettings, RetryThrottleSettings,
 };
 use bowline_sim::fault::{Calls, FaultEvent, FaultKind};
 use bowline_sim::model::{Do, EdgeId, EdgeSpec, EntrySpec, EntryTo, ServiceId, ServiceSpec};
@@ -207,13 +208,18 @@ fn mood() -> impl Strategy<Value = Mood> {
 
 fn policy() -> impl Strategy<Value = CallPolicy> {
     let per_try = prop::option::of((5_u64..80).prop_map(ms));
-    let retry = (1_u32..5, per_try, backoff());
+    let throttle = prop::option::of((1_u32..8, 1_u32..1_500));
+    let retry = (1_u32..5, per_try, backoff(), rule(), throttle);
     let budget = (0_u32..60, 0_u32..3, prop::bool::ANY);
     let breaker = (500_u64..3_000, 3_u32..12, 20_u32..90, 100_u64..2_000);
     let faults = (0_u32..3, 0.0_f64..50.0, 1_u64..30, 0.0_f64..50.0, 0.0_f64..20.0);
     (retry, prop::option::of(budget), prop::option::of(breaker), prop::option::of(faults)).prop_map(
-        |((tries, per_try, backoff), budget, breaker, faults)| CallPolicy {
-            retry: RetrySettings { per_try, backoff, ..RetrySettings::tries(tries) },
+        |((tries, per_try, backoff, rule, throttle), budget, breaker, faults)| CallPolicy {
+            retry: RetrySettings { tries, per_try, backoff, rule },
+            retry_throttle: throttle.map(|(tokens, ratio)| RetryThrottleSettings {
+                tokens_max: tokens * RetryThrottleSettings::TOKEN,
+                ratio,
+            }),
             budget: budget.map(|(percent, min_per_second, concurrent)| BudgetSettings {
                 ratio: Ratio::percent(percent),
                 min_per_second,
@@ -233,6 +239,15 @@ fn policy() -> impl Strategy<Value = CallPolicy> {
     )
 }
 
+/// Ours, or gRPC's with any of the codes that these moods come to.
+fn rule() -> impl Strategy<Value = RetryRule> {
+    let codes = prop::collection::vec(prop_oneof![Just(2_u8), Just(4), Just(12), Just(14)], 0..4);
+    prop_oneof![
+        Just(RetryRule::Outcome),
+        codes.prop_map(|codes| RetryRule::Codes(codes.into_iter().fold(Codes::NONE, Codes::with))),
+    ]
+}
+
 fn backoff() -> impl Strategy<Value = Backoff> {
     let spans = (1_u64..20, 20_u64..60);
     prop_oneof![
@@ -240,7 +255,12 @@ fn backoff() -> impl Strategy<Value = Backoff> {
         spans.clone().prop_map(|(base, max)| Backoff::Envoy { base: ms(base), max: ms(max) }),
         spans.clone().prop_map(|(base, max)| Backoff::Full { base: ms(base), max: ms(max) }),
         spans.clone().prop_map(|(base, max)| Backoff::Equal { base: ms(base), max: ms(max) }),
-        spans.prop_map(|(base, max)| Backoff::Decorrelated { base: ms(base), max: ms(max) }),
+        spans.clone().prop_map(|(base, max)| Backoff::Decorrelated { base: ms(base), max: ms(max) }),
+        (spans, 500_000_u64..3_000_000).prop_map(|((base, max), multiplier)| Backoff::Grpc {
+            base: ms(base),
+            max: ms(max),
+            multiplier
+        }),
     ]
 }
 

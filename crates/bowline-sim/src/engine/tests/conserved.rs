@@ -10,7 +10,8 @@ use crate::run::{Ending, RunSpec, at};
 use crate::{Arrivals, Dist, Model};
 use bowline_fault::Percent;
 use bowline_policy::{
-    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, RateSettings, RetrySettings,
+    Backoff, BreakerSettings, BudgetSettings, BulkheadSettings, CallPolicy, Codes, HedgeAfter, HedgeSettings,
+    RateSettings, Ratio, RetryRule, RetrySettings, RetryThrottleSettings,
 };
 use proptest::prelude::*;
 use std::ops::ControlFlow;
@@ -23,18 +24,29 @@ const fn ms(millis: u64) -> Duration {
 
 fn policies() -> impl Strategy<Value = CallPolicy> {
     let parts = (1..4_u32, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    parts.prop_map(|(tries, timed, budget, breaker, bulkhead, rate)| CallPolicy {
-        retry: RetrySettings {
-            per_try: timed.then_some(ms(40)),
-            backoff: Backoff::Full { base: ms(5), max: ms(50) },
-            ..RetrySettings::tries(tries)
+    (parts, any::<bool>(), any::<bool>()).prop_map(
+        |((tries, timed, budget, breaker, bulkhead, rate), grpc, hedged)| CallPolicy {
+            retry: RetrySettings {
+                per_try: timed.then_some(ms(40)),
+                backoff: Backoff::Full { base: ms(5), max: ms(50) },
+                rule: if grpc { RetryRule::Codes(Codes::NONE.with(14).with(4)) } else { RetryRule::Outcome },
+                ..RetrySettings::tries(tries)
+            },
+            // In gRPC's manner a try that fails brings the next one forward, and any may be sent at once.
+            hedge: hedged.then_some(HedgeSettings {
+                after: HedgeAfter::Fixed(if grpc { ms(0) } else { ms(8) }),
+                tries,
+                ratio: Ratio::ONE,
+                by_grpc: grpc,
+            }),
+            retry_throttle: grpc.then_some(RetryThrottleSettings { tokens_max: 6_000, ratio: 300 }),
+            budget: budget.then(BudgetSettings::default),
+            breaker: breaker.then(|| BreakerSettings { open: ms(500), ..BreakerSettings::default() }),
+            bulkhead: bulkhead.then_some(BulkheadSettings { concurrent: 3, queue: 2, wait: ms(20) }),
+            rate: rate.then_some(RateSettings { per_second: 80, burst: 5 }),
+            ..CallPolicy::default()
         },
-        budget: budget.then(BudgetSettings::default),
-        breaker: breaker.then(|| BreakerSettings { open: ms(500), ..BreakerSettings::default() }),
-        bulkhead: bulkhead.then_some(BulkheadSettings { concurrent: 3, queue: 2, wait: ms(20) }),
-        rate: rate.then_some(RateSettings { per_second: 80, burst: 5 }),
-        ..CallPolicy::default()
-    })
+    )
 }
 
 fn services() -> impl Strategy<Value = ServiceSpec> {

@@ -7,8 +7,8 @@ use bowline_fault::{Fault, Kind, Percent, Plan};
 use bowline_model::Priority;
 use bowline_policy::{
     AdmissionSettings, Backoff, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings,
-    CallPolicy, ConcurrentBudget, Conditions, CrossHop, DoomedSettings, RateSettings, Ratio, RetryRule,
-    RetrySettings, Slow,
+    CallPolicy, Codes, ConcurrentBudget, Conditions, CrossHop, DoomedSettings, RateSettings, Ratio,
+    RetryRule, RetrySettings, RetryThrottleSettings, Slow,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub struct Guard {
     pub retry: Option<RetrySettings>,
     /// How many extra tries all calls may make together.
     pub budget: Option<BudgetSettings>,
+    /// When nothing is tried again because too much fails.
+    pub retry_throttle: Option<RetryThrottleSettings>,
     /// When the destination is left alone.
     pub breaker: Option<BreakerSettings>,
     /// How many calls may be under way.
@@ -53,7 +55,7 @@ pub struct Guard {
     pub doomed: Option<DoomedSettings>,
     /// What happens to calls that a layer before already tries again.
     pub cross_hop: Option<CrossHop>,
-    /// Whose state the budget, breaker, bulkhead, rate limit and admission throttle are.
+    /// Whose state the budget, retry throttle, breaker, bulkhead, rate limit and admission throttle are.
     pub state: StateKeys,
     /// What is broken on purpose. No faults here means no faults: they never come from the code.
     pub faults: Plan,
@@ -104,6 +106,7 @@ impl Guard {
         Self {
             retry: Some(policy.retry.clone()),
             budget: policy.budget,
+            retry_throttle: policy.retry_throttle,
             breaker: policy.breaker,
             bulkhead: policy.bulkhead,
             rate: policy.rate,
@@ -129,6 +132,7 @@ impl Guard {
                 hedge: None,
                 retry: self.retry.clone().unwrap_or_else(|| policy.retry.clone()),
                 budget: self.budget.or(policy.budget),
+                retry_throttle: self.retry_throttle.or(policy.retry_throttle),
                 breaker: self.breaker.or(policy.breaker),
                 bulkhead: self.bulkhead.or(policy.bulkhead),
                 rate: self.rate.or(policy.rate),
@@ -153,6 +157,7 @@ impl Guard {
             pending: fields.boolean("pending")?,
             retry: object(fields, "retry", read_retry)?,
             budget: object(fields, "budget", read_budget)?,
+            retry_throttle: object(fields, "retry_throttle", read_retry_throttle)?,
             breaker: object(fields, "breaker", read_breaker)?,
             bulkhead: object(fields, "bulkhead", read_bulkhead)?,
             rate: object(fields, "rate", read_rate)?,
@@ -174,6 +179,7 @@ impl Guard {
             .with_some("pending", self.pending)
             .with_some("retry", self.retry.as_ref().map(write_retry))
             .with_some("budget", self.budget.as_ref().map(write_budget))
+            .with_some("retry_throttle", self.retry_throttle.as_ref().map(write_retry_throttle))
             .with_some("breaker", self.breaker.as_ref().map(write_breaker))
             .with_some("bulkhead", self.bulkhead.as_ref().map(write_bulkhead))
             .with_some("rate", self.rate.as_ref().map(write_rate))
@@ -198,10 +204,12 @@ fn object<T>(
 // === retry ===
 
 fn read_retry(fields: &Fields<'_>) -> Result<RetrySettings, FormatError> {
-    let retry_on = fields.text("retry_on")?;
-    let rule = match retry_on {
-        None => RetryRule::Outcome,
-        Some(text) => RetryRule::Named(Conditions::parse(text).map_err(|_| {
+    let rule = match (fields.text("retry_on")?, fields.text("retryable_codes")?) {
+        (None, None) => RetryRule::Outcome,
+        (_, Some(text)) => RetryRule::Codes(read_codes(text).ok_or_else(|| {
+            FormatError::new(fields.path("retryable_codes"), "gRPC codes from 0 to 16, with commas")
+        })?),
+        (Some(text), None) => RetryRule::Named(Conditions::parse(text).map_err(|_| {
             FormatError::new(fields.path("retry_on"), "Istio's retryOn: conditions and status codes")
         })?),
     };
@@ -217,15 +225,17 @@ fn read_retry(fields: &Fields<'_>) -> Result<RetrySettings, FormatError> {
 }
 
 fn write_retry(retry: &RetrySettings) -> Object {
-    let retry_on = match &retry.rule {
-        RetryRule::Outcome => None,
-        RetryRule::Named(conditions) => Some(write_conditions(conditions)),
+    let (retry_on, codes) = match &retry.rule {
+        RetryRule::Outcome => (None, None),
+        RetryRule::Named(conditions) => (Some(write_conditions(conditions)), None),
+        RetryRule::Codes(codes) => (None, Some(write_codes(*codes))),
     };
     Object::new()
         .with("tries", retry.tries)
         .with_some("per_try_ms", retry.per_try.map(ms))
         .with_some("backoff", write_backoff(retry.backoff))
         .with_some("retry_on", retry_on)
+        .with_some("retryable_codes", codes)
 }
 
 fn read_backoff(fields: &Fields<'_>) -> Result<Backoff, FormatError> {
@@ -236,7 +246,11 @@ fn read_backoff(fields: &Fields<'_>) -> Result<Backoff, FormatError> {
         "full" => Ok(Backoff::Full { base, max }),
         "equal" => Ok(Backoff::Equal { base, max }),
         "decorrelated" => Ok(Backoff::Decorrelated { base, max }),
-        _ => Err(FormatError::new(fields.path("kind"), "envoy, full, equal or decorrelated")),
+        "grpc" => {
+            let multiplier = fields.need("multiplier_millionths", fields.u64("multiplier_millionths")?)?;
+            Ok(Backoff::Grpc { base, max, multiplier })
+        }
+        _ => Err(FormatError::new(fields.path("kind"), "envoy, full, equal, decorrelated or grpc")),
     }
 }
 
@@ -247,8 +261,27 @@ fn write_backoff(backoff: Backoff) -> Option<Object> {
         Backoff::Full { base, max } => ("full", base, max),
         Backoff::Equal { base, max } => ("equal", base, max),
         Backoff::Decorrelated { base, max } => ("decorrelated", base, max),
+        Backoff::Grpc { base, max, .. } => ("grpc", base, max),
     };
-    Some(Object::new().with("kind", kind).with("base_ms", ms(base)).with("max_ms", ms(max)))
+    let multiplier = match backoff {
+        Backoff::Grpc { multiplier, .. } => Some(multiplier),
+        _ => None,
+    };
+    let object = Object::new().with("kind", kind).with("base_ms", ms(base)).with("max_ms", ms(max));
+    Some(object.with_some("multiplier_millionths", multiplier))
+}
+
+/// gRPC's codes by their numbers, with commas between; empty text is none of them.
+fn read_codes(text: &str) -> Option<Codes> {
+    let mut codes = Codes::NONE;
+    for code in text.split(',').filter(|_| !text.is_empty()) {
+        codes = codes.with(code.parse().ok().filter(|code| *code <= Codes::LAST)?);
+    }
+    Some(codes)
+}
+
+fn write_codes(codes: Codes) -> String {
+    codes.iter().map(|code| code.to_string()).collect::<Vec<_>>().join(",")
 }
 
 /// Istio's own spelling: conditions and status codes, with commas between.
@@ -298,6 +331,22 @@ fn write_budget(budget: &BudgetSettings) -> Object {
         .with("min_per_second", budget.min_per_second)
         .with("window_ms", ms(budget.window))
         .with_some("concurrent", budget.concurrent.map(concurrent))
+}
+
+// === retry throttle ===
+
+fn read_retry_throttle(fields: &Fields<'_>) -> Result<RetryThrottleSettings, FormatError> {
+    let count = |name| fields.need(name, fields.u32(name)?);
+    Ok(RetryThrottleSettings {
+        tokens_max: count("tokens_max_thousandths")?,
+        ratio: count("ratio_thousandths")?,
+    })
+}
+
+fn write_retry_throttle(throttle: &RetryThrottleSettings) -> Object {
+    Object::new()
+        .with("tokens_max_thousandths", throttle.tokens_max)
+        .with("ratio_thousandths", throttle.ratio)
 }
 
 // === breaker ===

@@ -11,6 +11,8 @@ pub struct StateKeys {
     pub breaker: Option<String>,
     /// The retry budget's.
     pub budget: Option<String>,
+    /// The retry throttle's.
+    pub retry_throttle: Option<String>,
     /// The bulkhead's.
     pub bulkhead: Option<String>,
     /// The rate limit's.
@@ -25,6 +27,7 @@ impl StateKeys {
         Ok(Self {
             breaker: key("breaker")?,
             budget: key("budget")?,
+            retry_throttle: key("retry_throttle")?,
             bulkhead: key("bulkhead")?,
             rate: key("rate")?,
             admission: key("admission")?,
@@ -37,6 +40,7 @@ impl StateKeys {
             Object::new()
                 .with_some("breaker", self.breaker.as_deref())
                 .with_some("budget", self.budget.as_deref())
+                .with_some("retry_throttle", self.retry_throttle.as_deref())
                 .with_some("bulkhead", self.bulkhead.as_deref())
                 .with_some("rate", self.rate.as_deref())
                 .with_some("admission", self.admission.as_deref())
