@@ -52,8 +52,12 @@ impl File {
         db.pragma_update(None, "synchronous", "EXTRA").map_err(doing)?;
         // Before the first table, or never.
         db.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(doing)?;
-        let mode: String =
-            db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(doing)?;
+        // To its end: the row with the new mode comes before the commit that makes it so, and a failure after it.
+        let modes = db.prepare("PRAGMA journal_mode = WAL").and_then(|mut pragma| {
+            let rows = pragma.query_map([], |row| row.get::<_, String>(0))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        });
+        let mode = modes.map_err(doing)?.pop().unwrap_or_default();
         if !mode.eq_ignore_ascii_case("wal") {
             // SQLite answers with the mode that it stays in.
             let path = self.path.display();
