@@ -7,8 +7,9 @@
 //! - [`machine`]: processes, cores, and what `/proc` says about them
 //! - [`summary`]: medians, the table, the line of JSON
 //! - [`callgrind`]: instructions of one request; [`ratchet`]: that they do not grow
-//! - [`overload`]: `bench overload`; [`policy`]: `bench policy`; [`sim`]: `bench sim`; [`tls`]: `bench tls`
+//! - [`bad_host`]: `bench bad-host`; [`overload`]: `bench overload`; [`policy`]: `bench policy`; [`sim`]: `bench sim`; [`tls`]: `bench tls`
 
+mod bad_host;
 mod callgrind;
 mod candidates;
 mod h2load;
@@ -30,6 +31,7 @@ use protocol::Protocol;
 const HELP: &str = "\
 cargo xtask bench proxy [--rounds N] [--seconds S] [--only NAME,..] [--program 'COMMAND'] [--output json]
 cargo xtask bench proxy-h2|proxy-grpc, with the same options
+cargo xtask bench bad-host [--seconds S] [--seed N] [--program PATH] [--output json]
 cargo xtask bench overload [--program PATH] [--output json]
 cargo xtask bench policy [--output json]
 cargo xtask bench sim [--whole] [--output json]
@@ -42,6 +44,8 @@ proxy    Bowline, Envoy, nginx and haproxy in front of one upstream that answers
          the upstream at 127.0.0.1:17000.
 proxy-h2, proxy-grpc
          The same over HTTP/2 on both sides, and for unary gRPC calls, beside Envoy and haproxy.
+bad-host Ten hosts of which one fails at once, is slow, or refuses connections: how many requests meet it after the
+         first second, through Bowline, through Envoy, and as the simulator predicts. About four minutes.
 overload A callee at three times its capacity behind the gateway, without protection and with it, beside what the
          simulator predicts. About two and a half minutes; --program measures that `bowline`.
 policy   `cargo bench -p bowline-policy`.
@@ -62,12 +66,13 @@ pub(crate) fn main(args: &[String]) -> Result<(), Stop> {
         Some(("proxy", rest)) => proxy::main(Protocol::Http1, rest),
         Some(("proxy-h2", rest)) => proxy::main(Protocol::Http2, rest),
         Some(("proxy-grpc", rest)) => proxy::main(Protocol::Grpc, rest),
+        Some(("bad-host", rest)) => bad_host::main(rest),
         Some(("overload", rest)) => overload::main(rest),
         Some(("policy", rest)) => policy::main(rest),
         Some(("sim", rest)) => sim::main(rest),
         Some(("tls", rest)) => tls::main(rest),
         _ => {
-            let usage = "say `bench proxy`, `proxy-h2`, `proxy-grpc`, `overload`, `policy`, `sim` or `tls`; --help tells more";
+            let usage = "say `bench proxy`, `proxy-h2`, `proxy-grpc`, `bad-host`, `overload`, `policy`, `sim` or `tls`; --help tells more";
             Err(Stop::Usage(usage.to_owned()))
         }
     }

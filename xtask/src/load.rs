@@ -7,6 +7,7 @@
 //! - [`open`]: so many requests a second whatever comes back; latency from the intended send time
 //! - [`answering`]: a callee of its own port, for comparisons and conformance
 //! - [`fixed`]: a callee of a fixed capacity, with a queue without an end
+//! - [`hosts`], [`replay`]: hosts of which one is bad, and arrivals that a seed draws; [`heads`]: what they say
 //! - [`closed`]: so many requests in all, a fixed number in flight; for counting instructions
 //! - [`connection`]: one keep-alive connection and its one request in flight
 
@@ -14,7 +15,10 @@ pub(crate) mod answering;
 mod closed;
 mod connection;
 pub(crate) mod fixed;
+mod heads;
+pub(crate) mod hosts;
 mod open;
+pub(crate) mod replay;
 pub(crate) mod upstream;
 
 use crate::Stop;

@@ -6,6 +6,7 @@
 //! - [`tidy`]: the invariants of ARCHITECTURE.md, checked
 //! - [`codegen`]: the code that is made of .proto files
 //! - [`differential`]: Bowline beside Envoy, request by request; [`h2spec`]: HTTP/2's cases
+//! - [`soak`]: minutes at full speed with connections cut, after which nothing may stay behind
 //! - [`validate`]: what the simulator must reproduce
 //! - [`bench`]: the proxy beside its peers, the policy stack, and the simulator
 //! - [`load`]: the upstream and the load generators that the benchmarks run
@@ -20,6 +21,7 @@ mod h2spec;
 mod load;
 mod prove;
 mod run;
+mod soak;
 mod steps;
 mod test;
 mod tidy;
@@ -38,6 +40,7 @@ cargo xtask COMMAND
   bench policy  the policy stack of one call: nanoseconds and allocations
   bench sim     the simulator: events a second, memory, a whole comparison
   differential  the same designs, requests and failures through Envoy and through Bowline
+  soak          ten minutes at full speed, connections cut and the design reloaded: nothing leaks or is lost
   validate      the simulator beside closed forms and published results
   codegen       writes the code that is made of .proto files
 
@@ -93,6 +96,7 @@ fn dispatch(args: &[String]) -> Result<(), Stop> {
         "prove" => prove::main(rest),
         "bench" => bench::main(rest),
         "differential" => differential::main(rest),
+        "soak" => soak::main(rest),
         "validate" => validate::main(rest),
         "codegen" => codegen::main(rest),
         // Not in the help: what `bench` starts on the load core.

@@ -2,13 +2,14 @@
 
 use crate::steps::{self, Choice, Step};
 use crate::tools::{self, ENVOY, FUZZ, NIGHTLY};
-use crate::{Stop, differential, run, test, validate};
+use crate::{Stop, differential, run, soak, test, validate};
 use std::path::Path;
 
 const HELP: &str = "\
 cargo xtask prove [--only STEP,..] [--skip STEP,..] [--from STEP] [--list]
 
-The proofs of `cargo xtask test` for longer: about half an hour on two cores. Each step tells what
+The proofs of `cargo xtask test` for longer: about three quarters of an hour on two cores. `cargo xtask soak --for 1m` and
+`cargo xtask differential --draws N` run two of them shorter. Each step tells what
 it found; the closing table is made to be pasted into docs/benchmarks.md.";
 
 /// Ten minutes for each fuzz target.
@@ -40,6 +41,11 @@ const STEPS: &[Step] = &[
         run: |root| differential::step(root, DIFFERENTIAL_DRAWS, DIFFERENTIAL_SEED),
     },
     Step { name: "effects", about: "100,000 calls under a fault script, nothing twice", run: effects },
+    Step {
+        name: "soak",
+        about: "ten minutes of requests, cut connections and reloads, and nothing left behind",
+        run: soak::step,
+    },
     Step {
         name: "fuzz",
         about: "ten minutes of fuzzing each",

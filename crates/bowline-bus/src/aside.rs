@@ -12,7 +12,9 @@ use std::time::Duration;
 ///
 /// A key of which a record is kept here is *parked* where the group asked for that: later records of the key come here
 /// as well, and none overtakes another. The list of parked keys is part of what the next owner of the partition gets
-/// ([`Assigned::parked`](bowline_lane::Assigned::parked)); a store that implements both traits reads it from here.
+/// ([`Assigned::parked`](bowline_lane::Assigned::parked)); a store that implements both traits reads it from here. A
+/// record that was on its way here when its partition was taken from its owner may arrive later than that: the next
+/// owner then works on the key until the partition is assigned again.
 pub trait DeadLetters: Send + Sync + 'static {
     /// Keeps the record, durably. Keeping the same record of the same group again is a success and keeps it once:
     /// whoever does not know whether it happened may repeat it.

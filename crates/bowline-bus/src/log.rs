@@ -117,6 +117,7 @@ pub trait Log: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Box<dyn Member>, Error>>;
 
     /// Keeps the cursor, durably, if `epoch` is still the partition's: of two owners only the younger can write.
+    /// Cursors of one owner take effect in the order in which they were given, those that nobody waited for as well.
     ///
     /// # Errors
     /// [`Why::Fenced`](crate::Why::Fenced), where the partition has another owner: surely nothing was written.

@@ -1,12 +1,12 @@
 //! The chunked coding (RFC 9112, 7.1), as a machine. Pure: bytes in, pieces out, wherever they are split.
 
-use crate::framing::Malformed;
+pub use crate::framing::Malformed;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use std::ops::Range;
 
-/// What a chunk's extensions may occupy. Nobody uses them; 1 KiB is what a signature would need.
-const EXTENSION_BYTES_MAX: usize = 1 << 10;
+/// What an answer's chunk's extensions may occupy. Nobody uses them; 1 KiB is what a signature would need.
+pub(crate) const EXTENSION_BYTES_MAX: usize = 1 << 10;
 
 /// What trailers may occupy together. Checksums and a status need some hundred bytes.
 const TRAILER_BYTES_MAX: usize = 8 << 10;
@@ -16,8 +16,9 @@ const TRAILERS_MAX: usize = 32;
 
 /// Where in a chunked body we are.
 #[derive(Debug)]
-pub(crate) struct Chunks {
+pub struct Chunks {
     state: State,
+    extension_bytes_max: usize,
     trailers: Vec<u8>,
 }
 
@@ -52,7 +53,7 @@ enum State {
 
 /// What the next bytes are.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub enum Piece {
     /// Data, at this place of the bytes.
     Data(Range<usize>),
     /// All bytes are used.
@@ -62,12 +63,17 @@ pub(crate) enum Piece {
 }
 
 impl Chunks {
-    pub(crate) const fn new() -> Self {
-        Self { state: State::Size { size: 0, digits: 0 }, trailers: Vec::new() }
+    /// At the beginning of a body, a chunk of which may have extensions of so many bytes.
+    #[must_use]
+    pub const fn new(extension_bytes_max: usize) -> Self {
+        Self { state: State::Size { size: 0, digits: 0 }, extension_bytes_max, trailers: Vec::new() }
     }
 
     /// The next piece of `bytes` from `at`, which moves behind it.
-    pub(crate) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Result<Piece, Malformed> {
+    ///
+    /// # Errors
+    /// [`Malformed`]; nothing is to be asked after that.
+    pub fn next(&mut self, bytes: &[u8], at: &mut usize) -> Result<Piece, Malformed> {
         while *at < bytes.len() {
             if let State::Data { left } = self.state {
                 let some = left.min((bytes.len() - *at) as u64);
@@ -90,7 +96,7 @@ impl Chunks {
                 },
                 State::Extension { size, .. } if byte == b'\r' => State::SizeEnd { size },
                 State::Extension { size, bytes, named } => match byte {
-                    _ if bytes == EXTENSION_BYTES_MAX => return Err(Malformed),
+                    _ if bytes == self.extension_bytes_max => return Err(Malformed),
                     b' ' | b'\t' => State::Extension { size, bytes: bytes + 1, named },
                     b';' => State::Extension { size, bytes: bytes + 1, named: true },
                     _ if !named || byte.is_ascii_control() => return Err(Malformed),
@@ -151,7 +157,7 @@ mod tests {
 
     /// What arrives in pieces of `step` bytes; `None` if it has not ended.
     fn decode(bytes: &[u8], step: usize) -> Result<Option<Body>, Malformed> {
-        let (mut chunks, mut data, mut begun) = (Chunks::new(), Vec::new(), 0);
+        let (mut chunks, mut data, mut begun) = (Chunks::new(EXTENSION_BYTES_MAX), Vec::new(), 0);
         for piece in bytes.chunks(step) {
             let mut at = 0;
             loop {

@@ -44,6 +44,8 @@ pub(crate) struct Connection {
     switches: bool,
     /// Whether it may be used again after the present answer.
     keeps: bool,
+    /// Requests that it has carried.
+    pub(crate) asked: u32,
     /// When it became spare.
     pub(crate) spare_since: Instant,
     /// When it is too old to be used again.
@@ -112,6 +114,7 @@ impl Connection {
             incoming: Incoming::default(),
             switches: false,
             keeps: true,
+            asked: 0,
             spare_since: Instant::ZERO,
             expires,
             opened,
@@ -181,6 +184,7 @@ impl Connection {
         headers: HeaderMap,
     ) -> Result<Head, TryEnd> {
         self.switches = switches;
+        self.asked = self.asked.saturating_add(1);
         let write = |out: &mut Vec<u8>| {
             let mut writer = HeadWriter::new(out);
             head(&mut writer);

@@ -303,7 +303,7 @@ impl Client {
                 None => {
                     connecting.set(true);
                     // Boxed like HTTP/2: most calls find a connection.
-                    let made = Box::pin(spares.connect(self.pool.expiry(now))).await;
+                    let made = Box::pin(spares.connect(self.pool.expiry(spares, now))).await;
                     connecting.set(false);
                     now = self.clock.now();
                     made.map_err(|_| TryEnd::ConnectFailed)?
@@ -334,7 +334,7 @@ impl Client {
         let secure = spares.transport().tls.is_some();
         loop {
             connecting.set(true);
-            let slot = spares.slot(|| self.pool.expiry(self.clock.now())).await;
+            let slot = spares.slot(|| self.pool.expiry(spares, self.clock.now())).await;
             connecting.set(false);
             let (slot, fresh) = slot.ok_or(TryEnd::ConnectFailed)?;
             let mut request = http2::Request::default();

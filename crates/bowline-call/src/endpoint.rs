@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 
 /// One address that answers calls.
 #[derive(Debug)]
@@ -23,9 +24,21 @@ pub struct Endpoint {
     named: Mutex<Arc<[SocketAddr]>>,
     /// Connections of all workers.
     open: AtomicU32,
+    /// Calls that wait because as many connections are open as may be.
+    wanting: AtomicU32,
+    /// Told when one of them has closed while somebody waits.
+    freed: Notify,
     /// Whether no call goes there any more.
     retired: AtomicBool,
-    places: Arc<Places>,
+    shared: Arc<Shared>,
+}
+
+/// What all endpoints of a process have in common.
+#[derive(Debug, Default)]
+struct Shared {
+    places: Places,
+    /// Told when a call waits for a connection that another worker may have and not use.
+    wanted: Notify,
 }
 
 /// Places in the workers' pools: each endpoint that anybody holds has one of its own.
@@ -52,7 +65,7 @@ impl Places {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.places.0.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.index);
+        self.shared.places.0.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.index);
     }
 }
 
@@ -86,6 +99,28 @@ impl Endpoint {
         self.retired.load(Ordering::Relaxed)
     }
 
+    /// Whether a call waits because as many connections are open as may be.
+    pub(crate) fn is_wanted(&self) -> bool {
+        // One order for all: who closes a connection and sees nobody waiting has closed it before whoever comes looks.
+        0 < self.wanting.load(Ordering::SeqCst)
+    }
+
+    /// Waits until a connection has closed, if there are `max`, and counts one more.
+    ///
+    /// # Cancel safety
+    /// Nothing is counted.
+    pub(crate) async fn open_when_one_closes(self: &Arc<Self>, max: u32) -> Opened {
+        let _waiting = Wanting::new(self);
+        loop {
+            let freed = self.freed.notified();
+            if let Some(opened) = Opened::new(self, max) {
+                return opened;
+            }
+            self.shared.wanted.notify_waiters();
+            freed.await;
+        }
+    }
+
     pub(crate) const fn fixed(&self) -> Option<SocketAddr> {
         self.fixed
     }
@@ -100,7 +135,7 @@ impl Endpoint {
 #[derive(Debug, Default)]
 pub struct Endpoints {
     known: Mutex<HashMap<Way, Arc<Endpoint>>>,
-    places: Arc<Places>,
+    shared: Arc<Shared>,
 }
 
 type Way = (Arc<str>, Transport);
@@ -121,14 +156,16 @@ impl Endpoints {
             return Arc::clone(endpoint);
         }
         let endpoint = Arc::new(Endpoint {
-            index: self.places.take(),
+            index: self.shared.places.take(),
             address: Arc::clone(&key.0),
             transport: transport.clone(),
             fixed: address.parse().ok(),
             named: Mutex::new(Arc::new([])),
             open: AtomicU32::new(0),
+            wanting: AtomicU32::new(0),
+            freed: Notify::new(),
             retired: AtomicBool::new(false),
-            places: Arc::clone(&self.places),
+            shared: Arc::clone(&self.shared),
         });
         known.insert(key, Arc::clone(&endpoint));
         endpoint
@@ -147,6 +184,12 @@ impl Endpoints {
         });
     }
 
+    /// Waits until a call somewhere waits for a connection that another worker may have and not use:
+    /// [`Pool::give_way`](crate::Pool::give_way). To be called before looking, and awaited after.
+    pub fn wanted(&self) -> impl Future<Output = ()> + '_ {
+        self.shared.wanted.notified()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -161,17 +204,38 @@ pub(crate) struct Opened(Arc<Endpoint>);
 impl Opened {
     /// Counts one more, unless there are `max` already.
     pub(crate) fn new(endpoint: &Arc<Endpoint>, max: u32) -> Option<Self> {
-        if endpoint.open.fetch_add(1, Ordering::Relaxed) >= max {
-            endpoint.open.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
+        let one_more = |open: u32| (open < max).then_some(open + 1);
+        endpoint.open.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
         Some(Self(Arc::clone(endpoint)))
     }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+        if self.0.is_wanted() {
+            self.0.freed.notify_one();
+        }
+    }
+}
+
+/// A call that waits for a connection to close.
+struct Wanting<'e>(&'e Endpoint);
+
+impl<'e> Wanting<'e> {
+    fn new(endpoint: &'e Endpoint) -> Self {
+        endpoint.wanting.fetch_add(1, Ordering::SeqCst);
+        Self(endpoint)
+    }
+}
+
+impl Drop for Wanting<'_> {
+    fn drop(&mut self) {
+        self.0.wanting.fetch_sub(1, Ordering::SeqCst);
+        // What was freed for it is another's.
+        if self.0.is_wanted() {
+            self.0.freed.notify_one();
+        }
     }
 }
 

@@ -49,9 +49,9 @@ pub(crate) enum Parsed {
     Head(Head, Bytes),
 }
 
-/// The answer breaks the protocol.
+/// What was sent breaks the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub struct Malformed;
 
 /// Reads `bytes`, the answer to a request that was `HEAD` or not. The head's fields go into `headers`,
 /// which is empty.

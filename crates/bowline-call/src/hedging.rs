@@ -4,6 +4,11 @@
 //! and one loop polls them all, with one alarm for what is due first: a try's end or the next hedge. The first
 //! answer that ends the call drops the others, which is how they are cancelled: over HTTP/2 a dropped stream is
 //! reset, over HTTP/1.1 a dropped connection is closed.
+//!
+//! What that costs. A call that may be hedged allocates three times, whether it is hedged or not: for the list of tries,
+//! for each try's future, and for its end; a hedge allocates twice more, and once for what it holds in the machine. Kept
+//! inside the call's own future they would be memory that every call carries and moves, hedged or not. Calls to which no
+//! policy applies a hedge allocate nothing.
 
 use crate::alarm::Alarm;
 use crate::ask::HeadWriter;

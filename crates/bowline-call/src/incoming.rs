@@ -1,6 +1,6 @@
 //! An answer's body as it is read: where it ends, and what of it is here. Pure.
 
-use crate::chunks::{Chunks, Piece};
+use crate::chunks::{Chunks, EXTENSION_BYTES_MAX, Piece};
 use crate::framing::{Framing, Malformed};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
@@ -45,7 +45,7 @@ impl Incoming {
         let reading = match framing {
             Framing::Nothing => Reading::Nothing,
             Framing::Length(length) => Reading::Length(length),
-            Framing::Chunked => Reading::Chunked(Box::new(Chunks::new())),
+            Framing::Chunked => Reading::Chunked(Box::new(Chunks::new(EXTENSION_BYTES_MAX))),
             Framing::UntilClose => Reading::UntilClose,
         };
         Self { pending: rest, reading }

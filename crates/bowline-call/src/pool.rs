@@ -5,9 +5,11 @@ use crate::connection::Connection;
 use crate::endpoint::{Endpoint, Opened};
 use crate::http2::{Link, Links, Made, Slot};
 use crate::io::Io;
-use crate::transport::Transport;
+use crate::keepalive::Keepalive;
+use crate::transport::{ConnectionSettings, Transport};
 use bowline_model::Instant;
 use bowline_model::random::{Random, SplitMix64};
+use bowline_model::time::nanos;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -27,17 +29,28 @@ pub struct PoolLimits {
     /// The age differs by up to this many percent from connection to connection, so that they do not
     /// all reconnect at once. 10.
     pub age_jitter_percent: u64,
-    /// Connections to one endpoint, over all workers. Calls beyond it end as if the connection were
-    /// refused. 1,024, Envoy's number: ports run out an order of magnitude later.
+    /// Connections to one endpoint, over all workers. A call that needs one more waits for `give_way`, and ends as
+    /// if the connection were refused. 1,024, Envoy's number: ports run out an order of magnitude later.
     pub connections: u32,
+    /// How long a call waits, where there are so many, for others to close one that they do not use. 100 ms: a
+    /// turn of a worker's loop takes a hundredth of it, and a caller waits no longer for a refusal.
+    pub give_way: Duration,
     /// How long a connection may take to be made. 5 s: two lost SYNs (1 s and 2 s) and some distance.
     pub connect: Duration,
+    /// Requests that one connection carries in its life; as many as come.
+    pub requests: u32,
+    /// Whether, and how, the kernel asks silent peers whether they are there. It does not: a spare connection
+    /// is looked at each second, and who waits for an answer has a deadline.
+    pub keepalive: Option<Keepalive>,
     /// Requests that one HTTP/2 connection carries at once; fewer where its peer says so. 100: what most
     /// servers allow, and few enough that one lost packet holds up no more than those.
     pub streams: u32,
     /// An HTTP/2 peer that has said nothing for this long, though it owes answers, is asked whether it is
     /// there. 20 s: longer than most calls take, shorter than people wait.
     pub ping_after: Duration,
+    /// One that had nothing to say but that is asked again after this long. 5 minutes: gRPC's servers take more
+    /// frequent pings for an attack (`GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS`).
+    pub ping_again: Duration,
     /// A peer that does not answer that within this long is gone, and every call to it over. 10 s.
     pub ping_timeout: Duration,
 }
@@ -49,10 +62,35 @@ impl Default for PoolLimits {
             age: Duration::from_secs(600),
             age_jitter_percent: 10,
             connections: 1_024,
+            give_way: Duration::from_millis(100),
             connect: Duration::from_secs(5),
+            requests: u32::MAX,
+            keepalive: None,
             streams: 100,
             ping_after: Duration::from_secs(20),
+            ping_again: Duration::from_secs(300),
             ping_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl PoolLimits {
+    /// These limits, but for what differs.
+    fn with(self, own: &ConnectionSettings) -> Self {
+        // Chance makes an age up to the jitter longer; one that was asked for is the longest there is.
+        let longest = |age: Duration| age.saturating_mul(100) / (100 + self.age_jitter_percent as u32);
+        Self {
+            connect: own.connect.unwrap_or(self.connect),
+            idle: own.idle.unwrap_or(self.idle),
+            age: own.age.map_or(self.age, longest),
+            requests: own.requests.unwrap_or(self.requests),
+            streams: own.streams.unwrap_or(self.streams),
+            ping_after: own.ping_after.unwrap_or(self.ping_after),
+            // Who names a time between pings means all of them.
+            ping_again: own.ping_after.unwrap_or(self.ping_again),
+            ping_timeout: own.ping_timeout.unwrap_or(self.ping_timeout),
+            keepalive: own.keepalive.or(self.keepalive),
+            ..self
         }
     }
 }
@@ -128,8 +166,8 @@ impl Pool {
     }
 
     /// Closes spare connections that are too old, idle for too long, or closed by the peer, asks quiet HTTP/2
-    /// peers whether they are there, and lets go of endpoints that no call goes to any more. To be called about once a second: nothing else notices a peer's
-    /// close while a connection is spare.
+    /// peers whether they are there, and lets go of endpoints that no call goes to any more. To be called about once a
+    /// second: nothing else notices a peer's close while a connection is spare.
     pub fn sweep(&self) {
         let now = self.clock.now();
         for spares in self.spares.borrow().iter().flatten() {
@@ -137,7 +175,7 @@ impl Pool {
                 .idle
                 .borrow_mut()
                 .retain_mut(|connection| spares.is_usable(connection, now) && !connection.is_dead());
-            spares.links.sweep(now, &self.limits);
+            spares.links.sweep(now, &spares.limits);
         }
         for slot in &mut *self.spares.borrow_mut() {
             if slot.as_ref().is_some_and(|spares| spares.endpoint.is_retired()) {
@@ -155,6 +193,15 @@ impl Pool {
         self.past.set(past);
         spares.idle.borrow_mut().clear();
         spares.links.clear();
+    }
+
+    /// Closes spare connections to endpoints where another worker's call waits for one: what is kept for later
+    /// must not stand in the way of what is needed now.
+    pub fn give_way(&self) {
+        for spares in self.spares.borrow().iter().flatten().filter(|spares| spares.endpoint.is_wanted()) {
+            spares.idle.borrow_mut().clear();
+            spares.links.give_way();
+        }
     }
 
     /// Closes every spare connection; one that carries requests closes when they are through.
@@ -178,7 +225,7 @@ impl Pool {
         Rc::clone(slot.get_or_insert_with(|| {
             Rc::new(Spares {
                 endpoint: Arc::clone(endpoint),
-                limits: self.limits,
+                limits: self.limits.with(&endpoint.transport().connections),
                 clock: self.clock,
                 idle: RefCell::default(),
                 links: Links::default(),
@@ -188,12 +235,12 @@ impl Pool {
         }))
     }
 
-    /// When a connection made `now` is too old.
-    pub(crate) fn expiry(&self, now: Instant) -> Instant {
-        let span = self.limits.age.as_nanos() as u64 / 100;
+    /// When a connection made `now` is too old for these.
+    pub(crate) fn expiry(&self, spares: &Spares, now: Instant) -> Instant {
+        let span = nanos(spares.limits.age) / 100;
         let percent = 100 - self.limits.age_jitter_percent
             + self.random.borrow_mut().below(2 * self.limits.age_jitter_percent + 1);
-        now + Duration::from_nanos(span * percent)
+        now + Duration::from_nanos(span.saturating_mul(percent))
     }
 }
 
@@ -215,6 +262,9 @@ impl Spares {
         if !connection.is_free() {
             return connection.finish_upload();
         }
+        if self.limits.requests <= connection.asked || self.endpoint.is_wanted() {
+            return;
+        }
         connection.spare_since = now;
         if connection.spare_since < connection.expires {
             self.idle.borrow_mut().push(connection);
@@ -233,7 +283,7 @@ impl Spares {
 
     /// Makes a connection of HTTP/1.1.
     pub(crate) async fn connect(&self, expires: Instant) -> io::Result<Box<Connection>> {
-        let opened = self.opened()?;
+        let opened = self.opened().await?;
         let stream = tokio::time::timeout(self.limits.connect, self.reach())
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
@@ -269,7 +319,7 @@ impl Spares {
     }
 
     async fn connect_shared(&self, expires: Instant) -> io::Result<Rc<Link>> {
-        let opened = self.opened()?;
+        let opened = self.opened().await?;
         let connecting = async {
             let io = self.reach().await?;
             Link::begin(io, opened, expires, &self.limits, self.now()).await
@@ -281,9 +331,14 @@ impl Spares {
         Ok(link)
     }
 
-    fn opened(&self) -> io::Result<Opened> {
-        Opened::new(&self.endpoint, self.limits.connections)
-            .ok_or_else(|| io::Error::other("too many connections to this endpoint"))
+    async fn opened(&self) -> io::Result<Opened> {
+        if let Some(opened) = Opened::new(&self.endpoint, self.limits.connections) {
+            return Ok(opened);
+        }
+        let waiting = self.endpoint.open_when_one_closes(self.limits.connections);
+        tokio::time::timeout(self.limits.give_way, waiting)
+            .await
+            .map_err(|_| io::Error::other("too many connections to this endpoint"))
     }
 
     async fn reach(&self) -> io::Result<Io> {
@@ -296,6 +351,9 @@ impl Spares {
         };
         // A request is written whole; waiting for more to send with it would only delay it.
         stream.set_nodelay(true)?;
+        if let Some(keepalive) = &self.limits.keepalive {
+            keepalive.apply(&stream)?;
+        }
         match &self.transport().tls {
             None => Ok(Io::Plain(stream)),
             Some(tls) => Ok(Io::Tls(tls.begin(stream).await?)),

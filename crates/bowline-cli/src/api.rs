@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How long the local API may take: it answers from memory, on this machine.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// Where the token is, for an API that demands one.
+const TOKEN: &str = "BOWLINE_API_TOKEN";
+
 /// Sends a request and reads the JSON that it answers with.
 ///
 /// # Errors
@@ -21,8 +24,11 @@ pub(crate) fn ask(api: SocketAddr, method: &str, path: &str, body: Option<&Value
         .into();
     let request = Request::builder().method(method).uri(format!("http://{api}{path}"));
     let body = body.map(Value::to_string).unwrap_or_default();
-    let request =
-        request.header("content-type", "application/json").body(body).map_err(Failure::wrong_use)?;
+    let mut request = request.header("content-type", "application/json");
+    if let Ok(token) = std::env::var(TOKEN) {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request.body(body).map_err(Failure::wrong_use)?;
     let mut response = agent.run(request).map_err(|error| {
         let what = format!(
             "no Bowline answers at {api} ({error}); is `bowline up` running, or is it elsewhere (--api)?"
@@ -33,6 +39,10 @@ pub(crate) fn ask(api: SocketAddr, method: &str, path: &str, body: Option<&Value
     let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text.trim().to_owned()));
     if response.status().is_success() {
         return Ok(value);
+    }
+    if response.status() == http::StatusCode::UNAUTHORIZED {
+        let what = format!("the local API at {api} asks for a token; put it into {TOKEN}");
+        return Err(Failure::wrong_use(what));
     }
     let why = value["error"].as_str().or(value.as_str()).unwrap_or("the local API gave no reason").to_owned();
     Err(if response.status().is_client_error() { Failure::wrong_use(why) } else { Failure::unreachable(why) })

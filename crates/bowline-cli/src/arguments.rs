@@ -158,6 +158,11 @@ pub(crate) struct Up {
     #[arg(long, value_name = "ADDR", default_value_t = bowline_runtime::API_ADDRESS)]
     pub(crate) api: SocketAddr,
 
+    /// Who may ask the local API: a file of lines such as `read TOKEN` and `operate TOKEN`. Demanded where `--api` is no
+    /// address of loopback; verbs take theirs from `BOWLINE_API_TOKEN`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_tokens: Option<PathBuf>,
+
     /// Where the mesh listens.
     #[arg(long, value_name = "ADDR", default_value_t = bowline_runtime::MESH_ADDRESS)]
     pub(crate) mesh: SocketAddr,

@@ -7,7 +7,7 @@ mod telling;
 mod values;
 
 use crate::mistake::Place;
-use crate::resolved::{CallSettings, Design, Idempotency, Listener, Source, Sourced};
+use crate::resolved::{CallSettings, Design, Idempotency, Listener, ServiceId, Source, Sourced};
 use crate::routing::host::HostPattern;
 use crate::routing::redirect::RedirectPath;
 use crate::routing::{Action, Asked, Route, Table, Weighted};
@@ -296,11 +296,31 @@ fn leg(design: &Design, asked: &Asked<'_>, route: &Route, each: &Weighted, path:
         tls: destination.tls.as_ref().map(values::callee_tls),
         lines: {
             let mut lines = policy(&each.call(operation).settings, destination.endpoints.len(), asked);
+            let kept = destination.connections.as_ref();
+            lines.extend(kept.map(|kept| Line::new("connections", values::connections(&kept.value), kept)));
             let check = service.health_check.as_ref();
+            lines.splice(0..0, access(design, destination.service, operation));
             lines.extend(check.map(|check| Line::new("health check", values::check(&check.value), check)));
             lines
         },
     }
+}
+
+/// Who is let through to a call, a line for each rule; nothing where the design has no Access.
+fn access(design: &Design, service: ServiceId, operation: Option<usize>) -> Vec<Line> {
+    let Some(access) = &design.access else { return Vec::new() };
+    let grants = access.grants(service, operation);
+    let each = grants.iter().filter_map(|grant| {
+        let rule = access.rules.get(usize::from(grant.rule))?;
+        let who: Vec<String> = grant.from.iter().map(ToString::to_string).collect();
+        Some(Line { what: "access", value: who.join("; "), from: Source::Written(rule.place.clone()) })
+    });
+    let lines: Vec<Line> = each.collect();
+    if !lines.is_empty() {
+        return lines;
+    }
+    let from = Source::Default("no Access names this call, and what none names is denied");
+    vec![Line { what: "access", value: "nobody: 403".to_owned(), from }]
 }
 
 /// The effective policy, line by line.

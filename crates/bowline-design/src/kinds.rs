@@ -5,11 +5,13 @@ use crate::read::documents::{Door, Kind};
 use crate::read::reader::Read;
 use std::collections::BTreeMap;
 
+pub mod access;
 pub mod broker;
 pub mod common;
 pub mod destination_rule;
 pub mod gateway;
 pub mod intake;
+pub mod issuer;
 pub(crate) mod istio;
 pub mod overlay;
 pub mod policy;
@@ -22,10 +24,12 @@ pub mod topic;
 pub mod values;
 pub mod virtual_service;
 
+pub use access::Access;
 pub use broker::Broker;
 pub use destination_rule::DestinationRule;
 pub use gateway::Gateway;
 pub use intake::Intake;
+pub use issuer::Issuer;
 pub use overlay::Overlay;
 pub use policy::Policy;
 pub use route_tests::RouteTests;
@@ -167,6 +171,10 @@ kinds! {
     subscriptions: Subscription,
     /// Our Intake.
     intakes: Intake,
+    /// Our Issuer.
+    issuers: Issuer,
+    /// Our Access.
+    access: Access,
     /// Our Overlay.
     overlays: Overlay,
     /// Our Scenario.

@@ -6,16 +6,18 @@
 //! - [`rules`]: subsets and traffic policies; [`works`]: what operations do
 //! - [`policies`], and from all of them [`settings`]: the effective policy of one call
 //! - [`routes`], with [`conditions`] and [`delegates`]: what a VirtualService's rules become
-//! - [`mesh`] and [`listeners`]: the tables; [`unserved`]: what is asked for and not done
-//! - [`subscriptions`], [`intakes`] and [`scenarios`]
+//! - [`mesh`] and [`listeners`]: the tables; [`refused`] and [`unserved`]: what is asked for and not done
+//! - [`subscriptions`], [`intakes`], [`access`] and [`scenarios`]
 //! - [`overlays`]: all of it once more for each variant of the design
 //!
 //! Nothing here fails at the first mistake; [`findings`] collects them all.
 
+mod access;
 mod annotations;
 mod balance;
 mod caller_tls;
 mod conditions;
+mod credential;
 mod delegates;
 mod directory;
 mod findings;
@@ -25,6 +27,7 @@ mod mesh;
 mod names;
 mod overlays;
 mod policies;
+mod refused;
 mod routes;
 mod rules;
 mod scenarios;
@@ -105,11 +108,14 @@ fn design(documents: &Documents, applied: Option<&Applied>, findings: &mut Findi
     let voices = Voices { services: &services, rules: &rules, policies: &policies };
     let listeners = listeners::listeners(documents, voices, findings);
     let mesh = mesh::table(documents, voices, findings);
+    refused::refuse(documents, findings);
     unserved::note(documents, findings);
     note_who_is_only_named(&services, findings);
     note_what_is_not_run(documents, findings);
     let subscriptions = subscriptions::all(documents, &topics, &services, findings);
     let intakes = intakes::all(documents, &topics, &services, findings);
+    let issuers = access::issuers(documents, findings);
+    let access = access::access(documents, &services, &listeners, findings);
     let known = Known {
         documents,
         services: &services,
@@ -128,6 +134,8 @@ fn design(documents: &Documents, applied: Option<&Applied>, findings: &mut Findi
         notes: Vec::new(),
         subscriptions,
         intakes,
+        issuers,
+        access,
         scenarios,
         brokers: topics.brokers,
         topics: topics.all,

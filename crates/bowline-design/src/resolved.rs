@@ -11,9 +11,11 @@
 //! - [`call`]: the effective policy of one call
 //! - [`topic`]: brokers, topics and subscriptions
 //! - [`intake`]: doors to asynchronous work
+//! - [`access`]: who may call what, and whose tokens are believed
 //! - [`scenario`]: experiments on a design
 //! - [`crate::routing`]: which route a request takes
 
+pub mod access;
 pub mod call;
 pub mod caller_tls;
 pub mod intake;
@@ -24,8 +26,9 @@ pub mod topic;
 use crate::mistake::{Note, Place};
 use crate::routing::Table;
 use crate::routing::host::HostPattern;
+pub use access::{Access, Issuer, IssuerId};
 pub use call::{Balancing, CallSettings, EdgeKeys, HashBy, PlannedCall, TryPlan};
-pub use caller_tls::CallerTls;
+pub use caller_tls::{CallerProof, CallerTls};
 pub use intake::{Intake, IntakeId};
 use scenario::Arrivals;
 pub use scenario::Scenario;
@@ -104,6 +107,10 @@ pub struct Design {
     pub subscriptions: Vec<Subscription>,
     /// Synchronous doors to asynchronous work. [`IntakeId`] indexes it.
     pub intakes: Vec<Intake>,
+    /// Whose tokens are believed at gateways. [`IssuerId`] indexes it.
+    pub issuers: Vec<Issuer>,
+    /// Who may call what; `None`: nobody is denied anything.
+    pub access: Option<Access>,
     /// Experiments. With an overlay applied, those that have an arm with it.
     pub scenarios: Vec<Scenario>,
     /// How many policies the documents hold, for the one line that sums a design up.
@@ -127,6 +134,14 @@ impl Design {
         by(&|service| service.run.is_some() && *service.name == *name)
             .or_else(|| by(&|service| *service.name == *name))
             .or_else(|| by(&|service| service.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))))
+    }
+
+    /// The service that a process of this name proves to be by its token ([`Service::proves_itself_among`]).
+    #[must_use]
+    pub fn service_of_process(&self, name: &str) -> Option<ServiceId> {
+        let by_token =
+            |service: &Service| *service.name == *name && service.proves_itself_among(&self.services);
+        self.services.iter().position(by_token).map(|index| ServiceId(index as u32))
     }
 
     /// The listener at `bind` that serves callers who ask for `server_name` (SNI); a plain one whoever is asked for.

@@ -3,12 +3,14 @@
 //! The form is that of istio-config-validator: a test lists authorities, methods and paths, and every
 //! combination is one request. Asked are the same tables that the proxy asks.
 
+mod access;
 mod compare;
+mod governed;
 
 use crate::kinds::route_tests::RouteTest as Written;
 use crate::mistake::{Place, Spot};
 use crate::resolved::{Design, Listener};
-use crate::routing::{Asked, Found, Table, host};
+use crate::routing::{Action, Asked, Found, Table, host};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 use std::fmt;
@@ -152,7 +154,12 @@ fn run_request(
     let wants = test.want_match.as_ref().is_none_or(|wants| wants.value);
     let differs = match found {
         None => vec!["no route is met".to_owned()],
-        Some(found) => compare::differences(design, test, found.route),
+        Some(found) => {
+            let mut differs = compare::differences(design, test, found.route);
+            differs.extend(governed(design, test, &asked, &found));
+            differs.extend(access::differences(design, test, &asked, &found));
+            differs
+        }
     };
     match (wants, differs.is_empty()) {
         (true, _) => ran.differs.extend(differs),
@@ -160,6 +167,31 @@ fn run_request(
         (false, true) => ran.differs.push("it matches, and should not".to_owned()),
     }
     ran
+}
+
+/// What of the policy of the calls that the request becomes is not as the test expects.
+fn governed(design: &Design, test: &Written, asked: &Asked<'_>, found: &Found<'_>) -> Vec<String> {
+    let Some(expected) = &test.policy else { return Vec::new() };
+    let destinations = found.route.destinations();
+    if destinations.is_empty() {
+        return vec!["a policy expected, and no call is made".to_owned()];
+    }
+    let path = match &found.route.action {
+        Action::Forward { rewrite: Some(rewrite), .. } => rewrite.uri.as_ref(),
+        _ => None,
+    };
+    let path = path.map_or(asked.path.into(), |uri| uri.apply(asked.path, found.condition));
+    let mut differs = Vec::new();
+    for each in destinations {
+        let service = design.service(each.destination.service);
+        let call = each.call(service.operation_for(asked.method, &path));
+        for differing in governed::differences(expected, &call.settings) {
+            // Of several destinations each may differ.
+            let whose = if destinations.len() > 1 { format!("{}: ", service.host()) } else { String::new() };
+            differs.push(whose + &differing);
+        }
+    }
+    differs
 }
 
 /// Asks the tables of the named gateway; or, where none is named, all of them and the mesh: first those

@@ -28,7 +28,9 @@ pub use cors::Cors;
 pub use headers::{HeaderOps, HeaderSide};
 pub use redirect::Redirect;
 pub use rewrite::{Rewrite, UriRewrite};
-pub use route::{Action, CalleeTls, Destination, IstioFault, Mirror, Route, Weighted};
+pub use route::{
+    Action, CalleeTls, Connections, Destination, IstioFault, Keepalive, Mirror, Route, Weighted,
+};
 pub use text_match::TextMatch;
 
 use host::HostPattern;

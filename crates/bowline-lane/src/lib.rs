@@ -11,6 +11,9 @@
 //! - [`key`]: the key of a record, and the partition that it belongs to
 //! - [`settle`]: how a record's delivery ends, and what becomes of the record
 //! - [`cursor`]: what has to survive of a group's work on one partition
+//! - [`settings`]: everything that governs a consumer
+//! - [`step`]: what a consumer is told, what it asks for, and what it decides, each with a named reason
+//! - [`consumer`]: [`Consumer`], one member of a group as one machine; `slot`: one partition in its hands
 //!
 //! ```
 //! use bowline_lane::{Durability, Needs, Order, Target, brokers, negotiate};
@@ -23,14 +26,21 @@
 //! ```
 
 pub mod brokers;
+pub mod consumer;
 pub mod cursor;
 pub mod key;
 pub mod needs;
 pub mod negotiate;
+pub mod settings;
 pub mod settle;
+mod slot;
+pub mod step;
 
+pub use consumer::Consumer;
 pub use cursor::{Assigned, Cursor};
 pub use key::Key;
 pub use needs::{Durability, Effects, Need, Needs, Order};
 pub use negotiate::{Capabilities, Plan, Support, Target, Unmet, negotiate};
+pub use settings::{AfterDead, ConsumerSettings, Expired};
 pub use settle::{Aside, Class, Ended};
+pub use step::{Decision, DeliveryId, Effect, Fetched, Input, Observer};

@@ -3,6 +3,7 @@
 //! The reason's word is the metric label, the trace attribute and the text of `explain`: whoever
 //! reads a dashboard, a trace or a terminal reads the same word.
 
+pub use crate::access::{DeniedWhy, TokenFault};
 use crate::outcome::Outcome;
 use crate::priority::Priority;
 use crate::time::Instant;
@@ -13,6 +14,21 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Decision {
+    /// The caller's token is not believed.
+    TokenRefused {
+        /// What is wrong with it.
+        fault: TokenFault,
+    },
+    /// The caller is let through.
+    AccessGranted {
+        /// By this rule of the design, an index.
+        rule: u16,
+    },
+    /// The caller is not let through.
+    AccessDenied {
+        /// Why.
+        why: DeniedWhy,
+    },
     /// The call has this long, and this is who said so.
     DeadlineSet {
         /// What is left when the call starts.
@@ -287,6 +303,8 @@ pub enum EjectWhy {
     ConsecutiveLocal,
     /// Its share of successes is far below that of the others.
     SuccessRate,
+    /// Its share of failures is too much.
+    FailureShare,
 }
 
 /// Why a host that deserved to be left out stays.
@@ -357,6 +375,8 @@ pub enum WithheldWhy {
     DeadlineTooClose,
     /// The breaker is not closed.
     BreakerNotClosed,
+    /// Calls are rejected here, because the callee does not accept all it is asked.
+    Throttled,
     /// No host is left that was not tried.
     NoHost,
     /// The bulkhead has no free place.
@@ -383,6 +403,8 @@ pub enum GiveUp {
     NotSafe,
     /// Istio's `retryOn` does not name what happened.
     NotNamed,
+    /// Istio's `attempts` are 0, so that nothing is ever tried again.
+    NoAttempts,
     /// All tries are used.
     TriesExhausted,
     /// The retry budget is empty.
@@ -554,6 +576,7 @@ words!(EjectWhy {
     Self::ConsecutiveGateway => "consecutive gateway errors",
     Self::ConsecutiveLocal => "consecutive local failures",
     Self::SuccessRate => "success rate",
+    Self::FailureShare => "failure share",
 });
 
 words!(SpareWhy {
@@ -598,6 +621,7 @@ words!(WithheldWhy {
     Self::RetriedElsewhere => "retried elsewhere",
     Self::DeadlineTooClose => "deadline too close",
     Self::BreakerNotClosed => "breaker not closed",
+    Self::Throttled => "throttled",
     Self::NoHost => "no host",
     Self::BulkheadFull => "bulkhead full",
     Self::ShareReached => "share reached",
@@ -611,6 +635,7 @@ words!(GiveUp {
     Self::NotRetryable => "not retryable",
     Self::NotSafe => "not safe to repeat",
     Self::NotNamed => "not named by retryOn",
+    Self::NoAttempts => "attempts are 0",
     Self::TriesExhausted => "tries exhausted",
     Self::BudgetExhausted => "budget exhausted",
     Self::DeadlineTooClose => "deadline too close",

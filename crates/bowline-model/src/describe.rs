@@ -55,6 +55,9 @@ impl<'a> Description<'a> {
 impl fmt::Display for Description<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self.decision {
+            Decision::TokenRefused { fault } => write!(f, "not let through: {fault}"),
+            Decision::AccessGranted { rule } => write!(f, "let through by access rule {rule}"),
+            Decision::AccessDenied { why } => write!(f, "not let through: {why}"),
             Decision::DeadlineSet { by: DeadlineSource::Nobody, .. } => {
                 f.write_str("no deadline: nobody set one")
             }
@@ -137,6 +140,9 @@ impl fmt::Display for Description<'_> {
 #[must_use]
 pub const fn word(decision: &Decision) -> &'static str {
     match decision {
+        Decision::TokenRefused { .. } => "token-refused",
+        Decision::AccessGranted { .. } => "access-granted",
+        Decision::AccessDenied { .. } => "access-denied",
         Decision::DeadlineSet { .. } => "deadline-set",
         Decision::Queued { .. } => "queued",
         Decision::Admitted { .. } => "admitted",
@@ -258,6 +264,7 @@ fn gave_up(f: &mut fmt::Formatter<'_>, reason: GiveUp, remaining: Duration) -> f
         GiveUp::NotRetryable
         | GiveUp::NotSafe
         | GiveUp::NotNamed
+        | GiveUp::NoAttempts
         | GiveUp::TriesExhausted
         | GiveUp::BudgetExhausted
         | GiveUp::BodyTooLarge

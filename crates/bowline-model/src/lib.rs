@@ -10,6 +10,7 @@
 //! - [`outcome`]: [`Outcome`], what a try did to the world
 //! - [`deadline`]: [`Deadline`], the instant by which a whole call must be over
 //! - [`identity`]: [`Identity`], who a peer has proved to be
+//! - [`access`]: why a caller is not let through
 //! - [`priority`]: [`Priority`], how much it matters that a call is answered when not all can be
 //! - [`trace`]: [`TraceContext`], W3C trace context
 //! - [`decision`]: [`Decision`], everything a call decides, each with a named reason; [`Observer`]
@@ -25,6 +26,7 @@
 //! assert_eq!(deadline.remaining(later), Duration::from_millis(180));
 //! ```
 
+pub mod access;
 pub mod deadline;
 pub mod decision;
 pub mod describe;

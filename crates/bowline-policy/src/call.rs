@@ -25,7 +25,7 @@ use crate::edge::Edge;
 use crate::hedge::HedgeSettings;
 use crate::outlier::Judged;
 use crate::report::{Pushback, Report};
-use crate::retry::{Finished, Verdict};
+use crate::retry::{Finished, RetryRule, Verdict};
 use crate::shared::{Arrived, SharedBreaker, Turn};
 use bowline_fault::{Injection, Then};
 use bowline_model::decision::{
@@ -572,6 +572,9 @@ impl Call {
         rng: &mut impl Random,
         seen: &mut impl Observer,
     ) -> Option<Where> {
+        if number > 1 {
+            self.forget_hosts();
+        }
         let Some(balancer) = self.held.edge.balancer() else {
             return Some(Where { index: self.in_a_circle(number, rng), balanced: None });
         };
@@ -582,6 +585,18 @@ impl Call {
             seen.decided(now, Decision::HostPicked { number, host, why, pending, expected });
         }
         Some(Where { index: picked.host, balanced: Some(picked.host) })
+    }
+
+    /// Where a host may be asked again before each was asked once, nothing is known of the tries before; of those
+    /// under way it is.
+    #[cold]
+    fn forget_hosts(&mut self) {
+        if let RetryRule::Named(conditions) = &self.held.edge.policy().retry.rule
+            && conditions.may_ask_again()
+            && self.held.beside.is_empty()
+        {
+            self.tried = Tried::default();
+        }
     }
 
     /// Without a balancer: the hosts in a circle. None is tried twice before all were tried once.
@@ -697,6 +712,10 @@ impl Call {
         }
         if edge.breaker().is_some_and(|breaker| breaker.state(now) != BreakerState::Closed) {
             return Err(WithheldWhy::BreakerNotClosed);
+        }
+        // Not by chance, as a retry is: a hedge does again what may well succeed by itself.
+        if edge.admission().is_some_and(|admission| admission.is_rejecting(now)) {
+            return Err(WithheldWhy::Throttled);
         }
         // One host may be many behind an address, so it is asked again; of several, another.
         if edge

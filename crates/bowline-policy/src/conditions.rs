@@ -32,6 +32,8 @@ pub struct Conditions {
     named: u32,
     /// In the order they were named.
     codes: Vec<u16>,
+    /// Whether a host may be asked again while another was not asked yet.
+    previous_hosts: bool,
 }
 
 /// Every condition, in the order of Istio's list.
@@ -91,6 +93,19 @@ impl Conditions {
             conditions.name(condition);
         }
         conditions
+    }
+
+    /// The same, where a try may go to any host, those of the tries before it too: Istio's
+    /// `retryIgnorePreviousHosts: false`.
+    #[must_use]
+    pub fn with_previous_hosts(self) -> Self {
+        Self { previous_hosts: true, ..self }
+    }
+
+    /// Whether a host may be asked again while another was not asked yet.
+    #[must_use]
+    pub const fn may_ask_again(&self) -> bool {
+        self.previous_hosts
     }
 
     /// Whether `condition` is named.

@@ -52,12 +52,13 @@ impl HedgeEnd {
 }
 
 /// Every reason no hedge is sent for.
-const WITHHELD: [WithheldWhy; 11] = [
+const WITHHELD: [WithheldWhy; 12] = [
     WithheldWhy::NotSafe,
     WithheldWhy::TooFewSamples,
     WithheldWhy::RetriedElsewhere,
     WithheldWhy::DeadlineTooClose,
     WithheldWhy::BreakerNotClosed,
+    WithheldWhy::Throttled,
     WithheldWhy::NoHost,
     WithheldWhy::BulkheadFull,
     WithheldWhy::ShareReached,
@@ -67,11 +68,12 @@ const WITHHELD: [WithheldWhy; 11] = [
 ];
 
 /// Every reason a call ends for.
-const ENDS: [GiveUp; 21] = [
+const ENDS: [GiveUp; 22] = [
     GiveUp::Done,
     GiveUp::NotRetryable,
     GiveUp::NotSafe,
     GiveUp::NotNamed,
+    GiveUp::NoAttempts,
     GiveUp::TriesExhausted,
     GiveUp::BudgetExhausted,
     GiveUp::DeadlineTooClose,

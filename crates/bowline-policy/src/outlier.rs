@@ -13,9 +13,11 @@
 
 mod detector;
 mod record;
+mod statuses;
 
 pub use detector::{Detector, Judged};
 pub(crate) use record::Record;
+pub use statuses::Statuses;
 
 use crate::classify::{self, Health};
 use crate::ratio::Ratio;
@@ -33,8 +35,13 @@ pub struct OutlierSettings {
     /// What got no answer (no connection, a reset, a timeout) is counted apart, and so many in a row are
     /// too many.
     pub consecutive_local: Option<u32>,
+    /// Which answers count as errors, instead of every 5xx; of them 502, 503 and 504 as gateway errors. What got no
+    /// answer counts as before. A gRPC status counts as Envoy reads it ([`bowline_model::decision::TryEnd`] has its code).
+    pub errors: Option<Statuses>,
     /// A share of successes far below the others'.
     pub success_rate: Option<SuccessRate>,
+    /// A share of failures that is too much, whatever the others' is.
+    pub failures: Option<FailureShare>,
     /// How often shares are compared, and how long a host must be in for one ejection to be forgotten.
     pub interval: Duration,
     /// How long a host is out, times how often it was.
@@ -68,13 +75,36 @@ impl Default for SuccessRate {
     }
 }
 
+/// When a share of failures is too much.
+///
+/// The number of hosts and of calls are Envoy's (`failure_percentage_*` in outlier_detection.proto).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FailureShare {
+    /// Only where so many hosts had enough calls. 5.
+    pub hosts_min: u32,
+    /// Calls in an interval that are enough. 50.
+    pub calls_min: u32,
+    /// This share of them, or more.
+    pub share: Ratio,
+}
+
+impl FailureShare {
+    /// Of as many hosts and calls as Envoy wants to see.
+    #[must_use]
+    pub const fn of(share: Ratio) -> Self {
+        Self { hosts_min: 5, calls_min: 50, share }
+    }
+}
+
 impl OutlierSettings {
     /// What Istio's `outlierDetection: {}` means (destination_rule.proto; the longest time is Envoy's).
     pub const ISTIO: Self = Self {
         consecutive_5xx: Some(5),
         consecutive_gateway: None,
         consecutive_local: None,
+        errors: None,
         success_rate: None,
+        failures: None,
         interval: Duration::from_secs(10),
         base: Duration::from_secs(30),
         max: Duration::from_secs(300),
@@ -86,6 +116,11 @@ impl OutlierSettings {
     /// What our own `outlier: {}` means: Istio's numbers, and of few hosts one may always be out. With ten
     /// percent alone a destination of nine hosts has no protection at all, and nothing says so.
     pub const OURS: Self = Self { one_always: true, ..Self::ISTIO };
+
+    /// Whether calls are counted from sweep to sweep.
+    const fn compares(&self) -> bool {
+        self.success_rate.is_some() || self.failures.is_some()
+    }
 }
 
 /// What one finished try means to outlier detection.
@@ -105,9 +140,17 @@ pub(crate) enum Seen {
 }
 
 impl Seen {
-    pub(crate) const fn of(report: &Report) -> Self {
+    pub(crate) fn of(report: &Report, errors: Option<&Statuses>) -> Self {
         if report.callers_turn {
             return Self::Nothing;
+        }
+        if let Some(errors) = errors
+            && let Some(status) = status_of(report.end)
+        {
+            return match errors.contains(status) {
+                true => Self::Answered { gateway: matches!(status, 502..=504) },
+                false => Self::Good,
+            };
         }
         match (classify::health(report.end, report.outcome), report.end) {
             (Health::Neutral, _) => Self::Nothing,
@@ -123,4 +166,27 @@ impl Seen {
             (Health::Bad, _) => Self::Local,
         }
     }
+}
+
+/// The status of an answer, that of gRPC as Envoy reads it (source/common/grpc/status.cc).
+const fn status_of(end: TryEnd) -> Option<u16> {
+    let code = match end {
+        TryEnd::Answered { status } => return Some(status),
+        TryEnd::AnsweredGrpc { code, .. } => code,
+        _ => return None,
+    };
+    Some(match code {
+        0 => 200,
+        1 => 499,
+        3 | 9 | 11 => 400,
+        4 => 504,
+        5 => 404,
+        6 | 10 => 409,
+        7 => 403,
+        8 => 429,
+        12 => 501,
+        14 => 503,
+        16 => 401,
+        _ => 500,
+    })
 }

@@ -98,7 +98,13 @@ impl RetrySettings {
         budget: impl FnOnce() -> bool,
         rng: &mut impl Random,
     ) -> Result<Verdict, GiveUp> {
-        let why = self.rule.allows(&finished.report, finished.repeatable)?;
+        let why = match self.rule.allows(&finished.report, finished.repeatable) {
+            // What is never done has one reason, whatever else would speak for it or against it.
+            Ok(_) | Err(GiveUp::NotNamed) if self.tries <= 1 && matches!(self.rule, RetryRule::Named(_)) => {
+                return Err(GiveUp::NoAttempts);
+            }
+            allowed => allowed?,
+        };
         if finished.retried_elsewhere && finished.report.outcome != Outcome::Refused {
             return Err(GiveUp::RetriedElsewhere);
         }
@@ -313,6 +319,25 @@ mod tests {
         let known = |median| Finished { remaining: millis(100), median, ..finished(TryEnd::ConnectFailed) };
         assert_eq!(decide(&three_tries(), &known(millis(99))), again(RetryWhy::Refused));
         assert_eq!(decide(&three_tries(), &known(millis(100))), Verdict::Stop(GiveUp::DeadlineTooClose));
+    }
+
+    #[test]
+    fn where_attempts_are_0_that_is_the_reason_whatever_retry_on_says() {
+        let never = |on| RetrySettings { tries: 1, ..named(on) };
+        for end in [OFFERED_503, TryEnd::ConnectFailed, TryEnd::TimedOut, TryEnd::Answered { status: 404 }] {
+            for on in ["5xx", "reset", "connect-failure"] {
+                let verdict = decide(&never(on), &finished(end));
+                assert_eq!(verdict, Verdict::Stop(GiveUp::NoAttempts), "{end} on {on}");
+            }
+        }
+        for (end, reason) in [
+            (TryEnd::Answered { status: 200 }, GiveUp::Done),
+            (TryEnd::Cancelled, GiveUp::Cancelled),
+            (TryEnd::DeadlineExceeded, GiveUp::DeadlineExceeded),
+        ] {
+            assert_eq!(decide(&never("5xx"), &finished(end)), Verdict::Stop(reason));
+        }
+        assert_eq!(decide(&named("reset"), &finished(OFFERED_503)), Verdict::Stop(GiveUp::NotNamed));
     }
 
     #[test]

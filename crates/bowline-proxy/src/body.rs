@@ -5,6 +5,7 @@
 
 use crate::flags::Flag;
 use crate::gate::Answering;
+use crate::headers;
 use crate::metrics::{CallTally, Tally};
 use crate::untold::{Late, Untold};
 use bowline_call::{Alarm, Relay, grpc};
@@ -71,7 +72,7 @@ pub(crate) struct Settling {
     pub(crate) random: SplitMix64,
 }
 
-/// Why an answer's body ended early. hyper closes the connection on it, so the caller sees that.
+/// Why an answer's body ended early. The connection ends with it, so the caller sees that.
 #[derive(Debug)]
 pub(crate) enum BodyCut {
     /// The callee's side broke off.
@@ -152,9 +153,10 @@ impl Coming {
                 return Poll::Ready(Some(Err(BodyCut::Late)));
             }
             return Poll::Ready(match part {
-                Some(Ok(frame)) => {
-                    if let Some(trailers) = frame.trailers_ref() {
+                Some(Ok(mut frame)) => {
+                    if let Some(trailers) = frame.trailers_mut() {
                         self.finish.settle_grpc(self.paused_since, Some(trailers));
+                        headers::return_trailers(trailers);
                     }
                     if self.relay.is_end_stream() {
                         self.finish.flag = Flag::None;

@@ -1,10 +1,11 @@
 //! One caller's connection.
 
 use crate::body::Body;
-use crate::gate::Gated;
+use crate::ending::Ending;
+use crate::gate::{GateHandle, Gated};
+use crate::http1::{self, Answers};
 use crate::http2;
 use crate::incoming::Incoming;
-use crate::limits::Limits;
 use crate::metrics::DoorTally;
 use crate::protocol::Protocol;
 use crate::request;
@@ -14,18 +15,14 @@ use crate::tls::{self, Begun, Secured};
 use crate::tunnel::Tunnel;
 use crate::worker::Worker;
 use bowline_model::Identity;
-use http::Request;
 use http::header::HeaderValue;
-use hyper::server::conn::http1;
-use hyper::service::{HttpService, service_fn};
+use http::{Request, Response};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -41,6 +38,8 @@ pub(crate) struct Connection {
     secured: Option<Rc<Secured>>,
     /// Where everything on it goes: what a CONNECT named.
     destination: Option<Box<str>>,
+    /// The service that the caller is, where it proved that before.
+    process: Option<Arc<str>>,
     /// What comes after it.
     next: RefCell<Option<Next>>,
     /// The caller's address, as `x-forwarded-for` has it.
@@ -50,8 +49,8 @@ pub(crate) struct Connection {
 /// What comes after HTTP/1 on a connection.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// HTTP again, to this authority: the caller takes us for its proxy.
-    Proxied(Box<str>),
+    /// HTTP again, to this authority: the caller takes us for its proxy, and may have proved which service it is.
+    Proxied(Box<str>, Option<Arc<str>>),
     /// What was upgraded to.
     Tunnel(Tunnel),
 }
@@ -62,18 +61,6 @@ pub(crate) struct Control {
     ending: Cell<Ending>,
     waker: RefCell<Option<Waker>>,
     secured: OnceCell<(Door, Rc<Secured>)>,
-}
-
-/// How a connection is to come to its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// Not at all.
-    #[default]
-    None,
-    /// At once if it is idle, else after the answer under way.
-    Graceful,
-    /// Now.
-    Now,
 }
 
 impl Control {
@@ -141,6 +128,11 @@ impl Connection {
     /// Where everything on it goes, if that was said before.
     pub(crate) fn destination(&self) -> Option<&str> {
         self.destination.as_deref()
+    }
+
+    /// The service that the caller is, where it proved that when it took us for its proxy.
+    pub(crate) const fn process(&self) -> Option<&Arc<str>> {
+        self.process.as_ref()
     }
 
     /// Says what comes once the present answer is out.
@@ -218,6 +210,7 @@ async fn converse<T>(
     let caller = HeaderValue::from_str(&accepted.peer.ip().to_canonical().to_string());
     let caller = caller.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
     let (mut io, mut speaks, mut destination) = (Rewound::new(io), speaks, None);
+    let mut process = None;
     while let Some(speaks) = match speaks.take() {
         Some(speaks) => Some(speaks),
         None => sniff::sniff(&mut io, worker, control).await,
@@ -228,6 +221,7 @@ async fn converse<T>(
             local: accepted.peer.ip().to_canonical().is_loopback(),
             caller: caller.clone(),
             destination: destination.take(),
+            process: process.take(),
             next: RefCell::default(),
             secured: secured.clone(),
             worker: Rc::clone(worker),
@@ -238,7 +232,9 @@ async fn converse<T>(
             break;
         }
         match serve_http1(&connection, io, control).await {
-            Some((behind, Next::Proxied(authority))) => (io, destination) = (behind, Some(authority)),
+            Some((behind, Next::Proxied(authority, who))) => {
+                (io, destination, process) = (behind, Some(authority), who);
+            }
             Some((behind, Next::Tunnel(tunnel))) => {
                 Box::pin(tunnel.run(behind, worker, control, &accepted.tally)).await;
                 break;
@@ -264,62 +260,39 @@ where
     own.connect |= connection.door == Door::Mesh;
     own.connect &= connection.destination.is_none();
     let (gated, gate) = Gated::new(io, worker.clock(), own, limits.patience.clone());
-    let answers = {
-        let (connection, gate) = (Rc::clone(connection), gate.clone());
-        service_fn(move |request: Request<hyper::body::Incoming>| {
-            let connection = Rc::clone(&connection);
-            let answering = gate.answering();
-            async move { Ok(request::answer(&connection, answering, request.map(Incoming::Http1)).await) }
-        })
-    };
-    let mut serving = worker.http().serve_connection(gated, answers);
-    let ended = run(Pin::new(&mut serving), control).await;
-    if let Some(violation) = gate.violation() {
+    let answers = Requests { connection, control, gate };
+    let served = http1::serve(gated, &answers).await;
+    if let Some(violation) = answers.gate.violation() {
         worker.shared().metrics.violated(violation.reason);
     }
-    let next = connection.next.take().filter(|_| ended)?;
-    let parts = serving.into_parts();
-    let mut io = parts.io.into_inner();
-    io.rewind(&parts.read_buf);
-    Some((io, next))
+    let (mut io, ahead) = served?;
+    io.rewind(&ahead);
+    Some((io, connection.next.take()?))
 }
 
-/// Polls a connection and obeys its control; whether it came to a good end by itself.
-async fn run<T, S>(mut serving: Pin<&mut http1::Connection<Gated<T>, S>>, control: &Control) -> bool
-where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: HttpService<hyper::body::Incoming, ResBody = Body, Error = Infallible>,
-{
-    let mut told = Ending::None;
-    poll_fn(|cx| {
-        let ending = control.ending();
-        if ending != told {
-            told = ending;
-            match ending {
-                Ending::None => (),
-                Ending::Graceful => serving.as_mut().graceful_shutdown(),
-                Ending::Now => return Poll::Ready(false),
-            }
-        }
-        if let Poll::Ready(ended) = serving.as_mut().poll(cx) {
-            if let Err(error) = &ended {
-                tracing::debug!(error = error as &dyn std::error::Error, "a caller's connection ended");
-            }
-            return Poll::Ready(ended.is_ok());
-        }
-        control.listen(cx);
-        Poll::Pending
-    })
-    .await
+/// The requests of a connection of HTTP/1.
+struct Requests<'c> {
+    connection: &'c Connection,
+    control: &'c Control,
+    gate: GateHandle,
 }
 
-/// hyper's settings for callers' connections.
-pub(crate) fn http(limits: &Limits) -> http1::Builder {
-    let mut http = http1::Builder::new();
-    // The gate keeps the times and the limits; hyper would set a timer for each request. A caller that
-    // closes is gone: half-closed callers would be indistinguishable from those, and work for nobody would go on.
-    http.header_read_timeout(None).half_close(false).keep_alive(true);
-    // A head fits, and then as much of a body as is read ahead.
-    http.max_buf_size((2 * limits.gate.head_bytes_max).max(8 * 1024));
-    http
+impl Answers for Requests<'_> {
+    type Body = Body;
+
+    fn answer(&self, request: Request<http1::Body>) -> impl Future<Output = Response<Body>> {
+        request::answer(self.connection, self.gate.answering(), request.map(Incoming::Http1))
+    }
+
+    fn date(&self) -> Option<HeaderValue> {
+        Some(self.connection.worker.date())
+    }
+
+    fn ending(&self) -> Ending {
+        self.control.ending()
+    }
+
+    fn listen(&self, cx: &Context<'_>) {
+        self.control.listen(cx);
+    }
 }

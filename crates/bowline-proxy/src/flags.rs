@@ -45,11 +45,14 @@ pub enum Flag {
     AdmissionRejected,
     /// Too little time was left. Ours.
     Doomed,
+    /// The caller may not, or its token is not believed. Envoy's letters for what its external authorization denies; its
+    /// filters for tokens and roles set none.
+    AccessDenied,
 }
 
 impl Flag {
     /// Every flag, in declaration order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::None,
         Self::UpstreamFailed,
         Self::UpstreamClosed,
@@ -68,6 +71,7 @@ impl Flag {
         Self::NoTls,
         Self::AdmissionRejected,
         Self::Doomed,
+        Self::AccessDenied,
     ];
 
     /// Envoy's letters; `-` for nothing.
@@ -92,6 +96,7 @@ impl Flag {
             Self::NoTls => "TLS",
             Self::AdmissionRejected => "AR",
             Self::Doomed => "DM",
+            Self::AccessDenied => "UAEX",
         }
     }
 }

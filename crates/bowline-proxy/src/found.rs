@@ -82,6 +82,7 @@ impl Found {
         sources.retain(|source, kind| match kind {
             Kind::Name => all().any(|endpoint| name_of(endpoint) == Some(source)),
             Kind::File => names_file(source),
+            Kind::Keys => design.issuers.iter().any(|issuer| issuer.keys.to_string() == source),
         });
     }
 }
@@ -145,6 +146,8 @@ pub(crate) enum Kind {
     Name,
     /// In a file.
     File,
+    /// At an issuer of tokens.
+    Keys,
 }
 
 impl Kind {
@@ -152,6 +155,7 @@ impl Kind {
         match self {
             Self::Name => "dns",
             Self::File => "file",
+            Self::Keys => "keys",
         }
     }
 }

@@ -79,6 +79,7 @@ pub(crate) struct Steering {
     forwarded_proto: bool,
     strange_proto: bool,
     strange_client_cert: bool,
+    strange_words: bool,
     numbered: bool,
     expected: bool,
     tried: bool,
@@ -209,7 +210,23 @@ pub(crate) fn receive(headers: &mut HeaderMap, trusted: bool, local: bool) -> St
     if steering.strange_client_cert {
         headers.remove(&FORWARDED_CLIENT_CERT);
     }
+    if steering.strange_words {
+        remove_our_words(headers);
+    }
     steering
+}
+
+/// What every field of our own begins with.
+const OUR_WORDS: &str = "x-bowline-";
+
+/// Takes away what a stranger says in words of ours: nobody behind this hop should take them for Bowline's.
+#[cold]
+fn remove_our_words(headers: &mut HeaderMap) {
+    let ours = |name: &&HeaderName| name.as_str().starts_with(OUR_WORDS) || **name == EXHAUSTED;
+    let names: Vec<HeaderName> = headers.keys().filter(ours).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
 }
 
 fn read(headers: &HeaderMap, trusted: bool, local: bool) -> Steering {
@@ -289,7 +306,9 @@ impl Steering {
             // Who a stranger is, it proves or it has no name.
             "x-forwarded-client-cert" => self.strange_client_cert = !trusted,
             "x-request-id" => self.numbered = true,
-            _ => (),
+            // Answers have these, and so may whatever comes later.
+            "x-retry-exhausted" => self.strange_words |= !trusted,
+            _ => self.strange_words |= !trusted && name.starts_with(OUR_WORDS),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The body of a request as it comes from the caller, whatever the caller speaks.
 
+use crate::http1;
 use crate::http2::StreamBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -11,7 +12,7 @@ use std::task::{Context, Poll};
 #[derive(Debug)]
 pub(crate) enum Incoming {
     /// Behind the HTTP/1 gate.
-    Http1(hyper::body::Incoming),
+    Http1(http1::Body),
     /// Of an HTTP/2 stream.
     Http2(Box<StreamBody>),
 }
@@ -25,7 +26,7 @@ impl Body for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut *self {
-            Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Http1(body) => Pin::new(body).poll_frame(cx),
             Self::Http2(body) => body.poll_frame(cx),
         }
     }

@@ -9,8 +9,9 @@ use crate::protocol::Protocol;
 use crate::scratch::Scratch;
 use crate::snapshot::{Entrance, PlannedEdge, Target};
 use crate::traced::Traced;
-use crate::trails::{Record, RouteTaken};
+use crate::trails::{AccessTaken, Record, RouteTaken};
 use crate::untold::Untold;
+use bowline_design::resolved::access::{AccessRule, Token};
 use bowline_design::routing::Route;
 use bowline_model::decision::{Decision, GiveUp, Observer};
 use bowline_model::{Instant, Trail};
@@ -45,6 +46,12 @@ pub(crate) struct Ledger<'r> {
     pub(crate) notable: bool,
     pub(crate) route: Option<&'r Arc<Route>>,
     pub(crate) to: Option<(&'r Target, &'r PlannedEdge)>,
+    /// The service whose process asks, at the mesh port.
+    pub(crate) process: Option<Arc<str>>,
+    /// The caller's token, once it was verified.
+    pub(crate) token: Option<Arc<Token>>,
+    /// The rule that let it through.
+    pub(crate) granted: Option<&'r AccessRule>,
     /// Where it is counted.
     pub(crate) tally: &'r Arc<Tally>,
     /// What is told once the answer that has begun is through.
@@ -77,6 +84,9 @@ impl<'r> Ledger<'r> {
             notable: false,
             route: None,
             to: None,
+            process: None,
+            token: None,
+            granted: None,
             tally: &entrance.unrouted,
             untold: None,
             settled: false,
@@ -123,6 +133,15 @@ impl<'r> Ledger<'r> {
         worth_keeping.then_some(id)
     }
 
+    /// Who the caller has proved to be: by its certificate, by the token of its process, by one of an issuer.
+    fn caller(&self) -> Option<Box<str>> {
+        let identity = self.connection.identity().map(|identity| identity.to_string().into());
+        let process = || self.process.as_deref().map(Box::from);
+        let token =
+            || self.token.as_ref().map(|token| token.subject.as_deref().unwrap_or("a token's bearer").into());
+        identity.or_else(process).or_else(token)
+    }
+
     #[cold]
     fn record(&self, status: u16, flag: Flag, took: Duration) -> Record {
         let shared = self.connection.worker().shared();
@@ -142,7 +161,10 @@ impl<'r> Ledger<'r> {
             speaks: self.connection.speaks(),
             callee: self.to.map(|(target, _)| if target.http2 { Protocol::Http2 } else { Protocol::Http1 }),
             listener: Arc::clone(&self.entrance.name),
-            caller: self.connection.identity().map(|identity| identity.to_string().into()),
+            caller: self.caller(),
+            access: self
+                .granted
+                .map(|rule| AccessTaken { name: Arc::clone(&rule.name), place: rule.place.clone() }),
             route: self
                 .route
                 .map(|route| RouteTaken { name: Arc::clone(&route.name), place: route.place.clone() }),

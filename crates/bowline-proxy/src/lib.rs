@@ -12,14 +12,17 @@
 //! - `worker`, `connection`, `tls`, [`sniff`], [`gate`], [`http2`]: how a request comes in; `files`, `trouble`: certificates that
 //!   are written anew, and those that cannot be used
 //! - `request`: one request, in order; `headers`, `reply`, `body`, `mirror`, `affinity`: the parts of that
+//! - `access`, `tokens`: who asks, and whether that one may
 //! - `tunnel`: what follows an upgrade
 //! - [`metrics`], [`trails`], [`flags`]: what is said about it; `traced`, `untold`, [`recorder`]: its trace
 
+mod access;
 mod affinity;
 mod body;
 mod clock;
 mod connection;
 mod cross_origin;
+mod ending;
 pub mod faults;
 mod files;
 pub mod flags;
@@ -28,6 +31,7 @@ pub mod gate;
 mod grpc;
 mod headers;
 mod health;
+pub mod http1;
 pub mod http2;
 mod incoming;
 mod ledger;
@@ -48,6 +52,7 @@ mod scratch;
 pub mod snapshot;
 pub mod sniff;
 mod tls;
+mod tokens;
 mod traced;
 pub mod trails;
 mod trouble;
@@ -56,6 +61,7 @@ mod untold;
 mod worker;
 
 pub use bowline_call::tls::{Files, Source};
+pub use ending::Ending;
 pub use faults::FaultRule;
 pub use flags::Flag;
 pub use limits::Limits;

@@ -50,6 +50,20 @@ pub struct Limits {
     pub pool: PoolLimits,
     /// How often DNS is asked for a name's addresses.
     pub names: RefreshSettings,
+    /// How often an issuer is asked for its keys. What its answer says of itself (`max-age`) holds between 1 minute, so that
+    /// no issuer is asked by every gateway each second, and 1 hour, so that a key it has taken back is not believed for
+    /// longer; after a failure 1 s, doubled up to 1 minute.
+    pub keys: RefreshSettings,
+    /// How long its answer holds where it does not say. 5 minutes, what other gateways take.
+    pub keys_hold: Duration,
+    /// How long its answer may take. 5 s: it is asked beside the data path, and may be on another continent.
+    pub keys_within: Duration,
+    /// A token that names an unknown key has the issuer asked at once, and so often at most. 30 s: who makes up names of
+    /// keys is no burden to the issuer, and one that has changed its keys in a hurry twice in a minute is found out.
+    pub keys_again: Duration,
+    /// How long a request with such a token waits for that answer. 1 s: issuers answer within a fraction, and callers come
+    /// again.
+    pub keys_wait: Duration,
 }
 
 impl Default for Limits {
@@ -71,6 +85,16 @@ impl Default for Limits {
             patience: gate::Patience::default(),
             pool: PoolLimits::default(),
             names: RefreshSettings::default(),
+            keys: RefreshSettings {
+                least: Duration::from_secs(60),
+                most: Duration::from_secs(3_600),
+                failed_most: Duration::from_secs(60),
+                ..RefreshSettings::default()
+            },
+            keys_hold: Duration::from_secs(300),
+            keys_within: Duration::from_secs(5),
+            keys_again: Duration::from_secs(30),
+            keys_wait: Duration::from_secs(1),
         }
     }
 }

@@ -6,11 +6,13 @@
 
 mod checks;
 mod files;
+mod keys;
 mod names;
 
 use crate::proxy::Maker;
 use checks::Checks;
 use files::HostsFiles;
+use keys::IssuerKeys;
 use names::Names;
 use std::io;
 use std::sync::Arc;
@@ -70,11 +72,14 @@ fn run(maker: &Arc<Maker>, seed: u64, mut news: mpsc::UnboundedReceiver<News>) {
         let mut checks = Checks::new(maker.shared(), seed);
         let mut names = Names::new(maker, seed.rotate_left(32));
         let mut files = HostsFiles::new(maker);
+        let mut keys = IssuerKeys::new(maker.shared(), seed.rotate_left(16));
         while let Some(News::Snapshot) = news.recv().await {
             let snapshot = maker.shared().snapshot.load_full();
             checks.follow(&snapshot);
             names.follow(snapshot.names());
             files.follow(snapshot.lists());
+            let asked: Vec<_> = snapshot.tokens().into_iter().flat_map(|tokens| tokens.asked()).collect();
+            keys.follow(&asked);
         }
     });
 }

@@ -8,7 +8,7 @@ use crate::flags::Flag;
 use crate::gate;
 use crate::protocol::Protocol;
 use crate::tls::Ending;
-use bowline_model::decision::{BreakerState, FaultKind};
+use bowline_model::decision::{BreakerState, DeniedWhy, FaultKind, TokenFault};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,8 @@ pub struct Metrics {
     calls: Mutex<BTreeMap<Callee, Arc<CallTally>>>,
     doors: Mutex<BTreeMap<Arc<str>, Arc<DoorTally>>>,
     violations: [AtomicU64; gate::Reason::ALL.len()],
+    /// Tokens: verified, known from before, and each fault.
+    tokens: [AtomicU64; 2 + TokenFault::ALL.len()],
 }
 
 /// What a request is counted under.
@@ -75,6 +77,8 @@ pub struct Latency {
 pub struct CallTally {
     faults: [AtomicU64; FAULTS.len()],
     moves: [AtomicU64; STATES.len()],
+    /// Let through, and each reason not to.
+    access: [AtomicU64; 1 + DeniedWhy::ALL.len()],
 }
 
 /// Connections of one listener.
@@ -126,6 +130,7 @@ impl Default for Metrics {
             calls: Mutex::default(),
             doors: Mutex::default(),
             violations: std::array::from_fn(|_| AtomicU64::new(0)),
+            tokens: Default::default(),
         }
     }
 }
@@ -159,6 +164,17 @@ impl Metrics {
         unused(&self.services);
         unused(&self.calls);
         unused(&self.doors);
+    }
+
+    /// Counts a token: one that was believed, and whether it was known, or what is wrong with it.
+    pub(crate) fn token(&self, ended: Result<bool, TokenFault>) {
+        add(&self.tokens[ended.map_or_else(|fault| 2 + fault as usize, usize::from)]);
+    }
+
+    /// Tokens by how they ended.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let words = ["verified", "known"].into_iter().chain(TokenFault::ALL.map(TokenFault::as_str));
+        words.zip(&self.tokens).map(|(word, count)| (word, read(count)))
     }
 
     /// Counts what the gate refused.
@@ -261,6 +277,17 @@ impl CallTally {
 
     pub(crate) fn moved(&self, to: BreakerState) {
         add(&self.moves[STATES.iter().position(|state| *state == to).unwrap_or_default()]);
+    }
+
+    /// Counts a call whose caller was let through, or why not.
+    pub(crate) fn decided_access(&self, decided: Result<(), DeniedWhy>) {
+        add(&self.access[decided.map_or_else(|why| 1 + why as usize, |()| 0)]);
+    }
+
+    /// Calls by whether their callers were let through.
+    pub(crate) fn access(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let words = ["allowed"].into_iter().chain(DeniedWhy::ALL.map(DeniedWhy::as_str));
+        words.zip(&self.access).map(|(word, count)| (word, read(count)))
     }
 
     pub(crate) fn faults(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {

@@ -24,6 +24,7 @@ pub(crate) fn render(shared: &Shared, spans_lost: u64) -> String {
     checks(&mut page, snapshot);
     sources(&mut page, &shared.sources);
     calls(&mut page, metrics);
+    access(&mut page, metrics);
     doors(&mut page, metrics);
     certificates(&mut page, snapshot, wall);
     let help = "Requests whose spans were lost: the queue was full or the collector refused them.";
@@ -163,6 +164,26 @@ fn edges(page: &mut Page, snapshot: &Snapshot, now: Instant) {
             calls.saturating_sub(failed),
         );
     }
+    page.family("bowline_breaker_probes_out", "gauge", "Leases of each half-open breaker that are out.");
+    for (key, breaker) in snapshot.breakers() {
+        page.sample("bowline_breaker_probes_out", &[("breaker", key)], breaker.probes_out(now));
+    }
+    page.family("bowline_budget_calls_running", "gauge", "Calls under way that each retry budget counts.");
+    for (key, budget) in snapshot.budgets() {
+        page.sample("bowline_budget_calls_running", &[("budget", key)], budget.active());
+    }
+    page.family(
+        "bowline_budget_retries_running",
+        "gauge",
+        "Retries that each budget has given and that are under way or wait for their turn.",
+    );
+    for (key, budget) in snapshot.budgets() {
+        page.sample("bowline_budget_retries_running", &[("budget", key)], budget.retrying());
+    }
+    page.family("bowline_hedges_running", "gauge", "Hedges under way.");
+    for (key, hedge) in snapshot.hedges() {
+        page.sample("bowline_hedges_running", &[("hedge", key)], hedge.under_way());
+    }
     page.family("bowline_bulkhead_running", "gauge", "Calls that hold a place in each bulkhead.");
     for (key, bulkhead) in snapshot.bulkheads() {
         page.sample("bowline_bulkhead_running", &[("bulkhead", key)], bulkhead.running());
@@ -240,7 +261,11 @@ fn hosts(page: &mut Page, snapshot: &Snapshot, now: Instant) {
 fn sources(page: &mut Page, sources: &Sources) {
     let all = sources.all();
     let name = "bowline_discovery_endpoints";
-    page.family(name, "gauge", "Addresses that DNS has of each name, endpoints that each file lists.");
+    page.family(
+        name,
+        "gauge",
+        "Addresses that DNS has of each name, endpoints that each file lists, keys that each issuer has.",
+    );
     for (source, tally) in &all {
         page.sample(name, &[("from", tally.kind.as_str()), ("source", source)], tally.known);
     }
@@ -250,7 +275,11 @@ fn sources(page: &mut Page, sources: &Sources) {
         page.sample(name, &[("from", tally.kind.as_str()), ("source", source)], u64::from(tally.failing));
     }
     let name = "bowline_discovery_looks_total";
-    page.family(name, "counter", "Looks at each name and each changed file, by what came of them.");
+    page.family(
+        name,
+        "counter",
+        "Looks at each name, each changed file and each issuer's keys, by what came of them.",
+    );
     for (source, tally) in &all {
         for (result, count) in LOOKS.into_iter().zip(tally.looks).filter(|(_, count)| *count > 0) {
             let labels = [("from", tally.kind.as_str()), ("source", &**source), ("result", result)];
@@ -292,6 +321,22 @@ fn each_host(snapshot: &Snapshot, mut tell: impl FnMut([(&str, &str); 2], &Host)
         for host in balancer.hosts() {
             tell([("destination", key), ("host", host.key())], host);
         }
+    }
+}
+
+/// Who was let through, and whose token was believed; nothing where nobody asked.
+fn access(page: &mut Page, metrics: &Metrics) {
+    let name = "bowline_access_total";
+    page.family(name, "counter", "Calls by whether Access let their caller through, and why not.");
+    for (callee, tally) in metrics.calls() {
+        for (result, count) in tally.access().filter(|(_, count)| *count > 0) {
+            page.sample(name, &callee.and("result", result), count);
+        }
+    }
+    let name = "bowline_tokens_total";
+    page.family(name, "counter", "Tokens of callers, by whether they were believed, and why not.");
+    for (result, count) in metrics.tokens().filter(|(_, count)| *count > 0) {
+        page.sample(name, &[("result", result)], count);
     }
 }
 

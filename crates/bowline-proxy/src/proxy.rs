@@ -1,5 +1,6 @@
 //! The proxy: what starts, reloads, drains and stops the workers.
 
+use crate::access::Processes;
 use crate::clock;
 use crate::faults::FaultRule;
 use crate::found::{Found, Sources};
@@ -91,6 +92,8 @@ pub(crate) struct Shared {
     /// What has come of looking for hosts.
     pub(crate) sources: Sources,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Who the processes are that ask at the mesh port.
+    pub(crate) processes: ArcSwap<Processes>,
     /// One try and nothing else, for copies of requests.
     pub(crate) plain_edge: Arc<Edge>,
 }
@@ -165,6 +168,7 @@ impl Proxy {
             allowance: Arc::new(Allowance::new(config.limits.kept_bodies)),
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             plain_edge: Edge::new(CallPolicy::default()),
+            processes: ArcSwap::default(),
             limits: config.limits,
             metrics,
             endpoints,
@@ -244,7 +248,7 @@ impl Proxy {
         self.maker.make(design, &mut self.maker.changing());
     }
 
-    /// Reads certificates, keys and lists anew if one of their files holds something else by now; whether that was so.
+    /// Reads certificates, keys, those of issuers, and lists anew if one of their files holds something else by now; whether that was so.
     /// Connections go on. To be called every few seconds.
     pub fn renew_certificates(&self) -> bool {
         let mut changing = self.maker.changing();
@@ -259,6 +263,11 @@ impl Proxy {
     #[must_use]
     pub fn troubles(&self) -> Vec<Trouble> {
         self.shared.snapshot.load().troubles().to_vec()
+    }
+
+    /// Whoever brings one of these tokens to the mesh port is its service, which `Access` asks for; nobody else is any.
+    pub fn know_processes<'t>(&self, tokens: impl IntoIterator<Item = (&'t str, &'t str)>) {
+        self.shared.processes.store(Arc::new(Processes::of(tokens)));
     }
 
     /// The design it serves.

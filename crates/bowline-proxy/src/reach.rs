@@ -3,10 +3,10 @@
 use crate::found::{self, Found};
 use crate::trouble::Trouble;
 use bowline_call::tls::{Source, Tls, TlsError, TlsSettings, Trust, Until};
-use bowline_call::{Endpoint, Endpoints, Http, Transport};
+use bowline_call::{ConnectionSettings, Endpoint, Endpoints, Http, Keepalive, Transport};
 use bowline_design::hosts_file::FileEndpoint;
 use bowline_design::resolved::{Endpoint as Written, Located, Service};
-use bowline_design::routing::{CalleeTls, Destination};
+use bowline_design::routing::{CalleeTls, Connections, Destination};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -89,7 +89,14 @@ impl<'a> Reach<'a> {
                     None => continue,
                 },
             };
-            let transport = Transport { http: if http2 { Http::Two } else { Http::One }, tls };
+            let transport = Transport {
+                http: if http2 { Http::Two } else { Http::One },
+                tls,
+                connections: destination
+                    .connections
+                    .as_ref()
+                    .map_or(ConnectionSettings::NONE, |asked| kept(&asked.value)),
+            };
             for (address, weight) in self.addresses(service, destination, endpoint) {
                 let reached = self.endpoints.reached(&address, &transport);
                 self.tell_its_addresses(&reached);
@@ -168,6 +175,14 @@ impl<'a> Reach<'a> {
         self.read.insert(key, read.clone());
         read
     }
+}
+
+/// How connections are kept, in the words of those who keep them.
+fn kept(asked: &Connections) -> ConnectionSettings {
+    let Connections { connect, idle, age, requests, streams, ping_after, ping_timeout, keepalive } = *asked;
+    let keepalive =
+        keepalive.map(|asked| Keepalive { time: asked.time, interval: asked.interval, probes: asked.probes });
+    ConnectionSettings { connect, idle, age, requests, streams, ping_after, ping_timeout, keepalive }
 }
 
 fn load(asked: &CalleeTls, http2: bool, files: &dyn Source) -> Result<Tls, TlsError> {

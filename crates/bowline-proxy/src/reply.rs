@@ -121,6 +121,7 @@ impl Reply {
             | GiveUp::NotRetryable
             | GiveUp::NotSafe
             | GiveUp::NotNamed
+            | GiveUp::NoAttempts
             | GiveUp::TriesExhausted
             | GiveUp::BudgetExhausted
             | GiveUp::DeadlineTooClose

@@ -4,6 +4,7 @@
 //! rewrite, headers -> permits and tries, which the call's machine decides and [`bowline_call`] drives ->
 //! first byte passed on: committed -> header operations of the answer, flags, trail.
 
+use crate::access;
 use crate::affinity;
 use crate::body::{Body, Coming, Finish, Settling};
 use crate::connection::{Connection, Next};
@@ -18,14 +19,14 @@ use crate::mirror;
 use crate::protocol::Protocol;
 use crate::rate_fields;
 use crate::reply::Reply;
-use crate::snapshot::{Entrance, PlannedEdge, Snapshot, Target, Way};
+use crate::snapshot::{Door, Entrance, PlannedEdge, Snapshot, Target, Way};
 use crate::traced::Traced;
 use crate::tunnel::Tunnel;
 use bowline_call::{Answer, AnswerBody, Asker, Ended, HeadWriter, Http, Replay};
 use bowline_design::Design;
 use bowline_design::routing::{Action, Asked, Found, HeaderSide, Rewrite, Table, Weighted};
 use bowline_fault::Then;
-use bowline_model::decision::{DeadlineSource, Decision, FaultKind, Observer};
+use bowline_model::decision::{DeadlineSource, Decision, FaultKind, Observer, TokenFault};
 use bowline_model::{Deadline, Instant, Outcome, Priority, Random, SplitMix64, TraceContext};
 use bowline_policy::{Ask, Try};
 use bytes::Bytes;
@@ -50,8 +51,15 @@ pub(crate) async fn answer(
     };
     entrance.tally.asked(connection.speaks());
     if parts.method == Method::CONNECT {
-        return proxied(connection, snapshot.table(entrance), &parts.uri, answering);
+        let who = access::matters(&snapshot, connection.door())
+            .then(|| access::process(worker.shared(), &parts.headers))
+            .flatten();
+        return proxied(connection, snapshot.table(entrance), &parts.uri, who, answering);
     }
+    // It is for this hop, and is gone with what else is.
+    let process = access::matters(&snapshot, connection.door())
+        .then(|| connection.process().cloned().or_else(|| access::process(worker.shared(), &parts.headers)))
+        .flatten();
     let switches = answering.may_switch() && headers::asks_for_websocket(&parts.headers);
     let steering = headers::receive(&mut parts.headers, entrance.trusted, connection.is_local());
     let scratch = lent.get();
@@ -60,6 +68,7 @@ pub(crate) async fn answer(
     let mut ledger = Ledger::open(connection, scratch, entrance, began, &parts, traced);
     ledger.explain = steering.explain;
     ledger.grpc = steering.grpc;
+    ledger.process = process;
     ledger.notable = snapshot.is_faulty();
 
     // What a CONNECT named is where its tunnel leads, whatever is said in it.
@@ -93,19 +102,32 @@ pub(crate) async fn answer(
     {
         return made(&mut ledger, response, &HeaderSide::default(), Flag::None, answering);
     }
-    let mut response = match &found.route.action {
-        Action::Respond { status, body } => {
+    let refused = match snapshot.tokens() {
+        Some(tokens) if connection.door() != Door::Mesh => {
+            match access::token(&mut ledger, tokens, &parts.headers).await {
+                Ok(token) => {
+                    ledger.token = token;
+                    None
+                }
+                Err(fault) => Some(fault),
+            }
+        }
+        _ => None,
+    };
+    let mut response = match (&found.route.action, refused) {
+        (_, Some(fault)) => disbelieved(&mut ledger, fault, &steering, answering),
+        (Action::Respond { status, body }, None) => {
             let response = plain(*status, body.clone());
             made(&mut ledger, response, &found.route.headers.response, Flag::None, answering)
         }
-        Action::Redirect(redirect) => {
+        (Action::Redirect(redirect), None) => {
             let mut response = plain(redirect.status, Bytes::new());
             if let Ok(location) = HeaderValue::from_str(&redirect.location(&asked, found.condition)) {
                 response.headers_mut().insert(header::LOCATION, location);
             }
             made(&mut ledger, response, &found.route.headers.response, Flag::None, answering)
         }
-        Action::Forward { rewrite, .. } => {
+        (Action::Forward { rewrite, .. }, None) => {
             let design = snapshot.design();
             let forward = Forward { design, found, way, rewrite: rewrite.as_ref(), steering, switches };
             forward.run(&mut ledger, &mut parts, incoming, answering).await
@@ -154,6 +176,11 @@ impl<'s> Forward<'s> {
         }
         let planned = self.plan(weighted, target, &parts.method, parts.uri.path());
         ledger.to = Some((target, planned));
+        if let Some(grants) = &planned.access
+            && let Err(denied) = access::admit(ledger, self.design, planned, grants)
+        {
+            return self.reply(ledger, &denied, weighted, answering);
+        }
         let Some((deadline, by)) = self.deadline(ledger, planned) else {
             return self.reply(ledger, &Reply::DOOMED, weighted, answering);
         };
@@ -265,8 +292,8 @@ impl<'s> Forward<'s> {
                 &mut listening,
             )
             .await;
-        // The maps change places: the caller's is emptied for the next answer, the answer's goes back to
-        // hyper with it and holds the next request.
+        // The maps change places: the caller's is emptied for the next answer, the answer's
+        // holds the next request once it is written.
         outgoing.headers.clear();
         scratch.spare = outgoing.headers;
         if let Some(mirrored) = mirrored {
@@ -465,12 +492,18 @@ impl<'s> Forward<'s> {
 }
 
 /// Answers a CONNECT: what follows is served here, as asked of the authority it names.
-fn proxied(connection: &Connection, table: &Table, target: &Uri, answering: Answering) -> Response<Body> {
+fn proxied(
+    connection: &Connection,
+    table: &Table,
+    target: &Uri,
+    who: Option<Arc<str>>,
+    answering: Answering,
+) -> Response<Body> {
     let authority = target.authority().map_or("", |authority| authority.as_str());
     let reply = if table.host_of(authority).is_none() {
         Reply::no_route("unknown host").response(authority, false)
     } else if answering.grant_tunnel() {
-        connection.follow(Next::Proxied(authority.into()));
+        connection.follow(Next::Proxied(authority.into(), who));
         Response::new(Bytes::new())
     } else {
         Reply::TOO_EARLY.response("", false)
@@ -584,8 +617,8 @@ fn authority_of<'a>(target: &'a Uri, host: Option<&'a HeaderValue>) -> &'a str {
 /// The port that rules compare: a gateway's own; in the mesh the one that the authority names, or 80.
 fn port_of(connection: &Connection, authority: &str) -> u16 {
     match connection.door() {
-        crate::Door::Gateway(bind) => bind.port(),
-        crate::Door::Mesh => bowline_design::routing::host::port_of(authority).unwrap_or(80),
+        Door::Gateway(bind) => bind.port(),
+        Door::Mesh => bowline_design::routing::host::port_of(authority).unwrap_or(80),
     }
 }
 
@@ -627,6 +660,22 @@ fn reply(
     answering: Answering,
 ) -> Response<Body> {
     let response = reply.response(whom, steering.json);
+    made(ledger, response, &HeaderSide::default(), reply.flag, answering)
+}
+
+/// Answers a caller whose token is not believed.
+#[cold]
+fn disbelieved(
+    ledger: &mut Ledger<'_>,
+    fault: TokenFault,
+    steering: &Steering,
+    answering: Answering,
+) -> Response<Body> {
+    let reply = access::refusal(fault);
+    let mut response = reply.response("", steering.json);
+    if let Some(challenge) = access::challenge(fault) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
     made(ledger, response, &HeaderSide::default(), reply.flag, answering)
 }
 

@@ -12,11 +12,13 @@ use crate::health::{Checked, Watch, WatchId};
 use crate::metrics::{CallTally, Callee, DoorTally, Labels, Metrics, Tally};
 use crate::reach::{Learned, Reach, Reached, Spoken};
 use crate::tls::{Secured, Server};
+use crate::tokens::Tokens;
 use crate::trouble::Trouble;
 use bowline_call::tls::{Source, Until};
 use bowline_call::{Endpoint, Endpoints, Http};
 use bowline_design::Design;
 use bowline_design::resolved::Listener;
+use bowline_design::resolved::access::{Access, Grant};
 use bowline_design::resolved::{CallSettings, EdgeKeys, HashBy, Idempotency, Service};
 use bowline_design::routing::host::HostPattern;
 use bowline_design::routing::{Action, Destination, Found, Mirror, Route, Table};
@@ -61,6 +63,8 @@ pub(crate) struct Snapshot {
     names: BTreeSet<Arc<str>>,
     /// Files that list endpoints of it.
     lists: BTreeSet<Arc<str>>,
+    /// Whose tokens are believed; `None`: nobody's are looked at.
+    tokens: Option<Arc<Tokens>>,
 }
 
 /// One listener and what is behind it: all of a door, or under TLS one of the servers there.
@@ -126,6 +130,8 @@ pub(crate) struct PlannedEdge {
     pub(crate) deadline: Option<(DeadlineSource, Duration)>,
     /// The edge's stamp, for callers that bring no deadline where the design sets none.
     pub(crate) stamp: Option<Duration>,
+    /// Who is let through; `None`: everybody.
+    pub(crate) access: Option<Arc<[Grant]>>,
     pub(crate) idempotent: Idempotency,
     pub(crate) pending: bool,
     /// What of the request its host is picked by.
@@ -197,6 +203,8 @@ impl Snapshot {
         let Learned { spoken, troubles: of_callees, names, lists } = reach.end();
         kept.spoken = spoken;
         troubles.extend(of_callees);
+        let known = before.and_then(|before| before.tokens.as_ref());
+        let tokens = Tokens::of(&design, known, &files, &mut troubles);
         for trouble in
             troubles.iter().filter(|now| before.is_none_or(|before| !before.troubles.contains(now)))
         {
@@ -208,7 +216,20 @@ impl Snapshot {
         let endpoints = all_endpoints(&entrances);
         let faulty = !with.faults.is_empty()
             || edges.iter().any(|(_, edge)| !edge.policy().faults.faults().is_empty());
-        Self { faulty, entrances, edges, kept, endpoints, files, troubles, watches, names, lists, design }
+        Self {
+            faulty,
+            entrances,
+            edges,
+            kept,
+            endpoints,
+            files,
+            troubles,
+            watches,
+            names,
+            lists,
+            tokens,
+            design,
+        }
     }
 
     /// Tells every balancer what checks have come to, and that nothing speaks against hosts that are not asked.
@@ -224,7 +245,13 @@ impl Snapshot {
 
     /// Whether there is something to look after.
     pub(crate) fn wants_a_lookout(&self) -> bool {
-        !self.watches.is_empty() || !self.names.is_empty() || !self.lists.is_empty()
+        let asks = self.tokens().is_some_and(|tokens| tokens.asked().next().is_some());
+        asks || !self.watches.is_empty() || !self.names.is_empty() || !self.lists.is_empty()
+    }
+
+    /// Whose tokens are believed; `None`: nobody's are looked at.
+    pub(crate) const fn tokens(&self) -> Option<&Arc<Tokens>> {
+        self.tokens.as_ref()
     }
 
     /// Names that are looked up for it.
@@ -335,6 +362,14 @@ impl Snapshot {
 
     pub(crate) fn bulkheads(&self) -> impl Iterator<Item = (&str, &SharedBulkhead)> {
         self.kept.bulkheads.iter().map(|(key, bulkhead)| (&**key, &**bulkhead))
+    }
+
+    pub(crate) fn budgets(&self) -> impl Iterator<Item = (&str, &SharedBudget)> {
+        self.kept.budgets.iter().map(|(key, budget)| (&**key, &**budget))
+    }
+
+    pub(crate) fn hedges(&self) -> impl Iterator<Item = (&str, &SharedHedge)> {
+        self.kept.hedges.iter().map(|(key, hedge)| (&**key, &**hedge))
     }
 
     pub(crate) fn admissions(&self) -> impl Iterator<Item = (&str, &SharedAdmission)> {
@@ -455,7 +490,11 @@ impl Making<'_> {
                 let calls = weighted.calls.iter().map(|planned| {
                     let operation = planned.operation.and_then(|index| service.operations.get(index));
                     let operation = operation.map(|operation| &operation.name);
-                    self.edge(service, &weighted.destination, operation, &planned.settings, &reached)
+                    let edge =
+                        self.edge(service, &weighted.destination, operation, &planned.settings, &reached);
+                    let grants =
+                        |access: &Access| access.grants(weighted.destination.service, planned.operation);
+                    PlannedEdge { access: self.design.access.as_ref().map(grants), ..edge }
                 });
                 let calls: Vec<PlannedEdge> = calls.collect();
                 self.have_checked(service, &endpoints, &calls);
@@ -538,6 +577,7 @@ impl Making<'_> {
             edge,
             deadline: smallest.map(|(by, span)| (*by, span.value)),
             stamp: settings.edge_deadline.as_ref().map(|span| span.value),
+            access: None,
             idempotent: settings.idempotent.value,
             pending: settings.pending,
             hash: settings.balance.value.hash.clone(),

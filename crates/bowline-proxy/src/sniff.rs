@@ -4,7 +4,8 @@
 //! only looks like it for a while goes through the HTTP/1 gate like everything else. Under TLS the handshake has told
 //! already, and nobody asks here.
 
-use crate::connection::{Control, Ending};
+use crate::connection::Control;
+use crate::ending::Ending;
 use crate::gate::wait::{Owed, Wait};
 use crate::gate::{self, Part, Reason, Violation, scratch};
 use crate::http2::PREFACE;

@@ -41,6 +41,8 @@ pub struct Record {
     pub listener: Arc<str>,
     /// Who its caller proved to be.
     pub caller: Option<Box<str>>,
+    /// The rule of the design that let it through to where it went.
+    pub access: Option<AccessTaken>,
     /// The route it took.
     pub route: Option<RouteTaken>,
     /// Where it went: the service's name, and `service.operation` where it asked for a declared one.
@@ -71,6 +73,15 @@ impl Record {
     pub fn callee_protocol(&self) -> Option<&'static str> {
         self.callee.map(|callee| if self.grpc { "grpc" } else { callee.as_str() })
     }
+}
+
+/// The rule that let a request through.
+#[derive(Clone, Debug)]
+pub struct AccessTaken {
+    /// What it is called: `Access shop/orders-may-pay`.
+    pub name: Arc<str>,
+    /// Where it is written.
+    pub place: bowline_design::Place,
 }
 
 /// The route a request took.
@@ -196,6 +207,7 @@ mod tests {
             flag: crate::Flag::None,
             listener: "shop/gate".into(),
             caller: None,
+            access: None,
             route: None,
             destination: Some(destination.into()),
             hosts: Arc::new([]),

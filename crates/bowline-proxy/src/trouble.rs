@@ -1,13 +1,13 @@
-//! What keeps TLS from being spoken.
+//! What keeps TLS from being spoken, and tokens from being verified.
 
 use bowline_call::tls::TlsError;
 use std::error::Error;
 use std::fmt;
 
-/// A user of TLS whose files cannot be used.
+/// Somebody whose files cannot be used: of certificates, or of an issuer's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Who: `gateway NAME` or `service NAME`.
+    /// Who: `gateway NAME`, `service NAME` or `issuer NAME`.
     pub user: String,
     /// The file or the name that is at fault.
     pub about: String,
@@ -27,14 +27,16 @@ impl Trouble {
     pub(crate) fn log(&self) {
         let Self { user, about, why, kept } = self;
         match kept {
-            true => tracing::error!(user, about, why, "TLS: cannot be used; what was read before serves on"),
-            false => tracing::error!(user, about, why, "TLS: cannot be used; nothing is served there"),
+            true => {
+                tracing::error!(user, about, why, "a file cannot be used; what was read before serves on");
+            }
+            false => tracing::error!(user, about, why, "a file cannot be used; nothing is served there"),
         }
     }
 }
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: cannot use {} for TLS: {}", self.user, self.about, self.why)
+        write!(f, "{}: cannot use {}: {}", self.user, self.about, self.why)
     }
 }

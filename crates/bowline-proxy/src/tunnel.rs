@@ -4,7 +4,8 @@
 //! ends; what one side does not read holds the other up, and no memory grows with it. A drain lets tunnels be until its
 //! time is over, because there is no word in them to say it with.
 
-use crate::connection::{Control, Ending};
+use crate::connection::Control;
+use crate::ending::Ending;
 use crate::gate::scratch;
 use crate::metrics::DoorTally;
 use crate::worker::Worker;

@@ -3,16 +3,17 @@
 //! Workers share nothing that changes with every request but counters and the machines that remember
 //! (which must mean the same with one worker or eight). Connections, pools and timers are a worker's own.
 
-use crate::connection::{self, Accepted, Control, Ending};
+use crate::connection::{self, Accepted, Control};
+use crate::ending::Ending;
 use crate::limits::Limits;
 use crate::proxy::Shared;
 use crate::scratch::{Lent, Scratch, Spares};
 use crate::snapshot::{Door, Snapshot};
+use crate::tokens::Verified;
 use arc_swap::{ArcSwap, Cache};
-use bowline_call::{Client, Clock};
+use bowline_call::{Alarm, Client, Clock};
 use bowline_model::{Random, SplitMix64};
 use http::header::HeaderValue;
-use hyper::server::conn::http1;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
@@ -64,7 +65,6 @@ impl Places {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     client: Client,
-    http: http1::Builder,
     latest: RefCell<Latest>,
     seeds: RefCell<SplitMix64>,
     draining: Cell<bool>,
@@ -73,6 +73,7 @@ pub(crate) struct Worker {
     mirrors: Rc<Cell<u32>>,
     spare: RefCell<Spares>,
     date: RefCell<(u64, HeaderValue)>,
+    verified: RefCell<Verified>,
 }
 
 /// The latest snapshot as this worker knows it. Requests share it without touching the count that all
@@ -109,7 +110,6 @@ impl Worker {
         let snapshot = Rc::new(Arc::clone(cache.load()));
         Rc::new(Self {
             client: Client::new(shared.limits.pool, shared.clock, seed),
-            http: connection::http(&shared.limits),
             latest: RefCell::new(Latest { cache, snapshot }),
             seeds: RefCell::new(SplitMix64::new(seed)),
             draining: Cell::new(false),
@@ -118,6 +118,7 @@ impl Worker {
             mirrors: Rc::default(),
             spare: RefCell::default(),
             date: RefCell::new((0, HeaderValue::from_static(""))),
+            verified: RefCell::default(),
             shared,
         })
     }
@@ -132,10 +133,6 @@ impl Worker {
 
     pub(crate) const fn client(&self) -> &Client {
         &self.client
-    }
-
-    pub(crate) const fn http(&self) -> &http1::Builder {
-        &self.http
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -161,6 +158,11 @@ impl Worker {
             *date = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
         }
         date.clone()
+    }
+
+    /// Tokens that it has believed.
+    pub(crate) const fn verified(&self) -> &RefCell<Verified> {
+        &self.verified
     }
 
     pub(crate) fn next_seed(&self) -> u64 {
@@ -379,8 +381,16 @@ pub(crate) fn run(
         let worker = Worker::new(shared, seed);
         let sweeping = Rc::clone(&worker);
         tokio::task::spawn_local(async move {
+            let endpoints = &sweeping.shared.endpoints;
+            let mut sweep_at = sweeping.clock().now() + SWEEP_EVERY;
+            let mut alarm = Alarm::new(sweeping.clock());
             loop {
-                tokio::time::sleep(SWEEP_EVERY).await;
+                let wanted = pin!(endpoints.wanted());
+                sweeping.client.pool().give_way();
+                if alarm.or_until(sweep_at, wanted).await.is_some() {
+                    continue;
+                }
+                sweep_at = sweeping.clock().now() + SWEEP_EVERY;
                 // Without a request nothing else lets go of a snapshot that no longer holds.
                 drop(sweeping.snapshot());
                 sweeping.client.pool().sweep();

@@ -4,16 +4,17 @@
 //! Time is tested over a pipe in memory, with the clock paused.
 
 use bowline_call::Clock;
+use bowline_proxy::Ending;
 use bowline_proxy::gate::{Answering, GateHandle, Gated, Limits, Patience, Violation};
+use bowline_proxy::http1::{self, Answers};
 use bytes::Bytes;
+use http::header::HeaderValue;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -548,6 +549,37 @@ async fn a_client_that_leaves_takes_its_request_along() {
     assert!(handled.is_empty(), "{handled:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_is_noticed_behind_a_bad_request_that_it_sent_ahead() {
+    let ((), handled) = over_pipe(async |mut client, _| {
+        client.write_all(b"GET /sleep HTTP/1.1\r\nHost: a\r\n\r\nGET /bad HTTP/1.1\r\n\r\n").await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+    })
+    .await;
+    assert!(handled.is_empty(), "{handled:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_ahead_of_an_answer_is_answered_after_it() {
+    for piece in [1, 7, 1000] {
+        let (answers, handled) = over_pipe(async |mut client, _| {
+            client.write_all(b"GET /sleep HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            let ahead = post("Content-Length: 20000\r\n", &"x".repeat(20_000));
+            let (mut reader, mut writer) = tokio::io::split(client);
+            let write = async {
+                for piece in [ahead.as_bytes(), LAST.as_bytes()].concat().chunks(piece) {
+                    sleep(Duration::from_millis(1)).await;
+                    writer.write_all(piece).await.unwrap();
+                }
+            };
+            tokio::join!(read_all(&mut reader), write).0
+        })
+        .await;
+        assert_eq!(statuses(&answers), [200, 200, 200], "{piece}");
+        assert_eq!(handled, ["GET /sleep 0", "POST /a 20000", "GET /last 0"], "{piece}");
+    }
+}
+
 // === the server ===
 
 const LARGE: usize = 4 << 20;
@@ -616,25 +648,40 @@ async fn over_pipe<R>(
 
 async fn serve(io: impl AsyncRead + AsyncWrite + Unpin + 'static, handled: Handled) -> Option<Violation> {
     let (gated, gate) = Gated::new(io, Clock::start(), Limits::default(), Patience::default());
-    let service = service_fn(|request| {
-        let answering = gate.answering();
-        answer(request, gate.clone(), answering, Rc::clone(&handled))
-    });
-    let end = http1::Builder::new().serve_connection(gated, service).await;
-    let violation = gate.violation();
-    if let (Err(error), Some(violation)) = (end, violation) {
-        // Whatever else hyper calls it, the cause can be found.
-        assert!(Violation::find(&error).is_none_or(|found| found == violation), "{error:?}");
+    let server = Server { gate, handled };
+    http1::serve(gated, &server).await;
+    server.gate.violation()
+}
+
+struct Server {
+    gate: GateHandle,
+    handled: Handled,
+}
+
+impl Answers for Server {
+    type Body = Held;
+
+    fn answer(&self, request: Request<http1::Body>) -> impl Future<Output = Response<Held>> {
+        answer(request, self.gate.clone(), self.gate.answering(), Rc::clone(&self.handled))
     }
-    violation
+
+    fn date(&self) -> Option<HeaderValue> {
+        None
+    }
+
+    fn ending(&self) -> Ending {
+        Ending::None
+    }
+
+    fn listen(&self, _: &Context<'_>) {}
 }
 
 async fn answer(
-    request: Request<Incoming>,
+    request: Request<http1::Body>,
     gate: GateHandle,
     answering: Answering,
     handled: Handled,
-) -> Result<Response<Held>, Infallible> {
+) -> Response<Held> {
     let what = format!("{} {}", request.method(), request.uri().path());
     let path = request.uri().path().to_owned();
     let mut status = StatusCode::OK;
@@ -643,7 +690,7 @@ async fn answer(
         _ => match request.into_body().collect().await {
             Ok(body) => body.to_bytes().len().to_string(),
             Err(error) => {
-                let violation = Violation::find(&error).expect("no body fails for another reason");
+                let violation = Violation::find(&*error).expect("no body fails for another reason");
                 assert_eq!(gate.violation(), Some(violation));
                 status = StatusCode::from_u16(violation.reason.status()).unwrap();
                 violation.reason.as_str().to_owned()
@@ -659,7 +706,7 @@ async fn answer(
     let text = if path == "/large" { "L".repeat(LARGE) } else { "ok\n".to_owned() };
     let mut response = Response::new(Held { text: Full::from(text), _answering: answering });
     *response.status_mut() = status;
-    Ok(response)
+    response
 }
 
 /// An answer's body that tells the gate when it is through.

@@ -13,6 +13,7 @@
 mod caller;
 mod door;
 mod link;
+mod scoped;
 
 use crate::clock;
 use crate::faults::Injected;
@@ -32,6 +33,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+
+pub use scoped::{Scope, ScopedTokens};
 
 /// How long a change waits for linked libraries to have it. They ask all the time and have it within
 /// milliseconds; one that hangs is not waited for.
@@ -84,6 +87,23 @@ impl Running {
         }
     }
 
+    /// Whoever brings `token` is a process of `service`: to the local API, and at the mesh port.
+    pub fn enrol(&self, token: &str, service: &str) {
+        locked(&self.tokens).insert(token.to_owned(), service.to_owned());
+        self.tell_processes();
+    }
+
+    /// Tokens that `stays` does not choose prove nothing any more.
+    pub fn dismiss(&self, stays: impl Fn(&str) -> bool) {
+        locked(&self.tokens).retain(|token, _| stays(token));
+        self.tell_processes();
+    }
+
+    fn tell_processes(&self) {
+        let tokens = locked(&self.tokens);
+        self.proxy.know_processes(tokens.iter().map(|(token, service)| (token.as_str(), service.as_str())));
+    }
+
     /// Tells linked libraries that their values may have changed.
     pub fn changed(&self) {
         self.revision.send_modify(|revision| *revision += 1);
@@ -134,11 +154,15 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Serves the local API on `listener` until [`Running::close_api`] or until the future is dropped.
+/// Serves the local API on `listener`, to whoever brings one of `tokens` where there are some, until [`Running::close_api`] or until the future is dropped.
 ///
 /// # Errors
 /// The socket cannot be used.
-pub async fn serve(running: Arc<Running>, listener: std::net::TcpListener) -> std::io::Result<()> {
+pub async fn serve(
+    running: Arc<Running>,
+    listener: std::net::TcpListener,
+    tokens: Option<Arc<ScopedTokens>>,
+) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listens = listener.local_addr()?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -152,7 +176,7 @@ pub async fn serve(running: Arc<Running>, listener: std::net::TcpListener) -> st
         .route("/v1/explain/last", get(explain_last))
         .route(bowline::link::format::GUARDS_PATH, get(link::guards))
         .route(bowline::link::format::REPORT_PATH, post(link::report))
-        .layer(middleware::from_fn_with_state(listens, caller::check))
+        .layer(middleware::from_fn_with_state(caller::Terms { listens, tokens }, caller::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&running), door::part))
         .with_state(Arc::clone(&running));
     axum::serve(door::Door::new(listener, Arc::clone(&running)), app)
@@ -175,7 +199,7 @@ async fn ready(State(running): Shared) -> Response {
     waits.extend(unready.map(|status| format!("services: {} is {}", status.name, status.state.as_str())));
     // Whoever serves on with what was read before is ready, and the metrics say that it ails.
     let without = running.proxy.troubles().into_iter().filter(|trouble| !trouble.kept);
-    waits.extend(without.map(|trouble| format!("tls: {trouble}")));
+    waits.extend(without.map(|trouble| format!("files: {trouble}")));
     match waits.as_slice() {
         [] => "ready\n".into_response(),
         waits => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", waits.join("\n"))).into_response(),

@@ -30,8 +30,9 @@ const SKIPPED: [&str; 2] = ["target", "node_modules"];
 pub fn read(path: &Path) -> Result<Vec<Text>, ReadError> {
     if path == Path::new("-") {
         let text = limited(path, io::stdin().lock())?;
-        if text.trim().is_empty() {
-            // `kubectl .. | bowline check -` must not be green because kubectl failed.
+        if says_nothing(&text) {
+            // `kubectl .. | bowline check -` must not be green because kubectl failed, and
+            // `.. | bowline up - --replace` must not close every door.
             let why = "standard input is empty; did the command before the pipe fail?";
             return Err(ReadError::new(path, io::Error::new(io::ErrorKind::UnexpectedEof, why)));
         }
@@ -49,6 +50,12 @@ pub fn read(path: &Path) -> Result<Vec<Text>, ReadError> {
     }
     files.sort();
     files.iter().map(|file| one(file)).collect()
+}
+
+/// Whether a text has no document in it: nothing, or comments and the lines that part documents.
+fn says_nothing(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    lines.all(|line| line.is_empty() || line.starts_with('#') || matches!(line, "---" | "..."))
 }
 
 /// The folder that a design at `path` is in: where its programs run and its files are looked for.

@@ -6,7 +6,7 @@
 use bowline::link::format::TrailReport;
 use bowline_design::Design;
 use bowline_design::routing::Table;
-use bowline_model::decision::{Decision, GiveUp};
+use bowline_model::decision::{Decision, DeniedWhy, GiveUp};
 use bowline_model::describe::{describe, span, word};
 use bowline_proxy::Record;
 use serde_json::{Value, json};
@@ -151,6 +151,7 @@ impl Story<'_> {
             "callee_protocol": record.callee_protocol(),
             "listener": &*record.listener,
             "caller": record.caller.as_deref(),
+            "access": record.access.as_ref().map(|rule| json!({"name": &*rule.name, "place": rule.place.to_json()})),
             "route": record.route.as_ref().map(|route| json!({"name": &*route.name, "place": route.place.to_json()})),
             "destination": record.destination.as_deref(),
             "trace": format!("{:032x}", record.trace),
@@ -173,6 +174,17 @@ impl Story<'_> {
         let words = describe(decision).to_host(&to).to_string();
         match decision {
             Decision::GaveUp { reason: GiveUp::NotSafe, .. } => with_hint(&words, calls),
+            Decision::AccessGranted { .. } => match &self.record.access {
+                Some(rule) => format!("let through to {calls} by {} ({})", rule.name, rule.place),
+                None => words,
+            },
+            Decision::AccessDenied { why } => {
+                let who = self.record.caller.as_deref().unwrap_or("a caller who proved nothing");
+                match why {
+                    DeniedWhy::NobodyMay => format!("not let through: no Access lets anybody call {calls}"),
+                    _ => format!("not let through: no Access lets {who} call {calls}"),
+                }
+            }
             _ => words,
         }
     }

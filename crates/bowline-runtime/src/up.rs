@@ -16,7 +16,7 @@ mod taken;
 
 pub use error::UpError;
 
-use crate::api::{Running, locked};
+use crate::api::{Running, ScopedTokens, locked};
 use crate::data::DataFolder;
 use crate::faults::Injected;
 use crate::handover::{self, Offer};
@@ -74,6 +74,8 @@ pub struct Options {
     pub workers: Option<usize>,
     /// Where the local API listens.
     pub api: SocketAddr,
+    /// Tokens that the local API demands; `None`: none, and it listens on loopback alone.
+    pub api_tokens: Option<ScopedTokens>,
     /// Where the mesh listens.
     pub mesh: SocketAddr,
     /// Ports of the design and where they listen instead.

@@ -11,6 +11,7 @@ mod ways;
 use crate::experiment::planned::{arm_plan, drain, fault_words, wanted, within};
 use crate::experiment::{ArmPlan, Experiment, ExperimentError, Options, Plan, Progress, words};
 use crate::objectives::Standing;
+use crate::run::Limits;
 use bowline_design::resolved::Design;
 use bowline_design::resolved::scenario::{Arm as WrittenArm, Scenario};
 use bowline_design::resolved::service::Consistency;
@@ -202,6 +203,7 @@ fn plan(
         warm_up: scenario.warm_up.value,
         length: scenario.load.length.value,
         drain: drain(&scenario),
+        limits: Limits::default(),
         within: within(design, &scenario),
         arms,
     };

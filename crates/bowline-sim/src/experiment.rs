@@ -25,7 +25,7 @@ use crate::histogram::Histogram;
 use crate::model::Model;
 use crate::objectives::{Judged, Seen, Target};
 use crate::parallel::run_all;
-use crate::run::{Attribution, Cause, Ending, Run, RunSpec};
+use crate::run::{Attribution, Cause, Ending, Endless, Limits, Run, RunSpec};
 use crate::stats::{Best, Effect, Estimate, Level, Value, best, effect};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -47,6 +47,8 @@ pub struct Plan {
     pub length: Duration,
     /// How long they then have to get done.
     pub drain: Duration,
+    /// What each run may use.
+    pub limits: Limits,
     /// "Acknowledged in time" means within this.
     pub within: Duration,
     /// What arrives, in words: `800/s`.
@@ -199,7 +201,7 @@ impl Plan {
     /// Runs it on `threads` threads. `progress` is told each time a run is over, and may break off.
     ///
     /// # Errors
-    /// The plan is empty or cannot be run, or `progress` broke off.
+    /// The plan is empty or cannot be run, a run is [`Endless`], or `progress` broke off.
     pub fn run(
         &self,
         threads: NonZeroUsize,
@@ -211,7 +213,12 @@ impl Plan {
         for batch in specs.chunks(BATCH * threads.get() * 2) {
             let mut tell = |over: usize| progress(Progress { done: done + over, of: specs.len() });
             let flat: Vec<RunSpec> = batch.iter().map(|(_, spec)| spec.clone()).collect();
-            for ((arm, _), run) in batch.iter().zip(run_all(&flat, threads, &mut tell)) {
+            let runs = run_all(&flat, threads, &mut tell);
+            if let Some((index, endless)) = Endless::first(runs.iter().map(Option::as_ref)) {
+                let arm = self.arms[batch[index].0].name.clone();
+                return Err(ExperimentError::Endless { arm, endless });
+            }
+            for ((arm, _), run) in batch.iter().zip(runs) {
                 let run =
                     run.filter(|run| run.ending != Ending::Stopped).ok_or(ExperimentError::BrokenOff)?;
                 arms[*arm].take(self, run);
@@ -242,7 +249,7 @@ impl Plan {
             for (index, arm) in self.arms.iter().enumerate() {
                 let refused = |error| ExperimentError::Spec { arm: arm.name.clone(), error };
                 let spec = RunSpec::new(Arc::clone(&arm.model), *seed, self.warm_up, self.length);
-                let spec = spec.map_err(refused)?.with_drain(self.drain);
+                let spec = spec.map_err(refused)?.with_drain(self.drain).with_limits(self.limits);
                 specs.push((index, spec.clone()));
                 if !arm.faults.is_empty() {
                     specs.push((index, spec.with_faults(arm.faults.clone()).map_err(refused)?));

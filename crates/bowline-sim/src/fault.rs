@@ -53,6 +53,8 @@ pub enum FaultKind {
     Error {
         /// Which.
         calls: Calls,
+        /// Which replica answers so; `None`: all.
+        replica: Option<u32>,
         /// The status.
         status: u16,
         /// Which share of them.
@@ -171,8 +173,11 @@ impl FaultEvent {
                     Err("its factor must be above zero")
                 }
             }
-            FaultKind::Error { calls, .. }
-            | FaultKind::DropFirst { calls, .. }
+            FaultKind::Error { calls, replica: one, .. } => {
+                calls.from.map_or(Ok(()), service)?;
+                replica(calls.to, *one)
+            }
+            FaultKind::DropFirst { calls, .. }
             | FaultKind::Blackhole { calls }
             | FaultKind::Reset { calls, .. } => {
                 calls.from.map_or(Ok(()), service)?;

@@ -1,6 +1,6 @@
 //! Many runs on many threads, the same results on any number of them.
 
-use crate::run::{Run, RunSpec, run};
+use crate::run::{Endless, Run, RunSpec, run};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,8 +9,8 @@ use std::sync::mpsc;
 /// Runs all of `specs` on `threads` threads and returns the runs in the order of their specifications; how
 /// many threads there are and which is done first shows in nothing.
 ///
-/// `done` is told on the caller's thread how many runs are over, each time one is. If it breaks off, runs
-/// under way are stopped, and only those that were over by then are `Some`.
+/// `done` is told on the caller's thread how many runs are over, each time one is. If it breaks off, or a run turns
+/// out to be [`Endless`], runs under way are stopped, and only those that were over by then are `Some`.
 pub fn run_all(
     specs: &[RunSpec],
     threads: NonZeroUsize,
@@ -41,8 +41,9 @@ pub fn run_all(
         }
         drop(tell);
         for (count, (index, run)) in told.into_iter().enumerate() {
+            let is_endless = Endless::first([Some(&run)]).is_some();
             runs[index] = Some(run);
-            if done(count + 1).is_break() {
+            if is_endless || done(count + 1).is_break() {
                 stopped.store(true, Ordering::Relaxed);
                 return;
             }

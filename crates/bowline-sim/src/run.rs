@@ -42,6 +42,41 @@ impl Default for Limits {
     }
 }
 
+/// A run that reached [`Limits::events_max`]: something in it makes work without an end, and every other run of the same
+/// thing would take as long to say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endless {
+    /// The run's seed.
+    pub seed: u64,
+    /// As many events were over.
+    pub events: u64,
+    /// How much time was simulated by then.
+    pub simulated: Duration,
+}
+
+impl Endless {
+    /// The first of these runs that is one.
+    #[must_use]
+    pub fn first<'r>(runs: impl IntoIterator<Item = Option<&'r Run>>) -> Option<(usize, Self)> {
+        runs.into_iter().enumerate().find_map(|(index, run)| {
+            let run = run.filter(|run| run.ending == Ending::EventsMax)?;
+            Some((index, Self { seed: run.seed, events: run.events, simulated: run.ended_at }))
+        })
+    }
+}
+
+impl fmt::Display for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, events, simulated } = self;
+        write!(
+            f,
+            "seed {seed}: after {events} events, as many as a run may take, {} were simulated: something makes more and more \
+             work (retries without a budget, a queue without an end); bound it, shorten the run or lower its rate",
+            bowline_model::describe::span(*simulated)
+        )
+    }
+}
+
 /// Why a run cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpecError {

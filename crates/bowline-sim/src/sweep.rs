@@ -17,7 +17,7 @@ use crate::hero::{self, Json, number};
 use crate::model::{Model, ServiceId};
 use crate::objectives::recovered;
 use crate::parallel::run_all;
-use crate::run::{Ending, Limits, Run, RunSpec, SpecError};
+use crate::run::{Ending, Endless, Limits, Run, RunSpec, SpecError};
 use crate::stats::{Estimate, Value};
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -147,6 +147,8 @@ pub enum SweepError {
     TooMuch(f64),
     /// It cannot be run.
     Spec(SpecError),
+    /// A run did not come to an end.
+    Endless(Endless),
     /// Whoever watched broke it off.
     BrokenOff,
 }
@@ -204,7 +206,11 @@ pub fn sweep(
             specs.extend(specs_of(plan, model, points).map_err(SweepError::Spec)?);
         }
         let mut tell = |over: usize| progress(Progress { done: done + over, of });
-        let runs: Option<Vec<Run>> = run_all(&specs, threads, &mut tell).into_iter().collect();
+        let runs = run_all(&specs, threads, &mut tell);
+        if let Some((_, endless)) = Endless::first(runs.iter().map(Option::as_ref)) {
+            return Err(SweepError::Endless(endless));
+        }
+        let runs: Option<Vec<Run>> = runs.into_iter().collect();
         let runs = runs.filter(|runs| runs.iter().all(|run| run.ending != Ending::Stopped));
         let runs = runs.ok_or(SweepError::BrokenOff)?;
         done += runs.len();
@@ -302,7 +308,7 @@ fn specs_of(plan: &Plan, model: &Arc<Model>, points: &[Point]) -> Result<Vec<Run
     let mut specs = Vec::new();
     let spec = |seed: &u64| {
         let spec = RunSpec::new(Arc::clone(model), *seed, plan.warm_up, plan.length)?;
-        Ok::<_, SpecError>(spec.with_drain(DRAIN))
+        Ok::<_, SpecError>(spec.with_drain(DRAIN).with_limits(plan.limits))
     };
     for seed in &plan.seeds {
         specs.push(spec(seed)?);
@@ -483,6 +489,7 @@ impl fmt::Display for SweepError {
                 Limits::default().events_max
             ),
             Self::Spec(_) => f.write_str("it cannot be run"),
+            Self::Endless(endless) => endless.fmt(f),
             Self::BrokenOff => f.write_str("it was broken off"),
         }
     }

@@ -10,10 +10,12 @@
 //! - [`asynchronous`]: what a consumer's death does to who published
 //! - [`collapse`]: what does not recover, and the jitter that would have helped
 //! - [`networks`]: branching, feedback, fork and join, by means that share nothing with the engine
+//! - [`bad_host`]: one of ten that fails, is slow or refuses
 //! - [`overload`]: what is left at three times the capacity, and how much of it a throttle lets through
 //! - [`outage`]: one outage under seven designs
 
 pub mod asynchronous;
+pub mod bad_host;
 pub mod budgets;
 pub mod closed_forms;
 pub mod collapse;
@@ -114,6 +116,7 @@ pub fn rows() -> Vec<Row> {
         budgets::rows(),
         overload::rows(),
         hedging::rows(),
+        bad_host::rows(),
         collapse::rows(),
         asynchronous::rows(),
         outage::rows(),

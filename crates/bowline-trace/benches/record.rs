@@ -47,6 +47,7 @@ fn record() -> Record {
         callee: Some(bowline_proxy::Protocol::Http1),
         flag: bowline_proxy::Flag::None,
         caller: None,
+        access: None,
         listener: "shop/gate".into(),
         route: None,
         destination: Some("inventory.stock".into()),

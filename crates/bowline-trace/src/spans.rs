@@ -491,6 +491,7 @@ pub(crate) mod tests {
             callee: Some(Protocol::Http2),
             flag: bowline_proxy::Flag::None,
             caller: None,
+            access: None,
             listener: "shop/gate".into(),
             route: None,
             destination: Some("inventory.stock".into()),

@@ -56,7 +56,7 @@ impl Running {
         Err(Stop::Missing(format!("`{shown}` does not listen at {address}; it said:\n{}", said.trim())))
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
@@ -111,13 +111,19 @@ pub(super) fn cpu_of_tree(id: u32) -> Cpu {
 
 /// Resident memory of a process and everything it started, in megabytes (10^6 bytes). Pages that a
 /// parent and its worker share count twice, as they do in `ps`.
-pub(super) fn resident_mb_of_tree(id: u32) -> f64 {
+pub(crate) fn resident_mb_of_tree(id: u32) -> f64 {
     let kib = |stat: Stat| {
         let status = std::fs::read_to_string(format!("/proc/{}/status", stat.id)).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.and_then(|line| line.trim().split(' ').next()?.parse::<f64>().ok()).unwrap_or_default()
     };
     tree(id).into_iter().map(kib).sum::<f64>() * 1_024.0 / 1e6
+}
+
+/// How many files, sockets among them, a process and everything it started have open.
+pub(crate) fn open_files_of_tree(id: u32) -> usize {
+    let open = |stat: Stat| std::fs::read_dir(format!("/proc/{}/fd", stat.id)).map_or(0, Iterator::count);
+    tree(id).into_iter().map(open).sum()
 }
 
 /// A line of `/proc/ID/stat`.
@@ -185,7 +191,7 @@ impl Core {
 }
 
 /// This machine in one line, for a report.
-pub(super) fn describe() -> String {
+pub(crate) fn describe() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -208,5 +214,6 @@ mod tests {
         let id = std::process::id();
         assert!(tree(id).iter().any(|stat| stat.id == id));
         assert!(resident_mb_of_tree(id) > 0.1);
+        assert!(open_files_of_tree(id) >= 3, "standard streams");
     }
 }

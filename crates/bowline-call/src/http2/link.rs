@@ -26,10 +26,6 @@ const STREAM_WINDOW: u32 = 256 << 10;
 /// How large an answer's head may be: what HTTP/1.1 allows here.
 const HEAD_BYTES_MAX: u32 = crate::framing::HEAD_BYTES_MAX as u32;
 
-/// The time from a ping that found nothing but its own answer to the next. gRPC's servers take more frequent
-/// ones for an attack (`GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS`, five minutes).
-const PING_AGAIN: Duration = Duration::from_secs(300);
-
 /// What the answer to a ping occupies: a head of 9 bytes, and 8 of its own (RFC 9113, 6.7).
 const PONG_BYTES: u64 = 17;
 
@@ -42,6 +38,9 @@ pub(crate) struct Link {
     streams: Cell<u32>,
     /// As many as may be at once, for our part.
     streams_max: u32,
+    /// Requests so far, and as many as it may carry in its life.
+    asked: Cell<u32>,
+    requests_max: u32,
     /// When it is too old for another request.
     expires: Instant,
     /// Since when nobody uses it; [`Instant::FAR`] while somebody does, or nobody looked.
@@ -108,6 +107,8 @@ impl Link {
             driver,
             streams: Cell::new(0),
             streams_max: limits.streams,
+            asked: Cell::new(0),
+            requests_max: limits.requests,
             expires,
             spare_since: Cell::new(Instant::FAR),
             closing: Cell::new(false),
@@ -125,7 +126,15 @@ impl Link {
 
     /// Whether it may take another request, if it has room.
     pub(crate) fn is_usable(&self, now: Instant) -> bool {
-        now < self.expires && !self.closing.get() && !self.wire.over.get()
+        now < self.expires
+            && !self.closing.get()
+            && !self.wire.over.get()
+            && self.asked.get() < self.requests_max
+    }
+
+    /// Whether it carries a request.
+    pub(crate) fn is_busy(&self) -> bool {
+        0 < self.streams.get()
     }
 
     /// Whether the peer and we let it take another request now.
@@ -162,7 +171,7 @@ impl Link {
             let only_pong = pulse.asked.take().is_some() && came == PONG_BYTES;
             let _ = ping.poll_pong(&mut Context::from_waker(Waker::noop()));
             pulse.quiet_since = now;
-            pulse.patience = if only_pong { PING_AGAIN } else { limits.ping_after };
+            pulse.patience = if only_pong { limits.ping_again } else { limits.ping_after };
             return true;
         }
         match pulse.asked {
@@ -226,6 +235,7 @@ impl fmt::Debug for Link {
 impl Slot {
     pub(crate) fn new(link: &Rc<Link>) -> Self {
         link.streams.set(link.streams.get() + 1);
+        link.asked.set(link.asked.get().saturating_add(1));
         link.spare_since.set(Instant::FAR);
         Self(Rc::clone(link))
     }

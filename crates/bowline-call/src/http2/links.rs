@@ -51,9 +51,10 @@ impl Links {
     /// Waits for a connection that has been made since. `make` begins to make one; it must lead to
     /// [`Links::made`] or [`Links::failed`].
     pub(crate) async fn wait(&self, limits: &PoolLimits, make: impl FnOnce(Rc<Making>)) -> Made {
+        let most = limits.streams.min(limits.requests);
         let carries = match self.carries.get() {
-            0 => limits.streams,
-            known => known.min(limits.streams).max(1),
+            0 => most,
+            known => known.min(most).max(1),
         };
         let joined = self.making.borrow().iter().find(|making| making.waiting.get() < carries).cloned();
         let making = joined.unwrap_or_else(|| {
@@ -98,6 +99,11 @@ impl Links {
     /// Closes what is too old, idle for too long, or without a peer.
     pub(crate) fn sweep(&self, now: Instant, limits: &PoolLimits) {
         self.links.borrow_mut().retain(|link| link.tend(now, limits));
+    }
+
+    /// Closes those that carry nothing.
+    pub(crate) fn give_way(&self) {
+        self.links.borrow_mut().retain(|link| link.is_busy());
     }
 
     /// Gives up every connection; each closes when its requests are through.

@@ -53,12 +53,19 @@ impl Bench {
         policy: CallPolicy,
         limits: PoolLimits,
     ) -> (Rc<Self>, TcpListener) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let endpoint = Endpoints::default().reached(&address, transport);
+        let (endpoint, listener) = listen(transport).await;
+        (Rc::new(Self::of(endpoint, policy, limits, 1)), listener)
+    }
+
+    /// One whose connections' ages are drawn by this seed.
+    pub(crate) async fn seeded(transport: &Transport, seed: u64) -> (Rc<Self>, TcpListener) {
+        let (endpoint, listener) = listen(transport).await;
+        (Rc::new(Self::of(endpoint, CallPolicy::default(), PoolLimits::default(), seed)), listener)
+    }
+
+    pub(crate) fn of(endpoint: Arc<Endpoint>, policy: CallPolicy, limits: PoolLimits, seed: u64) -> Self {
         let clock = Clock::start();
-        let client = Client::new(limits, clock, 1);
-        (Rc::new(Self { client, clock, endpoint, edge: Edge::new(policy) }), listener)
+        Self { client: Client::new(limits, clock, seed), clock, endpoint, edge: Edge::new(policy) }
     }
 
     pub(crate) async fn call(&self, request: Request) -> Ended {
@@ -84,6 +91,12 @@ impl Bench {
             .call(&self.edge, ask, &endpoints, &body, &mut request, &mut alarm, &mut random, &mut ())
             .await
     }
+}
+
+async fn listen(transport: &Transport) -> (Arc<Endpoint>, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (Endpoints::default().reached(&address, transport), listener)
 }
 
 impl Request {

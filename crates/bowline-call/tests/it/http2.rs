@@ -3,9 +3,9 @@
 use crate::bench::{Bench, Request, frame, parts, sent, whole};
 use crate::peer::{
     CANCEL, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INTERNAL_ERROR, OK, PING, Peer, REFUSED_STREAM,
-    RST_STREAM, field,
+    RST_STREAM, WINDOW_UPDATE, field,
 };
-use bowline_call::{Answer, AnswerBody, Http, PoolLimits, Transport};
+use bowline_call::{Answer, AnswerBody, ConnectionSettings, Http, PoolLimits, Transport};
 use bowline_model::decision::TryEnd;
 use bowline_policy::CallPolicy;
 use bytes::Bytes;
@@ -162,6 +162,38 @@ async fn a_connection_that_ends_under_a_request_leaves_the_effect_unknown() {
         peer.expect(HEADERS).await;
         drop(peer);
         assert_eq!(call.await.unwrap().end.last, Some(TryEnd::Reset));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_of_which_nothing_was_written_when_its_connection_broke_goes_out_on_another() {
+    local(async {
+        let (bench, listener) = start().await;
+        let (sender, body) = sent();
+        let large = calling(&bench, Request::post(body));
+        // All the room that HTTP/2 can give, so that it is the kernel which takes no more.
+        let mut peer = Peer::accept(&listener, &[(INITIAL_WINDOW_SIZE, i32::MAX as u32)]).await;
+        peer.expect(HEADERS).await;
+        peer.send(WINDOW_UPDATE, 0, 0, &0x7000_0000_u32.to_be_bytes()).await;
+        sender.send(Bytes::from(vec![b'x'; 64 << 20])).unwrap();
+        peer.expect(DATA).await;
+        for _ in 0..1_000 {
+            yield_now().await;
+        }
+        let order = calling(&bench, Request::post(parts([b"two shoes"])));
+        for _ in 0..1_000 {
+            yield_now().await;
+        }
+        drop(peer);
+        assert_eq!(large.await.unwrap().end.last, Some(TryEnd::Reset), "of this one much was written");
+
+        let mut other = Peer::accept(&listener, &[]).await;
+        let stream = other.expect(HEADERS).await;
+        other.answer(stream).await;
+        let ended = order.await.unwrap();
+        assert_eq!(ended.end.tries, 1, "what surely never arrived is no try");
+        assert_eq!(whole(ended).await.status, 200);
     })
     .await;
 }
@@ -545,6 +577,50 @@ async fn the_head_is_as_http2_wants_it() {
         respond.send_response(http::Response::new(()), true).unwrap();
         assert_eq!(whole(call.await.unwrap()).await.status, 200);
         assert_eq!(bench.endpoint.transport().http, Http::Two);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_destination_may_have_fewer_requests_at_once_on_a_connection() {
+    local(async {
+        let connections = ConnectionSettings { streams: Some(1), ..ConnectionSettings::NONE };
+        let (bench, listener) = Bench::start(&Transport { connections, ..Transport::H2C }).await;
+        let first = calling(&bench, Request::get());
+        let mut one = Peer::accept(&listener, &[]).await;
+        let stream = one.expect(HEADERS).await;
+        let second = calling(&bench, Request::get());
+        let mut two = Peer::accept(&listener, &[]).await;
+        let other = two.expect(HEADERS).await;
+        one.answer(stream).await;
+        two.answer(other).await;
+        assert_eq!(whole(first.await.unwrap()).await.status, 200);
+        assert_eq!(whole(second.await.unwrap()).await.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_destination_may_have_fewer_requests_in_a_connections_life() {
+    local(async {
+        let connections = ConnectionSettings { requests: Some(2), ..ConnectionSettings::NONE };
+        let (bench, listener) = Bench::start(&Transport { connections, ..Transport::H2C }).await;
+        let mut made = 0;
+        for requests in [2, 1] {
+            let mut peer = None;
+            for _ in 0..requests {
+                let call = calling(&bench, Request::get());
+                if peer.is_none() {
+                    peer = Some(Peer::accept(&listener, &[]).await);
+                    made += 1;
+                }
+                let peer = peer.as_mut().unwrap();
+                let stream = peer.expect(HEADERS).await;
+                peer.answer(stream).await;
+                assert_eq!(whole(call.await.unwrap()).await.status, 200);
+            }
+        }
+        assert_eq!((made, bench.client.pool().counts().made), (2, 2));
     })
     .await;
 }

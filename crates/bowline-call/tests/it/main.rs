@@ -7,6 +7,7 @@ mod dns;
 mod grpc;
 mod hedging;
 mod http2;
+mod keeping;
 mod names;
 mod peer;
 mod tls;

@@ -145,8 +145,10 @@ async fn ask(
     acceptor: TlsAcceptor,
 ) -> Result<u16, Option<TryEnd>> {
     let tls = Tls::load(settings, http == Http::Two, files).unwrap();
-    let transport = Transport { http, tls: Some(Arc::new(tls)) };
-    let (bench, listener) = Bench::with(&transport, CallPolicy::default(), PoolLimits::default()).await;
+    let transport = Transport { http, tls: Some(Arc::new(tls)), ..Transport::default() };
+    let bench = Bench::with(&transport, CallPolicy::default(), PoolLimits::default());
+    // On the heap: the tests that ask often would be larger than a stack should hold.
+    let (bench, listener) = Box::pin(bench).await;
     let serving = spawn_local(serve(listener, acceptor, http));
     let ended = calling(&bench, Request::get()).await.unwrap();
     serving.abort();

@@ -18,7 +18,7 @@ pub(crate) fn run(explain: &Explain, output: Output) -> Done {
     let method = method.to_ascii_uppercase();
     let method = Method::from_bytes(method.as_bytes())
         .map_err(|_| Failure::wrong_use(format!("`{method}` is no method")))?;
-    let url: Uri = url.parse().map_err(|error| Failure::wrong_use(format!("`{url}` is no URL: {error}")))?;
+    let url = self::url(url).map_err(Failure::wrong_use)?;
     let headers = headers(&explain.headers)?;
     let Some(loaded) = design::load(&explain.design, output)? else { return Ok(design::MISTAKEN) };
     let explanation = bowline_design::explain::explain(&loaded.design, &method, &url, &headers);
@@ -27,6 +27,34 @@ pub(crate) fn run(explain: &Explain, output: Output) -> Done {
         Output::Text => print::out(&explanation.to_string()),
     }
     Ok(Exit::Good)
+}
+
+/// What is expected of a URL.
+const EXPECTED: &str = "expected one with scheme and host, such as http://shop.example/orders?id=7";
+
+/// Reads a URL that names a host, by HTTP.
+fn url(text: &str) -> Result<Uri, String> {
+    let wrong = |why: String| format!("`{text}` is no URL of a request: {why}; {EXPECTED}");
+    let url: Uri = text.parse().map_err(|error| match &nearest(text) {
+        Some(near) => wrong(format!("did you mean `{near}`?")),
+        None if text.contains(' ') => wrong("a space in it is written %20".to_owned()),
+        None => wrong(format!("{error}")),
+    })?;
+    match (url.scheme_str(), url.authority()) {
+        (Some("http" | "https"), Some(_)) => Ok(url),
+        (Some(other), _) => {
+            Err(wrong(format!("its scheme is {other}, and requests here have http or https")))
+        }
+        (None, Some(_)) => Err(wrong(format!("did you mean `http://{text}/`?"))),
+        (None, None) => Err(wrong("it names no host".to_owned())),
+    }
+}
+
+/// The same with the scheme that was left out, where nothing else is missing.
+fn nearest(text: &str) -> Option<String> {
+    let whole = format!("http://{text}");
+    let names_host = !text.contains("://") && !text.starts_with('/');
+    (names_host && whole.parse::<Uri>().is_ok()).then_some(whole)
 }
 
 /// The newest recorded request of the running design.
@@ -51,4 +79,27 @@ fn headers(lines: &[String]) -> Result<HeaderMap, Failure> {
         headers.append(name, HeaderValue::from_str(value.trim()).map_err(|_| wrong())?);
     }
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_is_none_is_told_what_was_expected() {
+        assert!(url("http://shop.example:8080/orders?id=7").is_ok());
+        assert!(url("https://shop.example").is_ok());
+        for (text, why) in [
+            ("/orders", "it names no host"),
+            ("shop/orders", "did you mean `http://shop/orders`?"),
+            ("localhost:8080/orders", "did you mean `http://localhost:8080/orders`?"),
+            ("shop", "did you mean `http://shop/`?"),
+            ("ftp://shop/orders", "its scheme is ftp, and requests here have http or https"),
+            ("http://shop/all orders", "a space in it is written %20"),
+            ("http://", "invalid format"),
+        ] {
+            let told = url(text).unwrap_err();
+            assert_eq!(told, format!("`{text}` is no URL of a request: {why}; {EXPECTED}"));
+        }
+    }
 }

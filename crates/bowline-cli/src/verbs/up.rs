@@ -7,6 +7,7 @@ use crate::{Done, Exit, Failure, print};
 use bowline_check::Severity;
 use bowline_design::kinds::Documents;
 use bowline_design::{Design, Mistake, Note};
+use bowline_runtime::api::ScopedTokens;
 use bowline_runtime::roles::{Role, Roles};
 use bowline_runtime::services::{State, Status};
 use bowline_runtime::up::{Event, Options, UpError};
@@ -52,6 +53,7 @@ pub(crate) fn run(up: &Up, output: Output) -> Done {
         roles,
         workers: up.workers,
         api: up.api,
+        api_tokens: up.api_tokens.as_deref().map(api_tokens).transpose()?,
         mesh: up.mesh,
         ports: up.ports.clone(),
         replace: up.replace,
@@ -65,8 +67,16 @@ pub(crate) fn run(up: &Up, output: Output) -> Done {
     match bowline_runtime::up::run(&options, loaded.design, &mut |event| screen.show(&event)) {
         Ok(()) => Ok(Exit::Good),
         Err(error @ UpError::Service(_)) => Err(Failure::findings(error)),
+        Err(error @ UpError::Open(_)) => Err(Failure::wrong_use(error)),
         Err(error) => Err(Failure::unreachable(error)),
     }
+}
+
+/// The tokens that the local API demands.
+fn api_tokens(file: &Path) -> Result<ScopedTokens, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string());
+    text.and_then(|text| ScopedTokens::parse(&text))
+        .map_err(|why| Failure::wrong_use(format!("--api-tokens {}: {why}", file.display())))
 }
 
 /// Where spans go, by the command line or OpenTelemetry's own variables.

@@ -168,6 +168,8 @@ fn every_field_of_our_kinds_is_documented_and_exists() {
     for (kind, documents) in [
         ("Service", &["docs/guide/design-files.md"][..]),
         ("Policy", &["docs/guide/design-files.md", "docs/guide/policies.md"]),
+        ("Access", &["docs/guide/access.md"]),
+        ("Issuer", &["docs/guide/access.md"]),
         ("Broker", &["docs/guide/scenarios.md"]),
         ("Topic", &["docs/guide/scenarios.md"]),
         ("Subscription", &["docs/guide/scenarios.md"]),
@@ -203,7 +205,7 @@ fn camel(name: &str) -> String {
 #[test]
 fn every_field_of_istios_kinds_is_listed_with_what_comes_of_it() {
     let text = page("docs/guide/routing.md").text;
-    let listed: BTreeSet<&str> = quoted(&text).flat_map(|span| words(span, "")).collect();
+    let listed: BTreeSet<&str> = quoted(&text).flat_map(|span| words(span, "_")).collect();
     for kind in ["virtual_service", "destination_rule", "gateway", "service_entry"] {
         let source = read(&format!("crates/bowline-design/src/kinds/{kind}.rs"));
         let mut seen = 0;
@@ -394,12 +396,18 @@ fn limits_are_what_the_tables_say() {
             ("hop_allowance", format!("{} ms", proxy.hop_allowance.as_millis())),
             ("drain_idle", seconds(proxy.drain_idle)),
             ("trails", number(proxy.trails as u64)),
+            ("keys_hold", seconds(proxy.keys_hold)),
+            ("keys_within", seconds(proxy.keys_within)),
+            ("keys_again", seconds(proxy.keys_again)),
+            ("keys_wait", seconds(proxy.keys_wait)),
             ("idle", seconds(proxy.pool.idle)),
             ("age", seconds(proxy.pool.age)),
             ("connections", number(proxy.pool.connections.into())),
+            ("give_way", format!("{} ms", proxy.pool.give_way.as_millis())),
             ("connect", seconds(proxy.pool.connect)),
             ("streams", number(proxy.pool.streams.into())),
             ("ping_after", seconds(proxy.pool.ping_after)),
+            ("ping_again", seconds(proxy.pool.ping_again)),
             ("ping_timeout", seconds(proxy.pool.ping_timeout)),
         ],
     );

@@ -3,7 +3,7 @@
 use crate::clock::until;
 use crate::designs::Shop;
 use crate::http::{self, Caller};
-use crate::world::{Ports, Up, signal_to};
+use crate::world::{Ports, Up, bowline, signal_to};
 use rustix::process::Signal;
 use std::collections::{HashMap, HashSet};
 
@@ -155,4 +155,66 @@ fn the_local_api_says_what_it_does_not_understand() {
     let answer = api.ask("GET", "/v1/explain/last?status=abc", &[], "").unwrap();
     assert_eq!(answer.status(), 400);
     assert_eq!(api.ask("GET", "/v2/nothing", &[], "").unwrap().status(), 404);
+}
+
+/// Two tokens, and a comment.
+const TOKENS: &str = "# who may ask\nread    0123456789abcdef-reads\noperate 0123456789abcdef-works\n";
+
+#[test]
+fn where_tokens_are_given_each_lets_its_bearer_do_what_its_scope_says() {
+    let shop = Shop::new();
+    shop.folder.write("tokens", TOKENS);
+    let file = shop.folder.path().join("tokens");
+    let up = Up::ready(&shop.folder, Ports::new(), &["--api-tokens", &file.display().to_string()]);
+    let api = up.ports.api;
+    let status = |method: &str, path: &str, headers: &[&str]| {
+        http::ask(api, method, path, headers, "").unwrap().status()
+    };
+    let (reads, works) =
+        ("authorization: Bearer 0123456789abcdef-reads", "authorization: Bearer 0123456789abcdef-works");
+    for path in ["/", "/metrics", "/v1/status", "/v1/faults", "/v1/explain/last", "/nowhere"] {
+        assert_eq!(status("GET", path, &[]), 401, "{path}");
+        assert_eq!(status("GET", path, &["authorization: Bearer 0123456789abcdef"]), 401, "{path}");
+    }
+    for (method, path) in [("POST", "/v1/faults"), ("DELETE", "/v1/faults")] {
+        assert_eq!(status(method, path, &[]), 401, "{method}");
+        assert_eq!(status(method, path, &[reads]), 403, "{method}");
+    }
+    assert_eq!(status("GET", "/v1/status", &[reads]), 200);
+    assert_eq!(status("DELETE", "/v1/faults", &[works]), 200);
+    // By whatever name it is asked; a page from elsewhere may not even with a token.
+    assert_eq!(status("GET", "/v1/status", &[works, "host: bowline.example"]), 200);
+    assert_eq!(status("GET", "/v1/status", &[works, "origin: http://evil.example"]), 403);
+    // Probes have none, and are told whether and not why.
+    assert_eq!(http::get(api, "/healthz").status(), 200);
+    assert_eq!(
+        (http::get(api, "/readyz").status(), http::get(api, "/readyz").text().as_str()),
+        (200, "ready\n")
+    );
+    let answer = http::get(api, "/v1/status");
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    // Libraries go on with the tokens of their processes.
+    up.order(&[]);
+    let metrics = || http::ask(api, "GET", "/metrics", &[reads], "").unwrap().text();
+    until("guards reported", || metrics().contains("bowline_guard_calls_total{"));
+    let verb = up.verb(&["fault", "ls"]);
+    assert_eq!(verb.code, 2);
+    assert!(verb.err.contains("asks for a token") && verb.err.contains("BOWLINE_API_TOKEN"), "{}", verb.err);
+}
+
+#[test]
+fn off_loopback_it_does_not_listen_without_tokens() {
+    let shop = Shop::new();
+    let folder = shop.folder.path().display().to_string();
+    let data = shop.folder.data().display().to_string();
+    let ran = bowline(&["up", &folder, "--data", &data, "--api", "0.0.0.0:0"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("would be open to whoever reaches this machine"), "{}", ran.err);
+    assert!(ran.err.contains("--api-tokens FILE"), "{}", ran.err);
+    shop.folder.write("tokens", "write 0123456789abcdef\n");
+    let file = shop.folder.path().join("tokens").display().to_string();
+    let ran = bowline(&["up", &folder, "--data", &data, "--api", "0.0.0.0:0", "--api-tokens", &file]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("line 1: the first word is no scope"), "{}", ran.err);
+    assert!(!ran.err.contains("0123456789abcdef"), "{}", ran.err);
 }

@@ -9,10 +9,12 @@
 //! - `simulating`: the verbs of virtual time; `importing`: designs out of what others have
 //! - `grpc`: three libraries, each with each; `middleware`: services in four languages hand deadline and trace on
 //! - `callers`: the shop's services called by a client in Python, through the mesh
+//! - `access`: who is let through
 //! - `traces`: spans as a collector sees them
 //! - `checking`: exceptions, SARIF, what an edit would do
 //! - `watching`, `guards`, `local_api`, `manners`: what is said about it, and how
 
+mod access;
 mod breaker;
 mod callee;
 mod callers;

@@ -5,7 +5,7 @@ use crate::clock::until;
 use crate::designs::{Shop, rules, service, small};
 use crate::http;
 use crate::load::Load;
-use crate::world::{Ports, Up, is_alive, nothing_is_left, port};
+use crate::world::{Ports, Up, bowline_reading, is_alive, nothing_is_left, port};
 use rustix::process::Signal;
 
 #[test]
@@ -163,6 +163,43 @@ fn a_design_with_a_mistake_replaces_nothing() {
     assert!(new.screen().contains("design.yaml:"), "{}", new.screen());
     assert!(old.runs());
     assert_eq!(old.ask("GET", "/", &[], "").text(), "here");
+}
+
+#[test]
+fn a_design_that_never_came_replaces_nothing() {
+    let gateway = port();
+    let design = rules("  - name: all\n    directResponse: { status: 200, body: { string: here } }\n");
+    let folder = small(gateway, &design);
+    let ports = Ports { gateway, ..Ports::new() };
+    let old = Up::ready(&folder, ports, &[]);
+    // A pipe whose writer failed: nothing is a valid design of nothing, and would close every door.
+    let api = format!("127.0.0.1:{}", ports.api);
+    let data = folder.path().join(".bowline");
+    for input in ["", "\n---\n# nothing\n"] {
+        let ran = bowline_reading(
+            &["up", "-", "--replace", "--api", &api, "--data", data.to_str().unwrap()],
+            input,
+        );
+        assert_ne!(ran.code, 0, "{ran:?}");
+        assert!((ran.out.clone() + &ran.err).contains("standard input is empty"), "{ran:?}");
+        assert!(old.runs());
+        assert_eq!(old.ask("GET", "/", &[], "").text(), "here");
+    }
+}
+
+#[test]
+fn ctrl_c_stops_the_services_that_an_earlier_process_started() {
+    let shop = Shop::new();
+    let ports = Ports::new();
+    let old = Up::ready(&shop.folder, ports, &[]);
+    let pids = old.pids();
+    let new = Up::ready(&shop.folder, ports, &["--replace"]);
+    assert!(pids.iter().all(|pid| is_alive(*pid)), "the same processes");
+    // A terminal signals the group in the foreground: the new process, and none that the old one started.
+    new.signal(Signal::INT);
+    assert_eq!(new.ended().code(), Some(0));
+    assert_eq!(old.ended().code(), Some(0), "the steward ends with it");
+    nothing_is_left(&pids, &[&shop.ports[..], &[ports.gateway, ports.api, ports.mesh]].concat());
 }
 
 #[test]

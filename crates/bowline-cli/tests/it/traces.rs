@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 const GIVEN: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -127,6 +128,36 @@ fn a_request_and_its_tries_reach_a_collector_over_both_ways() {
         assert_eq!(second["attributes"]["http.response.status_code"], 200);
         assert_eq!(up.metric("bowline_traces_dropped_total", &[]), 0.0);
     }
+}
+
+#[test]
+fn a_hedge_and_the_try_that_it_outran_are_two_spans_with_their_reasons() {
+    let collector = Collector::start();
+    let asked = AtomicUsize::new(0);
+    let callee = Callee::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => Do::Hang,
+        _ => Do::Answer(200, String::new()),
+    });
+    let ports = Ports::new();
+    let rest = rules("  - route: [ { destination: { host: stock } } ]\n")
+        + &service("stock", callee.port, "")
+        + &policy("stock", "  hedge: { after: 20ms, ratio: 1 }");
+    let folder = small(ports.gateway, &rest);
+    let up = Up::ready(&folder, ports, &["--trace", &format!("http://127.0.0.1:{}", collector.http)]);
+    let parent = format!("traceparent: 00-{GIVEN}-00f067aa0ba902b7-01");
+    assert_eq!(up.ask("GET", "/stock", &[&parent], "").status(), 200);
+
+    let spans = collector.trace(GIVEN, 3);
+    let [request, first, second] = &spans[..] else { panic!("{spans:#?}") };
+    assert_eq!(request["attributes"]["bowline.tries"], 2);
+    assert_eq!(request["events"][0]["name"], "hedge sent", "{request:#}");
+    for (span, number) in [(first, 1), (second, 2)] {
+        assert_eq!((&span["parent"], &span["attributes"]["bowline.try"]), (&request["span"], &number.into()));
+    }
+    assert_eq!(first["attributes"]["bowline.end"], "outrun", "{first:#}");
+    assert_eq!(second["attributes"]["http.response.status_code"], 200, "{second:#}");
+    assert!(second["attributes"]["bowline.hedge.waited.ms"].as_f64() >= Some(20.0), "{second:#}");
+    until("the loser's connection is closed", || callee.closed() == 1);
 }
 
 #[test]

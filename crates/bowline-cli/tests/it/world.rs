@@ -69,7 +69,7 @@ impl Folder {
         std::fs::write(path, text.replace(from, to)).unwrap();
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.0.join(".bowline")
     }
 }

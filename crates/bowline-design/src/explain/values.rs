@@ -2,7 +2,7 @@
 
 use crate::format::format_duration;
 use crate::resolved::{Balancing, CheckedBy, HashBy, HealthCheck};
-use crate::routing::{CalleeTls, IstioFault};
+use crate::routing::{CalleeTls, Connections, IstioFault, Keepalive};
 use bowline_fault::{Fault, Kind, Then};
 use bowline_policy::balance::Algorithm;
 use bowline_policy::{
@@ -32,6 +32,31 @@ pub(super) fn backoff(backoff: Backoff) -> String {
             format!("{} to three times the last, at most {}", span(base), span(max))
         }
     }
+}
+
+pub(super) fn connections(kept: &Connections) -> String {
+    let Connections { connect, idle, age, requests, streams, ping_after, ping_timeout, keepalive } = kept;
+    let spans = [("made within", connect), ("idle for", idle), ("up to", age)];
+    let mut parts: Vec<String> = spans
+        .into_iter()
+        .filter_map(|(word, length)| {
+            let length = (*length)?;
+            let length = if length == Duration::MAX { "ever".to_owned() } else { span(length) };
+            Some(format!("{word} {length}"))
+        })
+        .collect();
+    parts.extend(requests.map(|requests| format!("{requests} requests each")));
+    parts.extend(streams.map(|streams| format!("{streams} at once over HTTP/2")));
+    parts.extend(ping_after.map(|after| format!("pinged after {}", span(after))));
+    parts.extend(ping_timeout.map(|within| format!("pings answered within {}", span(within))));
+    parts.extend(keepalive.map(|keepalive| {
+        let Keepalive { time, interval, probes } = keepalive;
+        let after = time.map_or_else(String::new, |time| format!(" after {}", span(time)));
+        let apart = interval.map_or_else(String::new, |interval| format!(", {} apart", span(interval)));
+        let most = probes.map_or_else(String::new, |probes| format!(", {probes} at most"));
+        format!("probed by the kernel{after}{apart}{most}")
+    }));
+    parts.join(", ")
 }
 
 pub(super) fn check(check: &HealthCheck) -> String {
@@ -64,7 +89,9 @@ pub(super) fn rule(rule: &RetryRule) -> String {
         RetryRule::Outcome => "refused; unknown where repeatable".to_owned(),
         RetryRule::Named(conditions) => {
             let words = conditions.iter().map(|condition| condition.to_string());
-            words.chain(conditions.codes().iter().map(ToString::to_string)).collect::<Vec<_>>().join(",")
+            let named = words.chain(conditions.codes().iter().map(ToString::to_string));
+            let named = named.collect::<Vec<_>>().join(",");
+            if conditions.may_ask_again() { format!("{named}; a host may be asked again") } else { named }
         }
     }
 }
@@ -180,8 +207,12 @@ pub(super) fn balancing(balancing: &Balancing) -> String {
 
 pub(super) fn outlier(outlier: &OutlierSettings) -> String {
     let mut ways = Vec::new();
+    let errors = outlier.errors.as_ref().map(|errors| {
+        let statuses: Vec<String> = errors.iter().map(|status| status.to_string()).collect();
+        format!("answers of {}", statuses.join(" or "))
+    });
     let counted = [
-        (outlier.consecutive_5xx, "5xx"),
+        (outlier.consecutive_5xx, errors.as_deref().unwrap_or("5xx")),
         (outlier.consecutive_gateway, "gateway errors"),
         (outlier.consecutive_local, "tries without an answer"),
     ];
@@ -190,6 +221,14 @@ pub(super) fn outlier(outlier: &OutlierSettings) -> String {
     }
     if let Some(rate) = &outlier.success_rate {
         ways.push(format!("successes {} deviations below the others'", rate.deviations));
+    }
+    if let Some(failures) = &outlier.failures {
+        ways.push(format!(
+            "{} failed of {} calls in {}",
+            failures.share,
+            failures.calls_min,
+            span(outlier.interval)
+        ));
     }
     if ways.is_empty() {
         return "never".to_owned();
@@ -237,4 +276,44 @@ pub(super) fn callee_tls(tls: &CalleeTls) -> String {
     let proves = if tls.names.is_empty() { "that name".to_owned() } else { tls.names.join(" or ") };
     let trusted = tls.trusted.as_deref().unwrap_or("those whom the machine trusts");
     format!("{mode}, asked for as {name}; proves {proves} to {trusted}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bowline_policy::outlier::{FailureShare, Statuses};
+
+    #[test]
+    fn how_connections_are_kept_is_told_by_what_is_asked_for() {
+        let second = Duration::from_secs(1);
+        let kept = Connections {
+            connect: Some(second),
+            idle: Some(Duration::MAX),
+            requests: Some(9),
+            keepalive: Some(Keepalive { time: Some(60 * second), interval: None, probes: Some(3) }),
+            ..Connections::default()
+        };
+        let told = "made within 1s, idle for ever, 9 requests each, probed by the kernel after 1m, 3 at most";
+        assert_eq!(connections(&kept), told);
+        let kept = Connections {
+            age: Some(60 * second),
+            streams: Some(5),
+            ping_after: Some(second),
+            ping_timeout: Some(2 * second),
+            ..Connections::default()
+        };
+        let told = "up to 1m, 5 at once over HTTP/2, pinged after 1s, pings answered within 2s";
+        assert_eq!(connections(&kept), told);
+    }
+
+    #[test]
+    fn what_puts_a_host_out_is_told_by_the_statuses_that_are_named() {
+        let settings = OutlierSettings {
+            errors: Some(Statuses::of([429, 503])),
+            failures: Some(FailureShare::of(Ratio::percent(60))),
+            ..OutlierSettings::ISTIO
+        };
+        let told = "after 5 answers of 429 or 503 in a row or 60 % failed of 50 calls in 10s for 30s and longer each time, at most 10 % of them";
+        assert_eq!(outlier(&settings), told);
+    }
 }

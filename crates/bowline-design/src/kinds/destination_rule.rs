@@ -1,11 +1,13 @@
 //! Istio's DestinationRule: how a destination is called once it is chosen.
 
+use crate::format::format_duration;
 use crate::kinds::Meta;
 use crate::kinds::common::PortSelector;
 use crate::kinds::istio::{self, REFUSED};
 use crate::mistake::{Mistakes, Place, Spot};
 use crate::read::documents::{Group, ISTIO, Kind};
 use crate::read::names::quoted;
+use crate::read::reader::Ignored;
 use crate::read::record::{record, words};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -99,6 +101,8 @@ record! {
         pub warmup_duration_secs: Option<Spot<Duration>>,
         /// How an endpoint warms up.
         pub warmup: Option<Spot<Warmup>>,
+        /// By what endpoints say of their load.
+        pub(crate) backend_utilization: Option<Spot<Ignored>>,
     } checked by check_balancer
 }
 
@@ -219,8 +223,12 @@ record! {
     pub struct ZoneAwareSetting {
         /// Whether it is on.
         pub enabled: Option<Spot<bool>>,
+        /// Where to go when a region fails.
+        pub failover: Vec<Spot<Failover>>,
+        /// Labels that decide what is near, most important first.
+        pub failover_priority: Vec<Spot<String>>,
         /// Below this many endpoints zones are ignored.
-        pub minimum_endpoints: Option<Spot<u64>>,
+        pub min_cluster_size: Option<Spot<u32>>,
     }
 }
 
@@ -305,7 +313,7 @@ record! {
         pub interval: Option<Spot<Duration>>,
         /// How long an answer may take.
         pub timeout: Option<Spot<Duration>>,
-    }
+    } checked by check_pings
 }
 
 words! {
@@ -343,6 +351,8 @@ record! {
         pub min_health_percent: Option<Spot<u32>>,
         /// Which statuses count as errors.
         pub outlier_detection_http_error_codes: Vec<Spot<u32>>,
+        /// The share of failures at which an endpoint is left out, however they are spread; off when absent.
+        pub failure_percentage_threshold: Option<Spot<u32>>,
     } checked by check_outlier
 }
 
@@ -357,8 +367,10 @@ record! {
         pub private_key: Option<Spot<String>>,
         /// Whom we trust.
         pub ca_certificates: Option<Spot<String>>,
-        /// The secret that holds all of them.
+        /// The folder that holds all of them.
         pub credential_name: Option<Spot<String>>,
+        /// The folder that holds whom we trust, where that is apart.
+        pub ca_cert_credential_name: Option<Spot<String>>,
         /// Names the destination may prove.
         pub subject_alt_names: Vec<Spot<String>>,
         /// The server name to ask for.
@@ -607,9 +619,31 @@ fn check_tcp(tcp: &TcpSettings, _: &Place, mistakes: &mut Mistakes) {
     check_int(&[&tcp.max_connections], mistakes);
 }
 
+/// What the kernel takes (Linux, `MAX_TCP_KEEPIDLE`, `MAX_TCP_KEEPINTVL` and `MAX_TCP_KEEPCNT` of net/tcp.h). Istio cuts
+/// off parts of a second and leaves the rest to fail when a connection is made.
 fn check_keepalive(keepalive: &TcpKeepalive, _: &Place, mistakes: &mut Mistakes) {
-    istio::duration(keepalive.time.as_ref(), mistakes);
-    istio::duration(keepalive.interval.as_ref(), mistakes);
+    const SPAN_MAX: Duration = Duration::from_secs(32_767);
+    const PROBES_MAX: u32 = 127;
+    for span in [&keepalive.time, &keepalive.interval].into_iter().flatten() {
+        if span.value.subsec_nanos() != 0 || span.value.is_zero() || SPAN_MAX < span.value {
+            let expected = "whole seconds, 1s to 32767s: the kernel knows no others";
+            mistakes.add("bad-value", &span.place, format_duration(span.value), expected);
+        }
+    }
+    if let Some(probes) = keepalive.probes.as_ref().filter(|probes| PROBES_MAX < probes.value) {
+        let expected = "at most 127: the kernel sends no more";
+        mistakes.add("bad-value", &probes.place, format!("{} probes", probes.value), expected);
+    }
+}
+
+fn check_pings(pings: &Http2KeepAlive, place: &Place, mistakes: &mut Mistakes) {
+    for (span, field) in [(&pings.interval, "interval"), (&pings.timeout, "timeout")] {
+        istio::duration(span.as_ref(), mistakes);
+        if span.is_none() {
+            let found = format!("`http2KeepAlive` without `{field}`");
+            mistakes.add(REFUSED, place, found, "both `interval` and `timeout`");
+        }
+    }
 }
 
 fn check_http(http: &HttpSettings, _: &Place, mistakes: &mut Mistakes) {
@@ -647,6 +681,12 @@ fn check_outlier(outlier: &OutlierDetection, _: &Place, mistakes: &mut Mistakes)
     istio::duration(outlier.interval.as_ref(), mistakes);
     istio::whole_percent(outlier.max_ejection_percent.as_ref(), mistakes);
     istio::whole_percent(outlier.min_health_percent.as_ref(), mistakes);
+    istio::whole_percent(outlier.failure_percentage_threshold.as_ref(), mistakes);
+    for status in
+        outlier.outlier_detection_http_error_codes.iter().filter(|it| !(100..=599).contains(&it.value))
+    {
+        mistakes.add(REFUSED, &status.place, format!("the status {}", status.value), "100 to 599");
+    }
     let split = outlier.split_external_local_origin_errors.as_ref().is_some_and(|split| split.value);
     if let Some(local) = outlier.consecutive_local_origin_failures.as_ref().filter(|l| l.value > 0 && !split)
     {
@@ -659,6 +699,17 @@ fn check_tls(tls: &ClientTls, place: &Place, mistakes: &mut Mistakes) {
     let written = |text: &Option<Spot<String>>| text.as_ref().is_some_and(|text| !text.is_empty());
     let mode = tls.mode.as_ref().map_or(ClientTlsMode::Disable, |mode| mode.value);
     let credential = tls.credential_name.as_ref().filter(|name| !name.is_empty());
+    let trusted = tls.ca_cert_credential_name.as_ref().filter(|name| !name.is_empty());
+    if let Some(trusted) = trusted {
+        if mode == ClientTlsMode::IstioMutual {
+            let expected = "none: Istio brings its own";
+            mistakes.add(REFUSED, &trusted.place, "`caCertCredentialName` with ISTIO_MUTUAL", expected);
+        }
+        if let Some(file) = tls.ca_certificates.as_ref().filter(|file| !file.is_empty()) {
+            let found = "`caCertCredentialName` beside `caCertificates`";
+            mistakes.add(REFUSED, &trusted.place, found, "one of them").also(file.place.clone());
+        }
+    }
     if let Some(skip) = tls.insecure_skip_verify.as_ref().filter(|skip| skip.value) {
         let named = written(&tls.ca_certificates) || !tls.subject_alt_names.is_empty();
         let simple = mode == ClientTlsMode::Simple && (named || credential.is_some());

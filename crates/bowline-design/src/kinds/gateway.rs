@@ -85,6 +85,12 @@ record! {
         pub max_protocol_version: Option<Spot<TlsVersion>>,
         /// Ciphers allowed.
         pub cipher_suites: Vec<Spot<String>>,
+        /// Curves allowed.
+        pub ecdh_curves: Vec<Spot<String>>,
+        /// What may be agreed to be spoken (ALPN).
+        pub alpn_protocols: Vec<Spot<String>>,
+        /// Whether a caller's proof may be none.
+        pub insecure_skip_verify: Option<Spot<bool>>,
     } checked by check_tls
 }
 

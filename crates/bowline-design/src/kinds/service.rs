@@ -19,6 +19,8 @@ record! {
         pub protocol: Option<Spot<Protocol>>,
         /// Other names that callers use for it, besides its own.
         pub hosts: Vec<Spot<String>>,
+        /// Names in certificates that are its own, such as `spiffe://shop/orders`: by them it proves who it is.
+        pub identities: Vec<Spot<String>>,
         /// Where it listens.
         pub endpoints: Vec<Spot<Endpoint>>,
         /// What `bowline up` builds, starts and watches.

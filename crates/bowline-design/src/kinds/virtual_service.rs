@@ -57,6 +57,8 @@ record! {
         pub mirrors: Vec<Spot<HttpMirror>>,
         /// The share to mirror, as it was spelt before `mirrorPercentage`.
         pub mirror_percent: Option<Spot<u32>>,
+        /// The same, as it was spelt before that.
+        pub mirror_percent_once as "mirror_percent": Option<Spot<u32>>,
         /// The share of requests that `mirror` copies; all of them when absent.
         pub mirror_percentage: Option<Spot<Percent>>,
         /// Cross-origin rules.
@@ -559,7 +561,7 @@ fn check_route(route: &HttpRoute, place: &Place, mistakes: &mut Mistakes) {
         route.matches.iter().for_each(|matcher| check_no_regex(matcher, mistakes));
     }
     istio::duration(route.timeout.as_ref(), mistakes);
-    istio::whole_percent(route.mirror_percent.as_ref(), mistakes);
+    istio::whole_percent(route.mirror_percent.as_ref().or(route.mirror_percent_once.as_ref()), mistakes);
     istio::percentage(route.mirror_percentage.as_ref(), mistakes);
     check_weights(route.route.iter().map(|to| &to.weight), place, mistakes);
     check_authority(route, mistakes);

@@ -27,7 +27,7 @@ pub(crate) const ISTIO: Group =
 pub(crate) const OURS: Group = Group { name: "bowline.dev", versions: &["v1alpha1"], implied: true };
 
 /// Our kinds that a later version will read.
-const LATER: [&str; 3] = ["Saga", "Contract", "Access"];
+const LATER: [&str; 2] = ["Saga", "Contract"];
 
 /// A kind of document.
 pub(crate) trait Kind: Read {

@@ -7,7 +7,7 @@ use crate::kinds::policy::{Balance, By, HashOf, Outlier};
 use crate::mistake::{Place, Spot};
 use crate::resolved::{Balancing, HashBy, Sourced};
 use bowline_policy::balance::{Algorithm, PeakEwma, SlowStart};
-use bowline_policy::outlier::SuccessRate;
+use bowline_policy::outlier::{FailureShare, Statuses, SuccessRate};
 use bowline_policy::{BalanceSettings, OutlierSettings, Ratio};
 use std::time::Duration;
 
@@ -95,10 +95,16 @@ pub(super) fn note(balancer: &Spot<LoadBalancer>, note: &mut impl FnMut(&str, &P
         note("loadBalancer.simple PASSTHROUGH (requests find their host by its name)", &simple.place);
     }
     if let Some(locality) = &balancer.locality_lb_setting {
-        note("loadBalancer.localityLbSetting", &locality.place);
+        note(
+            "loadBalancer.localityLbSetting (nobody here knows where callers and endpoints are)",
+            &locality.place,
+        );
     }
     if let Some(zone) = &balancer.zone_aware_lb_setting {
-        note("loadBalancer.zoneAwareLbSetting", &zone.place);
+        note(
+            "loadBalancer.zoneAwareLbSetting (nobody here knows where callers and endpoints are)",
+            &zone.place,
+        );
     }
     let cookie = balancer.consistent_hash.as_ref().and_then(|hash| hash.http_cookie.as_ref());
     if let Some(cookie) = cookie {
@@ -138,6 +144,11 @@ pub(super) fn outlier_of_istio(written: &Spot<OutlierDetection>) -> Sourced<Outl
         } else {
             None
         },
+        errors: Some(&written.outlier_detection_http_error_codes)
+            .filter(|codes| !codes.is_empty())
+            .map(|codes| Statuses::of(codes.iter().filter_map(|code| u16::try_from(code.value).ok()))),
+        failures: count(&written.failure_percentage_threshold, None)
+            .map(|percent| FailureShare::of(Ratio::percent(percent))),
         interval: span(&written.interval, istio.interval),
         base: span(&written.base_ejection_time, istio.base),
         out_max: written
@@ -191,6 +202,8 @@ pub(super) fn outlier_of_ours(it: &Spot<Outlier>, findings: &mut Findings) -> So
         consecutive_5xx: count(&it.consecutive_5xx).or(ours.consecutive_5xx.filter(|_| !names_one)),
         consecutive_gateway: count(&it.consecutive_gateway),
         consecutive_local: count(&it.consecutive_local),
+        errors: None,
+        failures: None,
         success_rate: it.success_rate.as_ref().map(|rate| {
             let default = SuccessRate::default();
             SuccessRate {

@@ -3,10 +3,11 @@
 //! What would weaken a server if it were left out is done, or the server is not served and a note says so by its
 //! name: nobody should find out from an incident that a check was never made.
 
+use super::credential::{self, Part};
 use super::findings::Findings;
 use crate::kinds::gateway::{Server, ServerTls, ServerTlsMode, TlsVersion as Written};
 use crate::mistake::{Place, Spot};
-use crate::resolved::caller_tls::{CREDENTIALS, CallerProof, CallerTls, Cipher, Proof, TlsVersion};
+use crate::resolved::caller_tls::{CallerProof, CallerTls, Cipher, Curve, Proof, Speaks, TlsVersion};
 use crate::routing::host::HostPattern;
 
 /// The field that a note is about.
@@ -27,11 +28,14 @@ pub(super) fn caller_tls(server: &Spot<Server>, findings: &mut Findings) -> Opti
     };
     let versions = versions(tls, findings)?;
     let ciphers = ciphers(tls, versions.1, findings)?;
+    let curves = known(&tls.ecdh_curves, "ecdhCurves", Curve::named, "curves", findings)?;
+    let speaks = known(&tls.alpn_protocols, "alpnProtocols", Speaks::named, "protocols", findings)?;
     let host = |host: &Spot<String>| {
         HostPattern::new(host.rsplit_once('/').map_or(host.value.as_str(), |(_, name)| name))
     };
     let names = server.hosts.iter().map(host).collect();
-    Some(CallerTls { names, certificates, callers, versions, ciphers, place: tls.place.clone() })
+    let place = tls.place.clone();
+    Some(CallerTls { names, certificates, callers, versions, ciphers, curves, speaks, place })
 }
 
 /// `SIMPLE`, `MUTUAL` or `OPTIONAL_MUTUAL`.
@@ -83,6 +87,9 @@ fn note_the_rest(tls: &Spot<ServerTls>, findings: &mut Findings) {
         min_protocol_version: _,
         max_protocol_version: _,
         cipher_suites: _,
+        ecdh_curves: _,
+        alpn_protocols: _,
+        insecure_skip_verify: _,
     } = &tls.value;
     if let Some(redirect) = https_redirect.as_ref().filter(|redirect| redirect.value) {
         let text = "means nothing where TLS is spoken: it belongs to the server for HTTP";
@@ -103,7 +110,7 @@ fn certificates(tls: &Spot<ServerTls>, findings: &mut Findings) -> Option<Vec<(S
     };
     if !named.is_empty() {
         let files = named.into_iter().map(|name| {
-            Some((credential(name, "tls.crt", findings)?, credential(name, "tls.key", findings)?))
+            Some((credential(name, Part::Certificate, findings)?, credential(name, Part::Key, findings)?))
         });
         return files.collect();
     }
@@ -122,16 +129,13 @@ fn certificates(tls: &Spot<ServerTls>, findings: &mut Findings) -> Option<Vec<(S
     Some(all)
 }
 
-/// A file of a credential: `credentials/NAME/FILE`, with the names that Kubernetes gives the parts of a secret of type
-/// `kubernetes.io/tls`.
-fn credential(name: &Spot<String>, file: &str, findings: &mut Findings) -> Option<String> {
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !name.bytes().all(is_name) || name.starts_with('.') {
-        let text = "not served: a credential is a folder within `credentials`, named by letters, digits, `-`, `_` and `.`";
+fn credential(name: &Spot<String>, part: Part, findings: &mut Findings) -> Option<String> {
+    let file = credential::file(name, part);
+    if file.is_none() {
+        let text = format!("not served: a credential is {}", credential::NAMES);
         findings.note(format!("Gateway servers.tls.credentialName {}", name.value), text, &name.place);
-        return None;
     }
-    Some(format!("{CREDENTIALS}/{}/{file}", name.value))
+    file
 }
 
 fn proof(tls: &Spot<ServerTls>, findings: &mut Findings) -> Option<Proof> {
@@ -140,7 +144,7 @@ fn proof(tls: &Spot<ServerTls>, findings: &mut Findings) -> Option<Proof> {
         .or_else(|| written(&tls.credential_name));
     let listed = tls.tls_certificates.iter().find_map(|each| written(&each.ca_certificates));
     let trusted = match (credential_of, written(&tls.ca_certificates).or(listed)) {
-        (Some(name), _) => credential(name, "ca.crt", findings)?,
+        (Some(name), _) => credential(name, Part::Authority, findings)?,
         (None, Some(file)) => file.value.clone(),
         (None, None) => {
             let text = "not served: callers are to prove who they are, and nobody's word is taken for it";
@@ -211,4 +215,31 @@ fn ciphers(
         return None;
     }
     Some(Some(known))
+}
+
+/// Those of a list that are known here. `None`, with a note: of those that are asked for none is; `Some(None)`: nothing
+/// is asked for.
+fn known<T>(
+    list: &[Spot<String>],
+    name: &str,
+    named: fn(&str) -> Option<T>,
+    what: &str,
+    findings: &mut Findings,
+) -> Option<Option<Vec<T>>> {
+    let Some(first) = list.first() else { return Some(None) };
+    let mut all = Vec::new();
+    for written in list {
+        match named(written) {
+            Some(value) => all.push(value),
+            None => {
+                let subject = format!("{} {}", field(name), written.value);
+                findings.note(subject, "not offered: this version does not know it", &written.place);
+            }
+        }
+    }
+    if all.is_empty() {
+        findings.note(field(name), format!("not served: none of these {what} is known"), &first.place);
+        return None;
+    }
+    Some(Some(all))
 }

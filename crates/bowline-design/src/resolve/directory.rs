@@ -23,6 +23,9 @@ pub(super) const SUBSCRIPTION: Named = Named { what: "subscription", code: "unkn
 /// An intake.
 pub(super) const INTAKE: Named = Named { what: "intake", code: "unknown-intake" };
 
+/// An issuer.
+pub(super) const ISSUER: Named = Named { what: "issuer", code: "unknown-issuer" };
+
 /// The documents of one kind by their names.
 #[derive(Debug)]
 pub(super) struct Directory<'d> {

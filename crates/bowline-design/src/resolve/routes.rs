@@ -303,13 +303,14 @@ fn destination_of(
         _ => format!("{host} has no port {}", at.unwrap_or_default()),
     });
     let traffic = voices.rules.traffic(service, subset.as_ref(), port);
-    let (upgraded, tls) = (traffic.is_upgraded(), traffic.tls(host));
-    Destination { service: id, subset, port, upgraded, tls, endpoints, missing: missing.map(Arc::from) }
+    let (upgraded, tls) = (traffic.is_upgraded(), traffic.tls(service));
+    let (connections, missing) = (traffic.connections(), missing.map(Arc::from));
+    Destination { service: id, subset, port, upgraded, tls, connections, endpoints, missing }
 }
 
 fn mirrors(rule: &HttpRoute, namespace: &str, voices: Voices<'_>, findings: &mut Findings) -> Vec<Mirror> {
-    let old =
-        rule.mirror_percent.as_ref().and_then(|percent| Percent::from_percent(f64::from(percent.value)));
+    let old = rule.mirror_percent.as_ref().or(rule.mirror_percent_once.as_ref());
+    let old = old.and_then(|percent| Percent::from_percent(f64::from(percent.value)));
     let share = |percentage: &Option<Spot<crate::kinds::common::Percent>>, findings: &mut Findings| {
         let written = percentage.as_ref().map(|percentage| percentage.value.value.as_ref());
         // A percentage without a value is zero, no percentage is all (Istio, `MirrorPercent`).
@@ -526,16 +527,12 @@ fn value(text: &str, place: &Place, findings: &mut Findings) -> Option<HeaderVal
 
 /// Says by name what a rule asks for and does not get from this version.
 fn note_what_is_not_acted_on(rule: &HttpRoute, findings: &mut Findings) {
-    if let Some(retries) = &rule.retries {
-        if let Some(spot) = &retries.retry_remote_localities {
-            findings.not_acted_on("retries.retryRemoteLocalities", &spot.place);
-        }
-        if let Some(spot) = retries.retry_ignore_previous_hosts.as_ref().filter(|ignore| !ignore.value) {
-            findings.not_acted_on("retries.retryIgnorePreviousHosts: false", &spot.place);
-        }
+    if let Some(spot) = rule.retries.as_ref().and_then(|retries| retries.retry_remote_localities.as_ref()) {
+        let field = "retries.retryRemoteLocalities (nobody here knows where endpoints are)";
+        findings.not_acted_on(field, &spot.place);
     }
     if let Some(prefix) = rule.matches.iter().find_map(|written| written.stat_prefix.as_ref()) {
-        findings.not_acted_on("match.statPrefix", &prefix.place);
+        findings.not_acted_on("match.statPrefix (metrics have the rule's name)", &prefix.place);
     }
 }
 

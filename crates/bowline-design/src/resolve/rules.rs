@@ -4,6 +4,7 @@
 //! what is absent there is Istio's default, not the host's (Istio, `MergeTrafficPolicy`).
 
 use super::balance;
+use super::credential::{self, Part};
 use super::findings::Findings;
 use super::names;
 use super::services::Services;
@@ -14,8 +15,8 @@ use crate::kinds::destination_rule::{
 use crate::kinds::{Doc, Documents};
 use crate::mistake::Spot;
 use crate::resolved::{Balancing, Endpoint, Located, Service, Sourced, Subset};
-use crate::routing::CalleeTls;
 use crate::routing::host::HostPattern;
+use crate::routing::{CalleeTls, Connections, Keepalive};
 use bowline_policy::{BudgetSettings, BulkheadSettings, ConcurrentBudget, OutlierSettings, Ratio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,8 +164,8 @@ impl<'d> Traffic<'d> {
         policy.is_some_and(|policy| policy.value == H2UpgradePolicy::Upgrade)
     }
 
-    /// How TLS is spoken, where it is; `host` is the name that is asked for where no other is.
-    pub(super) fn tls(&self, host: &str) -> Option<CalleeTls> {
+    /// How TLS is spoken to `service`, where it is.
+    pub(super) fn tls(&self, service: &Service) -> Option<CalleeTls> {
         let written = self.tls?;
         let mode = written.mode.as_ref().map_or(ClientTlsMode::Disable, |mode| mode.value);
         if !matches!(mode, ClientTlsMode::Simple | ClientTlsMode::Mutual) {
@@ -173,11 +174,16 @@ impl<'d> Traffic<'d> {
         let text = |spot: &Option<Spot<String>>| {
             spot.as_ref().map(|spot| spot.value.clone()).filter(|text| !text.is_empty())
         };
-        let own = text(&written.client_certificate).zip(text(&written.private_key));
+        // A credential that cannot be called so is a mistake, and found before.
+        let of = |name: Option<String>, part| name.and_then(|name| credential::file(&name, part));
+        let (all, apart) = (|| text(&written.credential_name), text(&written.ca_cert_credential_name));
+        let own = of(all(), Part::Certificate).or_else(|| text(&written.client_certificate));
+        let own = own.zip(of(all(), Part::Key).or_else(|| text(&written.private_key)));
+        let names: Vec<String> = written.subject_alt_names.iter().map(|name| name.value.clone()).collect();
         Some(CalleeTls {
-            server_name: text(&written.sni).unwrap_or_else(|| host.to_owned()),
-            names: written.subject_alt_names.iter().map(|name| name.value.clone()).collect(),
-            trusted: text(&written.ca_certificates),
+            server_name: text(&written.sni).unwrap_or_else(|| service.host().to_owned()),
+            names: if names.is_empty() { service.proves.clone() } else { names },
+            trusted: of(apart.or_else(all), Part::Authority).or_else(|| text(&written.ca_certificates)),
             blind: written.insecure_skip_verify.as_ref().is_some_and(|skip| skip.value),
             revoked: text(&written.ca_crl),
             own: own.filter(|_| mode == ClientTlsMode::Mutual),
@@ -201,9 +207,49 @@ impl<'d> Traffic<'d> {
         Some(Sourced::written(settings, concurrent.place.clone()))
     }
 
-    /// Istio's retry budget: a share of the requests under way, or a floor.
+    /// How connections are made and kept.
+    pub(super) fn connections(&self) -> Option<Sourced<Connections>> {
+        let pool = self.pool?;
+        let (tcp, http) = (pool.tcp.as_deref(), pool.http.as_deref());
+        let span = |spot: Option<&Spot<Duration>>| spot.map(|spot| spot.value);
+        // Istio takes a number of zero for one that is not said.
+        let count = |spot: Option<&Spot<u32>>| spot.map(|spot| spot.value).filter(|count| *count > 0);
+        // What is said of requests comes before what is said of bytes; zero is for ever.
+        let idle = span(http.and_then(|http| http.idle_timeout.as_ref()))
+            .or(span(tcp.and_then(|tcp| tcp.idle_timeout.as_ref())))
+            .map(|idle| if idle.is_zero() { Duration::MAX } else { idle });
+        let pings = http.and_then(|http| http.http2_keep_alive.as_deref());
+        let probes = tcp.and_then(|tcp| tcp.tcp_keepalive.as_deref());
+        let connections = Connections {
+            connect: span(tcp.and_then(|tcp| tcp.connect_timeout.as_ref())),
+            idle,
+            age: span(tcp.and_then(|tcp| tcp.max_connection_duration.as_ref())),
+            requests: count(http.and_then(|http| http.max_requests_per_connection.as_ref())),
+            streams: count(http.and_then(|http| http.max_concurrent_streams.as_ref())),
+            ping_after: span(pings.and_then(|pings| pings.interval.as_ref())),
+            ping_timeout: span(pings.and_then(|pings| pings.timeout.as_ref())),
+            keepalive: probes.map(|probes| Keepalive {
+                time: span(probes.time.as_ref()),
+                interval: span(probes.interval.as_ref()),
+                probes: count(probes.probes.as_ref()),
+            }),
+        };
+        (connections != Connections::default()).then(|| Sourced::written(connections, pool.place.clone()))
+    }
+
+    /// Istio's retry budget: a share of the requests under way, or a floor. Without one, a pool's `maxRetries`
+    /// is the number of retries that may be under way.
     pub(super) fn budget(&self) -> Option<Sourced<BudgetSettings>> {
-        let written = self.retry_budget?;
+        let Some(written) = self.retry_budget else {
+            let retries = self.pool?.http.as_ref()?.max_retries.as_ref().filter(|most| most.value > 0)?;
+            let settings = BudgetSettings {
+                ratio: Ratio::ONE,
+                min_per_second: PER_SECOND_UNBOUND,
+                concurrent: Some(ConcurrentBudget { ratio: Ratio::ZERO, min: retries.value }),
+                ..BudgetSettings::default()
+            };
+            return Some(Sourced::written(settings, retries.place.clone()));
+        };
         // 20 and 3: `destination_rule.proto`, `RetryBudget`.
         let percent = written.percent.as_ref().map_or(20.0, |percent| percent.value);
         let min = written.min_retry_concurrency.as_ref().map_or(3, |min| min.value);
@@ -240,26 +286,26 @@ const PER_SECOND_UNBOUND: u32 = 1_000_000;
 fn note_what_is_not_acted_on(rule: &DestinationRule, findings: &mut Findings) {
     let mut place = |field: &str, place: &crate::mistake::Place| findings.not_acted_on(field, place);
     if let Some(export) = rule.export_to.first() {
-        place("DestinationRule exportTo", &export.place);
+        place("DestinationRule exportTo (one process sees all namespaces)", &export.place);
     }
     if let Some(selector) = &rule.workload_selector {
-        place("DestinationRule workloadSelector", &selector.place);
+        place(
+            "DestinationRule workloadSelector (there are no sidecars: the rule holds for every caller)",
+            &selector.place,
+        );
     }
     let of_subsets = rule.subsets.iter().filter_map(|subset| subset.traffic_policy.as_ref());
     for policy in rule.traffic_policy.iter().chain(of_subsets) {
         if let Some(tls) = &policy.tls {
             note_tls(tls, &mut place);
         }
-        if let Some(tunnel) = &policy.tunnel {
-            place("trafficPolicy.tunnel", &tunnel.place);
-        }
-        if let Some(protocol) = &policy.proxy_protocol {
-            place("trafficPolicy.proxyProtocol", &protocol.place);
-        }
         if let Some(interval) =
             policy.retry_budget.as_ref().and_then(|budget| budget.budget_interval.as_ref())
         {
-            place("retryBudget.budgetInterval", &interval.place);
+            place(
+                "retryBudget.budgetInterval (what is under way is counted, whatever the interval)",
+                &interval.place,
+            );
         }
         let at_ports = &policy.port_level_settings;
         for tls in at_ports.iter().filter_map(|settings| settings.tls.as_ref()) {
@@ -268,12 +314,6 @@ fn note_what_is_not_acted_on(rule: &DestinationRule, findings: &mut Findings) {
         let balancers = at_ports.iter().filter_map(|settings| settings.load_balancer.as_ref());
         for balancer in policy.load_balancer.iter().chain(balancers) {
             balance::note(balancer, &mut place);
-        }
-        let outliers = at_ports.iter().filter_map(|settings| settings.outlier_detection.as_ref());
-        for outlier in policy.outlier_detection.iter().chain(outliers) {
-            if let Some(code) = outlier.outlier_detection_http_error_codes.first() {
-                place("outlierDetection.outlierDetectionHttpErrorCodes", &code.place);
-            }
         }
         let pools = at_ports.iter().filter_map(|settings| settings.connection_pool.as_ref());
         for pool in policy.connection_pool.iter().chain(pools) {
@@ -289,44 +329,15 @@ fn note_tls(tls: &Spot<ClientTls>, note: &mut impl FnMut(&str, &crate::mistake::
             &mode.place,
         );
     }
-    if let Some(credential) = tls.credential_name.as_ref().filter(|name| !name.is_empty()) {
-        note("tls.credentialName (there are no secrets here: name the files)", &credential.place);
-    }
 }
 
 fn note_pool(pool: &Spot<ConnectionPool>, note: &mut impl FnMut(&str, &crate::mistake::Place)) {
-    if let Some(tcp) = &pool.tcp {
-        if let Some(spot) = &tcp.connect_timeout {
-            note("connectionPool.tcp.connectTimeout", &spot.place);
-        }
-        if let Some(spot) = &tcp.tcp_keepalive {
-            note("connectionPool.tcp.tcpKeepalive", &spot.place);
-        }
-        if let Some(spot) = &tcp.max_connection_duration {
-            note("connectionPool.tcp.maxConnectionDuration", &spot.place);
-        }
-        if let Some(spot) = &tcp.idle_timeout {
-            note("connectionPool.tcp.idleTimeout", &spot.place);
-        }
-    }
     let Some(http) = &pool.http else { return };
-    if let Some(spot) = &http.max_requests_per_connection {
-        note("connectionPool.http.maxRequestsPerConnection", &spot.place);
-    }
-    if let Some(spot) = &http.max_retries {
-        note("connectionPool.http.maxRetries", &spot.place);
-    }
-    if let Some(spot) = &http.idle_timeout {
-        note("connectionPool.http.idleTimeout", &spot.place);
-    }
     if let Some(spot) = http.use_client_protocol.as_ref().filter(|spot| spot.value) {
-        note("connectionPool.http.useClientProtocol", &spot.place);
-    }
-    if let Some(spot) = &http.max_concurrent_streams {
-        note("connectionPool.http.maxConcurrentStreams", &spot.place);
-    }
-    if let Some(spot) = &http.http2_keep_alive {
-        note("connectionPool.http.http2KeepAlive", &spot.place);
+        note(
+            "connectionPool.http.useClientProtocol (what is spoken to a service is its protocol, whatever its caller speaks)",
+            &spot.place,
+        );
     }
     let limits = pool.tcp.as_ref().is_some_and(|tcp| tcp.max_connections.is_some())
         || http.http2_max_requests.is_some();

@@ -89,6 +89,7 @@ impl Services {
             namespace: meta.namespace.as_str().into(),
             hosts,
             place: meta.place.clone(),
+            identities: spec.identities.iter().map(|name| name.value.as_str().into()).collect(),
             protocol,
             endpoints: spec
                 .endpoints
@@ -128,6 +129,7 @@ impl Services {
             },
             operations: Vec::new(),
             external: false,
+            proves: Vec::new(),
             implied: false,
             policy: unsettled(),
             by_specificity: Vec::new(),
@@ -172,6 +174,7 @@ impl Services {
                 hosts: vec![name.as_str().into()],
                 endpoints,
                 external: true,
+                proves: spec.subject_alt_names.iter().map(|name| name.value.clone()).collect(),
                 ..named(&host.place)
             };
             self.add(service, &[name]);
@@ -265,6 +268,7 @@ fn named(place: &Place) -> Service {
         namespace: "".into(),
         hosts: Vec::new(),
         place: place.clone(),
+        identities: Vec::new(),
         protocol: Protocol::Http,
         endpoints: Vec::new(),
         subsets: Vec::new(),
@@ -277,6 +281,7 @@ fn named(place: &Place) -> Service {
         forwards: Sourced::default(false, "nothing is known of it"),
         operations: Vec::new(),
         external: false,
+        proves: Vec::new(),
         implied: false,
         policy: unsettled(),
         by_specificity: Vec::new(),

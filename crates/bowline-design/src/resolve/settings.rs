@@ -14,7 +14,7 @@ use crate::kinds::virtual_service::{HttpFault, HttpRetry, HttpRoute};
 use crate::mistake::Spot;
 use crate::resolved::{Balancing, CallSettings, EdgeKeys, Idempotency, ServiceId, Sourced, TryPlan};
 use bowline_fault::{Fault, Kind, Percent};
-use bowline_model::decision::DeadlineSource;
+use bowline_model::decision::{DeadlineSource, RetryOn};
 use bowline_policy::{Backoff, BalanceSettings, BudgetSettings, Conditions, RetryRule, conditions};
 use std::sync::Arc;
 use std::time::Duration;
@@ -305,26 +305,46 @@ fn retried(retries: &Spot<HttpRetry>) -> bool {
     retries.attempts.as_ref().is_some_and(|attempts| attempts.value > 0)
 }
 
-/// The rule of an Istio block: what it names, or Istio's default.
+/// The rule of an Istio block: what it names, or Istio's default; and which hosts a try may go to.
 fn named(retries: &Spot<HttpRetry>, findings: &mut Findings) -> Sourced<RetryRule> {
+    let Sourced { value, from } = conditions_of(retries, findings);
+    let any_host = retries.retry_ignore_previous_hosts.as_ref().is_some_and(|ignore| !ignore.value);
+    let conditions = if any_host { value.with_previous_hosts() } else { value };
+    Sourced { value: RetryRule::Named(conditions), from }
+}
+
+fn conditions_of(retries: &Spot<HttpRetry>, findings: &mut Findings) -> Sourced<Conditions> {
     let Some(on) = retries.retry_on.as_ref().filter(|on| !on.value.trim().is_empty()) else {
         return Sourced::default(
-            RetryRule::Named(Conditions::istio_default()),
+            Conditions::istio_default(),
             "a retries block without retryOn has the conditions of Istio's mesh default",
         );
     };
     match Conditions::parse(&on.value) {
-        Ok(conditions) => Sourced::written(RetryRule::Named(conditions), on.place.clone()),
+        Ok(conditions) => {
+            for (word, why) in NEVER {
+                if conditions.contains(word) {
+                    findings.note(format!("retries.retryOn {word}"), why, &on.place);
+                }
+            }
+            Sourced::written(conditions, on.place.clone())
+        }
         Err(word) => {
             let found = format!("`{word}` is no condition to retry on");
             let words = || conditions::ALL.iter().map(|on| on.as_str());
             let listed = words().collect::<Vec<_>>().join(", ");
             let expected = format!("status codes and any of {listed}, with commas between them");
             findings.mistake("bad-retry-on", &on.place, found, expected, did_you_mean(&word, words()));
-            Sourced::written(RetryRule::Outcome, on.place.clone())
+            Sourced::written(Conditions::default(), on.place.clone())
         }
     }
 }
+
+/// Conditions that no try meets, and why.
+const NEVER: [(RetryOn, &str); 2] = [
+    (RetryOn::RetriableHeaders, "no try meets it: no field of Istio's names the headers"),
+    (RetryOn::Http3PostConnectFailure, "no try meets it: HTTP/3 is not spoken to services"),
+];
 
 /// Whether the call may be repeated, where its operation does not say.
 fn idempotency(

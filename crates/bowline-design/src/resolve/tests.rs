@@ -887,6 +887,106 @@ testCases:
     );
 }
 
+/// A service with everything that a test can ask for, and one with nothing.
+const GOVERNED: &str = r#"
+apiVersion: bowline.dev/v1alpha1
+kind: Service
+metadata: { name: shop }
+spec:
+  endpoints: [ { address: "127.0.0.1:1" } ]
+  operations:
+  - { name: read, http: { method: GET, path: /items } }
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Service
+metadata: { name: plain }
+spec: { endpoints: [ { address: "127.0.0.1:2" } ] }
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Policy
+metadata: { name: shop }
+spec:
+  targets: [ { service: shop } ]
+  deadline: 2s
+  retry: { tries: 3, perTry: 500ms }
+  breaker: { minCalls: 50, failureRatio: 0.3 }
+  bulkhead: { concurrent: 12, queue: 40, wait: 500ms }
+  rateLimit: { perSecond: 100 }
+  admission: { window: 30s }
+  doomed: {}
+  priority: low
+---
+apiVersion: bowline.dev/v1alpha1
+kind: Policy
+metadata: { name: read }
+spec:
+  targets: [ { operation: shop.read } ]
+  hedge: { after: p95 }
+  priority: high
+"#;
+
+fn governed(policy: &str) -> Vec<String> {
+    let tests =
+        format!("testCases:\n- request: {{ authority: [ shop ], uri: [ /items ] }}\n  policy: {policy}\n");
+    let texts = [text(GOVERNED), Text { name: "tests.yaml".into(), text: tests }];
+    let design = crate::load(&texts).unwrap();
+    crate::route_test::run(&design).remove(0).differs
+}
+
+#[test]
+fn a_route_test_sees_what_governs_the_call() {
+    let all = "{ deadline: 2s, retry: { tries: 3, perTry: 500ms, backoff: { base: 25ms }, budget: { ratio: 0.2 } },
+      hedge: { after: p95, tries: 2, ratio: 0.1, minCalls: 100 }, breaker: { minCalls: 50, failureRatio: 0.3 },
+      bulkhead: { concurrent: 12, queue: 40, wait: 500ms }, rateLimit: { perSecond: 100, burst: 100 },
+      admission: { window: 30s, multiplier: 2 }, doomed: { letThrough: 0.05 }, priority: high }";
+    assert_eq!(governed(all), [""; 0]);
+}
+
+#[test]
+fn a_route_test_says_what_else_governs_the_call() {
+    for (policy, differs) in [
+        ("{ deadline: 1s }", "deadline 1s expected, found 2s"),
+        ("{ deadline: none }", "no deadline expected, found one (test.yaml:"),
+        ("{ retry: { tries: 2 } }", "retry.tries 2 expected, found 3"),
+        ("{ retry: none }", "retry none expected, found 3 (test.yaml:"),
+        ("{ hedge: none }", "no hedge expected, found one (test.yaml:"),
+        ("{ hedge: { after: 40ms } }", "hedge.after 40ms expected, found p95"),
+        ("{ breaker: { failureRatio: 0.5 } }", "breaker.failureRatio 0.5 expected, found 0.3"),
+        ("{ breaker: { consecutive: 5 } }", "breaker.consecutive 5 expected, found none"),
+        ("{ bulkhead: { concurrent: 12, queue: 4 } }", "bulkhead.queue 4 expected, found 40"),
+        ("{ rateLimit: none }", "no rateLimit expected, found one (test.yaml:"),
+        ("{ admission: { multiplier: 3 } }", "admission.multiplier 3 expected, found 2"),
+        ("{ doomed: none }", "no doomed expected, found one (test.yaml:"),
+        ("{ priority: low }", "priority low expected, found high"),
+    ] {
+        let found = governed(policy);
+        assert!(found.len() == 1 && found[0].starts_with(differs), "{policy}: {found:?}");
+    }
+}
+
+#[test]
+fn a_route_test_misses_what_is_not_there_and_wants_a_call_to_govern() {
+    let tests = "testCases:
+- request: { authority: [ plain ] }
+  policy: { breaker: {}, hedge: {}, priority: normal, retry: { tries: 3 }, bulkhead: none }
+- request: { authority: [ shop ], uri: [ /gone ] }
+  policy: { deadline: 1s }
+";
+    let gone = "---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: gone }
+spec:
+  hosts: [ shop ]
+  http: [ { directResponse: { status: 410 } } ]
+";
+    let texts =
+        [text(&(GOVERNED.to_owned() + gone)), Text { name: "tests.yaml".into(), text: tests.to_owned() }];
+    let ran = crate::route_test::run(&crate::load(&texts).unwrap());
+    assert_eq!(ran[0].differs, ["a hedge expected, found none", "a breaker expected, found none"]);
+    assert_eq!(ran[1].differs, ["a policy expected, and no call is made"]);
+}
+
 const MOVED: &str = r#"
 apiVersion: networking.istio.io/v1
 kind: VirtualService

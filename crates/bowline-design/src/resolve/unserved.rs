@@ -1,13 +1,16 @@
 //! What documents ask for and do not get from this version, by name.
 //!
-//! No field of Istio's kinds is ignored in silence: it is acted on, refused, or noted here, in
-//! [`rules`](super::rules), [`routes`](super::routes) or [`caller_tls`](super::caller_tls). A test goes through all of them.
+//! No field of Istio's kinds is ignored in silence: it is acted on, [`refused`](super::refused), or noted here, in
+//! [`rules`](super::rules), [`routes`](super::routes), [`settings`](super::settings) or [`caller_tls`](super::caller_tls).
+//! A test goes through all of them.
 
 use super::findings::Findings;
+use super::names;
 use crate::kinds::Documents;
 use crate::kinds::gateway::Server;
 use crate::kinds::service_entry::{Location, ServiceEntry, ServicePort, WorkloadEntry};
 use crate::mistake::{Place, Spot};
+use crate::routing::host::HostPattern;
 
 /// Notes what VirtualServices, ServiceEntries and Gateways ask for beyond what their rules, endpoints and
 /// listeners become.
@@ -21,11 +24,18 @@ pub(super) fn note(documents: &Documents, findings: &mut Findings) {
             findings.note("VirtualService tls", "not served by this version, which speaks HTTP", &rule.place);
         }
         if let Some(export) = spec.export_to.first() {
-            findings.not_acted_on("VirtualService exportTo", &export.place);
+            findings.not_acted_on("VirtualService exportTo (one process sees all namespaces)", &export.place);
         }
     }
     for document in &documents.service_entries {
         entry(&document.spec, findings);
+        if let Some(name) = document.spec.subject_alt_names.first()
+            && !document.spec.hosts.iter().any(|host| is_spoken_to_under_tls(host, documents))
+        {
+            let text =
+                "nothing is proved to whom TLS is not spoken: the `tls` of a DestinationRule begins it";
+            findings.note("ServiceEntry subjectAltNames", text, &name.place);
+        }
     }
     for document in &documents.gateways {
         if !document.spec.selector.is_empty() {
@@ -36,16 +46,24 @@ pub(super) fn note(documents: &Documents, findings: &mut Findings) {
     }
 }
 
+fn is_spoken_to_under_tls(host: &str, documents: &Documents) -> bool {
+    documents.destination_rules.iter().any(|document| {
+        let rule = &document.spec;
+        let of_subsets = rule.subsets.iter().filter_map(|subset| subset.traffic_policy.as_ref());
+        let speaks = rule.traffic_policy.iter().chain(of_subsets).any(|policy| {
+            policy.tls.is_some() || policy.port_level_settings.iter().any(|settings| settings.tls.is_some())
+        });
+        speaks && HostPattern::new(&names::qualified(&rule.host, &document.meta.namespace)).matches(host)
+    })
+}
+
 fn entry(spec: &ServiceEntry, findings: &mut Findings) {
     if let Some(export) = spec.export_to.first() {
-        findings.not_acted_on("ServiceEntry exportTo", &export.place);
+        findings.not_acted_on("ServiceEntry exportTo (one process sees all namespaces)", &export.place);
     }
     if let Some(selector) = &spec.workload_selector {
         let text = "selects workloads, which this version does not know: the entry has no endpoints";
         findings.note("ServiceEntry workloadSelector", text, &selector.place);
-    }
-    if let Some(names) = spec.subject_alt_names.first() {
-        findings.not_acted_on("ServiceEntry subjectAltNames", &names.place);
     }
     if let Some(address) = spec.addresses.first() {
         let text = "not acted on: requests find their host by its name, never by an address";

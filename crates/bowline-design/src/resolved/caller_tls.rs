@@ -20,6 +20,10 @@ pub struct CallerTls {
     pub versions: (TlsVersion, TlsVersion),
     /// What TLS 1.2 may be encrypted with; `None`: whatever is safe. That of TLS 1.3 is no matter of choice.
     pub ciphers: Option<Vec<Cipher>>,
+    /// Over which curves keys are agreed on, the preferred first; `None`: whatever is safe.
+    pub curves: Option<Vec<Curve>>,
+    /// What may be agreed to be spoken, the preferred first; `None`: HTTP/2, then HTTP/1.1.
+    pub speaks: Option<Vec<Speaks>>,
     /// Where it is written.
     pub place: Place,
 }
@@ -76,6 +80,26 @@ pub enum Cipher {
     RsaChacha20,
 }
 
+/// What keys can be agreed on over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// X25519
+    X25519,
+    /// P-256
+    P256,
+    /// P-384
+    P384,
+}
+
+/// What callers can agree to speak (ALPN, RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1
+    Http1,
+    /// HTTP/2
+    Http2,
+}
+
 impl CallerTls {
     /// Istio's word for what callers prove.
     #[must_use]
@@ -122,5 +146,35 @@ impl Cipher {
             "ECDHE-RSA-CHACHA20-POLY1305" => Self::RsaChacha20,
             _ => return None,
         })
+    }
+}
+
+impl Curve {
+    /// The curve that BoringSSL, and so Istio, calls `name`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "X25519" => Some(Self::X25519),
+            "P-256" => Some(Self::P256),
+            "P-384" => Some(Self::P384),
+            _ => None,
+        }
+    }
+}
+
+impl Speaks {
+    /// What ALPN calls `name`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Http1, Self::Http2].into_iter().find(|known| known.as_str() == name)
+    }
+
+    /// Its name in ALPN.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http/1.1",
+            Self::Http2 => "h2",
+        }
     }
 }

@@ -28,6 +28,8 @@ pub struct Service {
     pub hosts: Vec<Arc<str>>,
     /// Where it is declared, or first named.
     pub place: Place,
+    /// The names in certificates that are its own, by which it proves who it is.
+    pub identities: Vec<Arc<str>>,
     /// How it is spoken to.
     pub protocol: Protocol,
     /// Where it answers. Empty: it is only named, and a call to it ends with `no host`.
@@ -52,6 +54,8 @@ pub struct Service {
     pub operations: Vec<Operation>,
     /// Whether it lies outside: a `ServiceEntry` names it.
     pub external: bool,
+    /// Names of which it proves one where TLS is spoken to it and nobody names others; empty: its own.
+    pub proves: Vec<String>,
     /// Whether no document declares it: a rule only names its host.
     pub implied: bool,
     /// What governs a call to it that is no declared operation.
@@ -77,6 +81,14 @@ impl Service {
             self.by_specificity.iter().find(asks).copied()
         };
         matching(method).or_else(|| if *method == Method::HEAD { matching(&Method::GET) } else { None })
+    }
+
+    /// Whether the token of a process can prove that it is this service: `bowline up` starts it, and no other of its name
+    /// among `all`.
+    #[must_use]
+    pub fn proves_itself_among(&self, all: &[Self]) -> bool {
+        let namesakes = all.iter().filter(|other| other.run.is_some() && other.name == self.name);
+        self.run.is_some() && namesakes.count() == 1
     }
 
     /// The index of the operation called `name`.
@@ -279,6 +291,18 @@ impl Operation {
     }
 }
 
+/// Whether some server takes a segment for another place than one below those before it: `.` and `..`, written out or in
+/// per cent, with parameters behind them or not, and what becomes a slash.
+fn leads_elsewhere(segment: &str) -> bool {
+    // Most have none of these bytes.
+    if !segment.contains(['.', '%', '\\']) {
+        return false;
+    }
+    let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+    let name = plain.split(';').next().unwrap_or_default();
+    matches!(name, "." | "..") || ["%2f", "%5c", "\\", "%00"].iter().any(|slash| plain.contains(slash))
+}
+
 /// A path whose segments in braces stand for anything: `/orders/{id}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
@@ -315,15 +339,15 @@ impl PathPattern {
         Ok(Self { segments: rest.split('/').map(segment).collect::<Result<_, _>>()? })
     }
 
-    /// Whether `path`, without its query, has this form. A parameter stands for one segment that is
-    /// not empty.
+    /// Whether `path`, without its query, has this form. A parameter stands for one segment that is not empty, and for
+    /// none that leads elsewhere in the eyes of whoever cleans paths up: `..`, a slash in disguise.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix('/') else { return false };
         let mut given = rest.split('/');
         let each = self.segments.iter().all(|segment| match (segment, given.next()) {
             (Segment::Fixed(fixed), Some(given)) => fixed == given,
-            (Segment::Free(_), Some(given)) => !given.is_empty(),
+            (Segment::Free(_), Some(given)) => !given.is_empty() && !leads_elsewhere(given),
             (_, None) => false,
         });
         each && given.next().is_none()

@@ -86,10 +86,44 @@ pub struct Destination {
     pub upgraded: bool,
     /// How TLS is spoken to them; `None`: it is not.
     pub tls: Option<CalleeTls>,
+    /// How connections to it are made and kept, where a `DestinationRule` says so.
+    pub connections: Option<Sourced<Connections>>,
     /// Its endpoints, as indexes of the service's. Empty: a call ends with 503, `no host`.
     pub endpoints: Vec<usize>,
     /// Why there is no endpoint, where there is none.
     pub missing: Option<Arc<str>>,
+}
+
+/// How connections to a destination are made and kept; what is absent is Bowline's own way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Connections {
+    /// How long one may take to be made.
+    pub connect: Option<Duration>,
+    /// For how long one is kept that carries nothing; [`Duration::MAX`]: for ever.
+    pub idle: Option<Duration>,
+    /// How old one gets.
+    pub age: Option<Duration>,
+    /// Requests that one carries in its life.
+    pub requests: Option<u32>,
+    /// Requests that one of HTTP/2 carries at once.
+    pub streams: Option<u32>,
+    /// How long a peer may be silent over HTTP/2 that owes answers.
+    pub ping_after: Option<Duration>,
+    /// How long it may take to say that it is there.
+    pub ping_timeout: Option<Duration>,
+    /// Whether, and how, the kernel asks silent peers.
+    pub keepalive: Option<Keepalive>,
+}
+
+/// How the kernel asks silent peers whether they are there; what is absent is the system's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Keepalive {
+    /// After this long a silence.
+    pub time: Option<Duration>,
+    /// This far apart.
+    pub interval: Option<Duration>,
+    /// So many without an answer end the connection.
+    pub probes: Option<u32>,
 }
 
 /// TLS to a destination: a `DestinationRule`'s `tls`. Files are named as they are written.

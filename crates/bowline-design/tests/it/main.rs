@@ -2,6 +2,8 @@
 
 mod support;
 
+mod access;
+mod fields;
 mod foreign;
 mod istio;
 mod limits;

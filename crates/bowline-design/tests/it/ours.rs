@@ -284,5 +284,14 @@ fn route_tests_are_documents_of_their_own() {
             "testCases[0].wantmatch: unknown field `wantmatch`",
         ],
     );
+    taken("testCases:\n- request: { authority: [a] }\n  policy: { breaker: none, hedge: { after: 40ms } }\n");
+    finds(
+        "testCases:\n- request: { authority: [a] }\n  policy: { breker: none, deadline: never, hedge: late }\n",
+        &[
+            "testCases[0].policy.breker: unknown field `breker`",
+            "testCases[0].policy.deadline: `never`",
+            "testCases[0].policy.hedge: `late`",
+        ],
+    );
     finds("testCases:\n- request: { authority: [a] }\n", &["testCases[0]: a test that wants nothing"]);
 }

@@ -1,6 +1,6 @@
 //! Who is put out, who is spared, who is back.
 
-use super::{OutlierSettings, Seen, SuccessRate};
+use super::{FailureShare, OutlierSettings, Seen, SuccessRate};
 use crate::balance::Host;
 use crate::report::Report;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -41,11 +41,12 @@ pub enum Judged {
     },
 }
 
-const EJECTIONS: [EjectWhy; 4] = [
+const EJECTIONS: [EjectWhy; 5] = [
     EjectWhy::Consecutive5xx,
     EjectWhy::ConsecutiveGateway,
     EjectWhy::ConsecutiveLocal,
     EjectWhy::SuccessRate,
+    EjectWhy::FailureShare,
 ];
 
 const SPARINGS: [SpareWhy; 2] = [SpareWhy::TooManyOut, SpareWhy::LastOne];
@@ -86,7 +87,7 @@ impl Detector {
         if now < host.record.ejected_until() {
             return;
         }
-        if let Some(why) = host.record.count(settings, Seen::of(report)) {
+        if let Some(why) = host.record.count(settings, Seen::of(report, settings.errors.as_ref())) {
             let _one_at_a_time = lock(&self.swept);
             self.judge(settings, &hosts, at, now, why, tell);
         }
@@ -164,8 +165,14 @@ impl Detector {
                 self.returned.fetch_add(is_back.into(), Ordering::Relaxed);
             }
         }
-        if let Some(rate) = &settings.success_rate {
-            self.compare(settings, rate, hosts, now, tell);
+        if settings.compares() {
+            let counts: Vec<(u32, u32)> = hosts().map(|host| host.record.take_counts()).collect();
+            if let Some(rate) = &settings.success_rate {
+                self.compare(settings, rate, &counts, hosts, now, tell);
+            }
+            if let Some(failures) = &settings.failures {
+                self.measure(settings, failures, &counts, hosts, now, tell);
+            }
         }
     }
 
@@ -174,16 +181,15 @@ impl Detector {
         &self,
         settings: &OutlierSettings,
         rate: &SuccessRate,
+        counts: &[(u32, u32)],
         hosts: &impl Fn() -> I,
         now: Instant,
         tell: &mut impl FnMut(u16, Judged),
     ) {
-        let shares: Vec<Option<f64>> = hosts()
-            .map(|host| {
-                let (successes, calls) = host.record.take_counts();
-                (rate.calls_min.max(1) <= calls).then(|| f64::from(successes) / f64::from(calls))
-            })
-            .collect();
+        let share = |(successes, calls): &(u32, u32)| {
+            (rate.calls_min.max(1) <= *calls).then(|| f64::from(*successes) / f64::from(*calls))
+        };
+        let shares: Vec<Option<f64>> = counts.iter().map(share).collect();
         let compared = shares.iter().flatten().count() as f64;
         if compared < f64::from(rate.hosts_min.max(1)) {
             return;
@@ -194,6 +200,28 @@ impl Detector {
         for (index, share) in shares.iter().enumerate() {
             if share.is_some_and(|share| share < least) {
                 self.judge(settings, hosts, index as u16, now, EjectWhy::SuccessRate, tell);
+            }
+        }
+    }
+
+    /// Puts out whose share of failures is too much.
+    fn measure<'h, I: Iterator<Item = &'h Host>>(
+        &self,
+        settings: &OutlierSettings,
+        failures: &FailureShare,
+        counts: &[(u32, u32)],
+        hosts: &impl Fn() -> I,
+        now: Instant,
+        tell: &mut impl FnMut(u16, Judged),
+    ) {
+        let is_enough = |calls: u32| failures.calls_min.max(1) <= calls;
+        let measured = counts.iter().filter(|(_, calls)| is_enough(*calls)).count();
+        if measured < failures.hosts_min.max(1) as usize {
+            return;
+        }
+        for (index, (successes, calls)) in counts.iter().enumerate() {
+            if is_enough(*calls) && failures.share.is_reached(calls.saturating_sub(*successes), *calls) {
+                self.judge(settings, hosts, index as u16, now, EjectWhy::FailureShare, tell);
             }
         }
     }

@@ -31,7 +31,7 @@ impl Record {
     /// Counts one try; why the host deserves to be left out, if it does now.
     #[inline]
     pub(super) fn count(&self, settings: &OutlierSettings, seen: Seen) -> Option<EjectWhy> {
-        if settings.success_rate.is_some() && seen != Seen::Nothing {
+        if settings.compares() && seen != Seen::Nothing {
             self.calls.fetch_add(1, Ordering::Relaxed);
             self.successes.fetch_add(u32::from(seen == Seen::Good), Ordering::Relaxed);
         }

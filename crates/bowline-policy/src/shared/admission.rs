@@ -56,6 +56,16 @@ impl SharedAdmission {
         admitted
     }
 
+    /// Whether any share of calls is rejected at `now`. Nothing is drawn or counted.
+    #[must_use]
+    pub fn is_rejecting(&self, now: Instant) -> bool {
+        self.may_reject.load(Ordering::Relaxed) && {
+            let window = self.fold(now);
+            self.may_reject.store(window.may_reject(), Ordering::Relaxed);
+            window.may_reject()
+        }
+    }
+
     /// A try ended, and the callee accepted it or not.
     #[inline]
     pub fn decided(&self, now: Instant, accepted: bool) {

@@ -1,12 +1,16 @@
 //! Which host a try goes to, and which are left out.
 
-use crate::world::MS;
+use crate::world::{MS, World};
 use bowline_model::decision::{PickWhy, TryEnd};
 use bowline_model::{Instant, Outcome, Random, SplitMix64};
 use bowline_policy::balance::{Algorithm, Balancer, HostState, Joining, PeakEwma, SlowStart, Tried, hash};
 use bowline_policy::outlier::OutlierSettings;
-use bowline_policy::{BalanceSettings, Pushback, Ratio, Report, classify};
+use bowline_policy::{
+    Backoff, BalanceSettings, CallPolicy, Conditions, Edge, Parts, Pushback, Ratio, Report, RetryRule,
+    RetrySettings, classify,
+};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -411,4 +415,26 @@ impl SettleAsPicked for Balancer {
 #[test]
 fn our_outlier_detection_differs_from_istios_in_one_word() {
     assert_eq!(OutlierSettings { one_always: false, ..OutlierSettings::OURS }, OutlierSettings::ISTIO);
+}
+
+#[test]
+fn a_host_is_asked_again_before_the_others_only_where_that_is_asked_for() {
+    let conditions = Conditions::parse("5xx").unwrap();
+    for (conditions, hosts) in [(conditions.clone(), 3), (conditions.with_previous_hosts(), 1)] {
+        let policy = CallPolicy {
+            retry: RetrySettings {
+                backoff: Backoff::None,
+                rule: RetryRule::Named(conditions),
+                ..RetrySettings::tries(3)
+            },
+            // By hash, so that the host that is meant stays the same.
+            balance: by(Algorithm::RingHash { size_min: 1_024 }),
+            ..CallPolicy::default()
+        };
+        let parts = Parts { balancer: Some(balancer(policy.balance, &[1; 5])), ..Parts::default() };
+        let mut world = World::on(Edge::with(policy, parts));
+        let (_, tries) = world.run(world.ask(), &[TryEnd::Answered { status: 503 }]);
+        let asked: BTreeSet<u16> = tries.iter().map(|this| this.host).collect();
+        assert_eq!((tries.len(), asked.len()), (3, hosts));
+    }
 }

@@ -5,9 +5,9 @@ use bowline_model::decision::{BreakerState, GiveUp, TryEnd, WithheldWhy};
 use bowline_model::{Deadline, Decision, Instant, Outcome, SplitMix64};
 use bowline_policy::balance::{Balancer, HostState, Joining};
 use bowline_policy::{
-    Ask, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings, Call, CallPolicy,
-    ConcurrentBudget, CrossHop, Edge, HedgeAfter, HedgeEnd, HedgeSettings, OutlierSettings, Parts, Pushback,
-    Ratio, Report, RetrySettings, Step, Try, classify,
+    AdmissionSettings, Ask, BalanceSettings, BreakerSettings, BudgetSettings, BulkheadSettings, Call,
+    CallPolicy, ConcurrentBudget, CrossHop, Edge, HedgeAfter, HedgeEnd, HedgeSettings, OutlierSettings,
+    Parts, Pushback, Ratio, Report, RetrySettings, Step, Try, classify,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -286,6 +286,33 @@ fn while_the_breaker_is_not_closed_nothing_is_hedged() {
     world.now = first.hedge_at;
     overdue(&mut world, &mut call);
     assert_eq!(withheld(&world), [WithheldWhy::BreakerNotClosed]);
+}
+
+#[test]
+fn while_calls_are_rejected_nothing_is_hedged_and_no_reject_is_counted_for_it() {
+    let admission = Some(AdmissionSettings::default());
+    let mut world = world(CallPolicy { admission, breaker: None, ..policy() });
+    let (mut call, step) = world.begin(ask(&world));
+    let first = sent(step);
+    world.now = first.hedge_at;
+    // Of thirty tries three are accepted: twice as many are let through.
+    for number in 0..30 {
+        let accepted = number % 10 == 0;
+        world.edge.admission().unwrap().decided(world.now, accepted);
+    }
+    let counted = world.edge.admission().unwrap().counts(world.now);
+    overdue(&mut world, &mut call);
+    assert_eq!(withheld(&world), [WithheldWhy::Throttled]);
+    assert_eq!(world.edge.admission().unwrap().counts(world.now), counted);
+}
+
+#[test]
+fn a_hedge_counts_for_admission_when_it_has_ended_and_who_is_outrun_does_not() {
+    let admission = Some(AdmissionSettings::default());
+    let mut world = world(CallPolicy { admission, ..policy() });
+    let (mut call, _, second) = hedged(&mut world);
+    ended(&mut world, &mut call, second.number, OK);
+    assert_eq!(world.edge.admission().unwrap().counts(world.now), (1, 1));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::world::{MS, World};
 use bowline_model::decision::{EjectWhy, GiveUp, SpareWhy, TryEnd};
 use bowline_model::{Decision, Instant, Outcome, SplitMix64};
 use bowline_policy::balance::{Balancer, HostState, Joining, Tried};
-use bowline_policy::outlier::{Judged, OutlierSettings, SuccessRate};
+use bowline_policy::outlier::{FailureShare, Judged, OutlierSettings, Statuses, SuccessRate};
 use bowline_policy::{
     BalanceSettings, CallPolicy, Edge, Parts, Ratio, Report, RetrySettings, Step, classify,
 };
@@ -285,6 +285,65 @@ fn a_share_of_successes_far_below_the_others_puts_a_host_out_at_the_sweep() {
     }
     let told = ends(&balancer, 0, NOW + SECOND * 10, OK);
     assert_eq!(told, [(4, ejected(EjectWhy::SuccessRate, 30))]);
+}
+
+#[test]
+fn a_share_of_failures_puts_a_host_out_at_the_sweep_where_enough_hosts_had_enough_calls() {
+    for (hosts, calls, share, out) in [
+        // Nearly everybody fails as often, so that no share of successes is far below the others'; the first host has had
+        // one good call more, and the last one is spared.
+        (6, 50, 50, vec![1, 2, 3, 4, 5]),
+        (5, 50, 51, vec![]),
+        (5, 48, 50, vec![]),
+        (4, 50, 50, vec![]),
+    ] {
+        let failures = Some(FailureShare::of(Ratio::percent(share)));
+        let settings = OutlierSettings { consecutive_5xx: None, failures, ..SETTINGS };
+        let balancer = of(hosts, settings);
+        ends(&balancer, 0, NOW, OK);
+        // The first try of a destination is before the first interval.
+        for turn in 0..calls {
+            for host in 0..hosts {
+                assert_eq!(ends(&balancer, host, NOW + SECOND, if turn % 2 == 0 { E500 } else { OK }), []);
+            }
+        }
+        let told = ends(&balancer, 0, NOW + SECOND * 10, OK);
+        let expected: Vec<_> = out.iter().map(|host| (*host, ejected(EjectWhy::FailureShare, 30))).collect();
+        let put_out: Vec<_> =
+            told.iter().filter(|(_, judged)| matches!(judged, Judged::Ejected { .. })).copied().collect();
+        assert_eq!(put_out, expected, "{hosts} hosts, {calls} calls, {share} %");
+    }
+}
+
+#[test]
+fn where_statuses_are_named_they_are_errors_and_no_others() {
+    let errors = Some(Statuses::of([429, 503]));
+    let settings =
+        OutlierSettings { errors, consecutive_5xx: Some(2), consecutive_gateway: Some(3), ..SETTINGS };
+    let named = TryEnd::Answered { status: 429 };
+    let grpc = |code| TryEnd::AnsweredGrpc { code, trailers_only: true };
+    let five = [(1, ejected(EjectWhy::Consecutive5xx, 30))];
+    for (end_as, times, told) in [
+        (E500, 9, &[][..]),
+        (named, 2, &five[..]),
+        (E503, 2, &five[..]),
+        (grpc(14), 2, &five[..]),
+        (grpc(8), 2, &five[..]),
+        (grpc(13), 9, &[][..]),
+        (NOBODY, 2, &five[..]),
+    ] {
+        assert_eq!(end(&of(3, settings), 1, NOW, end_as, times), told, "{end_as:?}");
+    }
+    // A gateway error is one only if it is named, and what is named is one only if it is a gateway's.
+    let gateway = OutlierSettings { consecutive_5xx: None, ..settings };
+    assert_eq!(end(&of(3, gateway), 1, NOW, named, 9), []);
+    assert_eq!(end(&of(3, gateway), 1, NOW, E503, 3), [(1, ejected(EjectWhy::ConsecutiveGateway, 30))]);
+    assert_eq!(end(&of(3, gateway), 1, NOW, TryEnd::Answered { status: 502 }, 9), []);
+    // What is not named ends a row.
+    let balancer = of(3, settings);
+    for end_as in [named, E500, named, E500] {
+        assert_eq!(ends(&balancer, 1, NOW, end_as), []);
+    }
 }
 
 // === seen by a call ===

@@ -3,9 +3,8 @@
 //! A connection lives on one worker's thread, so gate and handle share plain cells.
 
 use super::violation::Violation;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
-use std::task::Waker;
 
 /// One connection's gate, seen from outside.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +27,6 @@ pub(super) struct Shared {
     /// Whether some request has asked for a tunnel.
     pub(super) asks: Cell<bool>,
     pub(super) tunnel: Cell<bool>,
-    /// Whoever waits for the last answer, to refuse what came after it.
-    pub(super) waiting: RefCell<Option<Waker>>,
 }
 
 impl GateHandle {
@@ -92,18 +89,10 @@ impl Shared {
     pub(super) fn unanswered(&self) -> u64 {
         self.passed.get().saturating_sub(self.answered.get())
     }
-
-    pub(super) fn wake(&self) {
-        let waiting = self.waiting.borrow_mut().take();
-        if let Some(waker) = waiting {
-            waker.wake();
-        }
-    }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
         self.shared.answered.set(self.shared.answered.get() + 1);
-        self.shared.wake();
     }
 }

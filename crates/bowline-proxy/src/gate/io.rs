@@ -1,9 +1,10 @@
-//! The gate around a socket, as hyper reads and writes it.
+//! The gate around a socket, as the server reads and writes it.
 //!
-//! Every read is judged by the [`Machine`] before hyper gets it. After a violation hyper gets nothing
+//! Every read is judged by the [`Machine`] before the server gets it. After a violation the server gets nothing
 //! more. In a body the read fails at once, and the handler that has the request decides what to say. In a
-//! head the gate waits until the requests before it are answered and flushed, answers itself, lingers, and
-//! only then ends the read, so that hyper never writes again.
+//! head the gate answers itself once the requests before it are answered, lingers, and only then ends the read.
+//!
+//! While a request is under way the gate watches for a caller that leaves, so that no work goes on for nobody.
 
 use super::handle::{GateHandle, Shared};
 use super::limits::{Limits, Patience};
@@ -14,13 +15,15 @@ use super::violation::{Part, Reason, Violation};
 use super::wait::{Owed, Wait};
 use bowline_call::Clock;
 use bytes::Bytes;
-use hyper::rt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What one read takes at most where no body is: a few heads. What is read ahead of an answer is kept until then.
+const HEADS_MAX: usize = 8 << 10;
 
 /// A socket behind the gate. See the [module](self).
 #[derive(Debug)]
@@ -30,10 +33,8 @@ pub struct Gated<T> {
     patience: Patience,
     machine: Machine,
     shared: Rc<Shared>,
-    /// Requests that were answered when hyper last flushed: their answers have left.
-    flushed: u64,
-    /// What may pass and waits for room in hyper's buffer. Only heads that arrived in pieces come by here.
-    overflow: Bytes,
+    /// What may pass.
+    input: Bytes,
     end: End,
     refusal: Option<Refusal>,
     /// What may still be thrown away while an answer is under way and the next request is known to be bad.
@@ -65,8 +66,7 @@ impl<T> Gated<T> {
             patience,
             machine: Machine::new(limits),
             shared,
-            flushed: 0,
-            overflow: Bytes::new(),
+            input: Bytes::new(),
             end: End::Open,
             refusal: None,
             reading: Wait::new(clock),
@@ -80,9 +80,20 @@ impl<T> Gated<T> {
         &self.io
     }
 
-    /// The socket, to be used without the gate from now on.
-    pub fn into_inner(self) -> T {
-        self.io
+    /// The socket, to be used without the gate from now on, and what was read from it and not passed on.
+    pub fn into_parts(self) -> (T, Bytes) {
+        (self.io, self.input)
+    }
+
+    /// What was judged and may be taken: a head is here in whole or not at all.
+    pub fn input(&mut self) -> &mut Bytes {
+        &mut self.input
+    }
+
+    /// Refuses the head that was just taken; nothing is under way. [`poll_fill`](Self::poll_fill) tells the caller.
+    pub fn refuse(&mut self, violation: Violation) {
+        self.stop(violation);
+        self.input = Bytes::new();
     }
 
     fn stop(&mut self, violation: Violation) {
@@ -118,14 +129,27 @@ impl<T> Gated<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
+    /// Waits until there is [`input`](Self::input); if there is none, the client has ended.
+    ///
+    /// # Errors
+    /// The socket's, or a [`Violation`]; in a head the caller has been told then.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.input.is_empty() {
+            if self.end != End::Open {
+                return self.poll_end(cx);
+            }
+            match self.poll_judged(cx) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => return self.poll_patience(cx),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads once and judges what came.
-    fn poll_judged(
-        &mut self,
-        cx: &mut Context<'_>,
-        cursor: &mut rt::ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_judged(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         scratch::with(|buffer| {
-            let room = cursor.remaining().min(buffer.len());
+            let room = if self.machine.phase() == Phase::Body { buffer.len() } else { HEADS_MAX };
             let mut buffer = ReadBuf::new(&mut buffer[..room]);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
             let bytes = buffer.filled();
@@ -146,25 +170,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
                 self.stop(violation);
             }
             let now = &bytes[..judged.now];
-            if judged.earlier.is_empty() {
-                cursor.put_slice(now);
+            self.input = if judged.earlier.is_empty() {
+                Bytes::copy_from_slice(now)
             } else {
                 let mut whole = judged.earlier;
                 whole.extend_from_slice(now);
-                self.overflow = whole.into();
-            }
+                whole.into()
+            };
             Poll::Ready(Ok(()))
         })
     }
 
-    /// Gives hyper what fits of what did not fit before.
-    fn pass_overflow(&mut self, cursor: &mut rt::ReadBufCursor<'_>) {
-        let fitting = self.overflow.len().min(cursor.remaining());
-        cursor.put_slice(&self.overflow.split_to(fitting));
-    }
-
     /// Waits for more to read, unless the client has kept us waiting for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_slow(cx));
+        self.poll_end(cx)
+    }
+
+    /// Ready once the client has kept us waiting for too long.
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.machine.set_answered(self.shared.answered.get());
         let (owed, patience) = self.owed();
         ready!(self.reading.poll(owed, patience, cx));
@@ -173,7 +197,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
             Owed::Body => self.stop(Violation { reason: Reason::BodyTooSlow, part: Part::Body }),
             Owed::Nothing | Owed::Request | Owed::Reading => self.end = End::Closed,
         }
-        self.poll_end(cx)
+        Poll::Ready(())
     }
 
     /// What a read answers once the good bytes are over.
@@ -184,9 +208,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
             End::Stopped(violation) => violation,
         };
         if violation.part == Part::Head {
-            if self.refusal.is_none() && self.flushed < self.shared.passed.get() {
-                return self.poll_discard(cx);
-            }
             let (clock, patience) = (self.clock, &self.patience);
             let refusal = self.refusal.get_or_insert_with(|| Refusal::answer(violation, clock, patience));
             ready!(refusal.poll(&mut self.io, cx));
@@ -194,18 +215,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
         Poll::Ready(Err(violation.into()))
     }
 
-    /// Waits for an answer under way to leave, and for the client to leave, whichever is first.
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        *self.shared.waiting.borrow_mut() = Some(cx.waker().clone());
-        while 0 < self.discard_left {
-            let some = ready!(discard(&mut self.io, cx));
-            if some == 0 {
-                self.end = End::Closed;
-                return Poll::Ready(Ok(()));
-            }
-            self.discard_left = self.discard_left.saturating_sub(some);
+    /// Looks after the caller of a request that is under way and all here. What it sends ahead is kept.
+    ///
+    /// # Errors
+    /// The caller is gone.
+    pub fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.shared.tunnel.get() {
+            return Ok(());
         }
-        Poll::Pending
+        while self.end == End::Open && self.input.is_empty() {
+            match self.poll_judged(cx) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => {
+                    let _ = self.poll_slow(cx);
+                    return Ok(());
+                }
+            }
+        }
+        // What is bad and behind a good request is refused once that one is answered, and thrown away until then.
+        while self.input.is_empty() && matches!(self.end, End::Stopped(_)) && 0 < self.discard_left {
+            match discard(&mut self.io, cx) {
+                Poll::Ready(0) => self.end = End::Closed,
+                Poll::Ready(some) => self.discard_left = self.discard_left.saturating_sub(some),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        if self.end == End::Closed { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
     /// Watches the pace at which the client reads.
@@ -226,41 +261,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
         }
         written
     }
-}
 
-// === impl rt::Read, rt::Write ===
-
-impl<T: AsyncRead + AsyncWrite + Unpin> rt::Read for Gated<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut cursor: rt::ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let room = cursor.remaining();
-        while cursor.remaining() == room {
-            if !self.overflow.is_empty() {
-                self.pass_overflow(&mut cursor);
-            } else if self.end != End::Open {
-                return self.poll_end(cx);
-            } else {
-                match self.poll_judged(cx, &mut cursor) {
-                    Poll::Ready(end) => end?,
-                    Poll::Pending => return self.poll_patience(cx),
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> rt::Write for Gated<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    /// Writes some of `bytes`.
+    ///
+    /// # Errors
+    /// The socket's; `TimedOut` if the client reads too slowly.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.watch_write(written, cx)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+    /// Writes some of `slices`.
+    ///
+    /// # Errors
+    /// As [`poll_write`](Self::poll_write)'s.
+    pub fn poll_write_vectored(
+        &mut self,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
@@ -268,38 +284,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> rt::Write for Gated<T> {
         self.watch_write(written, cx)
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Ready once all that was written has left.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-        // hyper flushes the socket when all it had to write is written.
-        self.flushed = self.shared.answered.get();
         self.writing.done();
-        let (owed, patience) = self.owed();
-        if self.end != End::Open {
-            self.shared.wake();
-        } else if owed == Owed::Request && self.reading.blocked && self.reading.owed != owed {
-            // hyper reads again only when there is something to read, so the wait begins here.
-            let _ = self.reading.poll(owed, patience, cx);
-        }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let owes_bytes = match this.end {
-            End::Open => this.machine.phase() != Phase::Between,
+    /// Ends the connection so that the client can read all that it was told.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let owes_bytes = match self.end {
+            End::Open => self.machine.phase() != Phase::Between,
             End::Closed => false,
             End::Stopped(_) => true,
         };
         if !owes_bytes {
-            return Pin::new(&mut this.io).poll_shutdown(cx);
+            return Pin::new(&mut self.io).poll_shutdown(cx);
         }
         // The answer has gone out before the request was all in, or because it was bad.
-        let (clock, patience) = (this.clock, &this.patience);
-        let refusal = this.refusal.get_or_insert_with(|| Refusal::close(clock, patience));
-        refusal.poll(&mut this.io, cx).map(Ok)
+        let (clock, patience) = (self.clock, &self.patience);
+        let refusal = self.refusal.get_or_insert_with(|| Refusal::close(clock, patience));
+        refusal.poll(&mut self.io, cx).map(Ok)
     }
 }

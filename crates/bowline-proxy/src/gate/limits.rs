@@ -10,7 +10,7 @@ pub struct Limits {
     pub request_line_bytes_max: usize,
     /// One header line; 431 above it. Twice 8 KiB, where servers commonly end: a line that they take passes here.
     pub field_bytes_max: usize,
-    /// Header lines; 431 above it. 100 is what hyper reads without allocating, and Envoy's default.
+    /// Header lines; 431 above it. 100 is Envoy's default; at most 128 are read.
     pub fields_max: u32,
     /// The whole head; 431 above it. 60 KiB is Envoy's default.
     pub head_bytes_max: usize,

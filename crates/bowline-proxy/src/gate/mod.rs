@@ -2,8 +2,8 @@
 //!
 //! Why a gate of our own: a server library answers what it can make sense of, and two programs that
 //! make different sense of the same bytes are how a request is smuggled past the first to the second.
-//! hyper hides what matters here (it merges equal `Content-Length` lines, drops one that stands beside
-//! `Transfer-Encoding`, serves requests without `Host`), so the bytes are judged before it sees them.
+//! They hide what matters here (hyper, for one, merges equal `Content-Length` lines, drops one that stands beside
+//! `Transfer-Encoding`, serves requests without `Host`), so the bytes are judged before anybody parses them.
 //! The gate changes nothing: what it passes on is what arrived. A head passes when all of it was judged,
 //! so nothing of a refused request reaches the server; in a body every line that frames it is judged
 //! before it passes.
@@ -16,14 +16,12 @@
 //! - [`handle`]: [`GateHandle`], what the rest of the proxy asks the gate, and tells it
 //! - [`refusal`]: the answer to a refused request, and the lingering close after it
 //! - `scratch`: where bytes are judged before they are passed on; `wait`: who is slow
-//! - [`io`]: [`Gated`], the gate around a socket, as hyper reads and writes it
+//! - [`io`]: [`Gated`], the gate around a socket, as the server reads and writes it
 //!
 //! What the data path does:
-//! - serve `Gated` in place of the socket; set no header timer in hyper and leave `pipeline_flush` off
-//!   (the gate keeps both times, and waits for a flush before it writes an answer of its own);
+//! - serve `Gated` in place of the socket;
 //! - take one [`GateHandle::answering`] per request and keep it in the response body, so that it is
-//!   dropped when the answer is through: an answer under way is finished before a later, bad request on
-//!   the same connection is refused, and idle time is counted between requests only;
+//!   dropped when the answer is through: idle time and the limit on pipelining are counted from there;
 //! - on a body error, answer with the status of [`GateHandle::violation`] where nothing was sent yet;
 //! - forward none of the hop-by-hop fields. The one `Upgrade` that passes is `h2c`, which is to be
 //!   ignored: some HTTP clients offer it on every first request and go on in HTTP/1.1 when nobody takes it up.

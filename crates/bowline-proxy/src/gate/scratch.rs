@@ -1,8 +1,7 @@
 //! Where bytes are judged before they are passed on: one buffer per thread, not per connection.
 //!
-//! What hyper reads into cannot be looked at without unsafe code, and a buffer in every connection would
-//! double what an idle one weighs. A read never outlives its poll, so all connections of a worker take
-//! turns with one buffer, which thereby stays in the processor's cache.
+//! A buffer in every connection would be most of what an idle one weighs. A read never outlives its poll, so
+//! all connections of a worker take turns with one buffer, which thereby stays in the processor's cache.
 
 use std::cell::Cell;
 

@@ -279,7 +279,7 @@ impl Reason {
 }
 
 impl Violation {
-    /// The violation inside a body error, however deep hyper wrapped it.
+    /// The violation inside a body error, however deep it is wrapped.
     #[must_use]
     pub fn find(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut next = Some(error);

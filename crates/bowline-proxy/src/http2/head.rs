@@ -21,8 +21,9 @@ pub(super) struct Said {
     pub(super) expects: bool,
 }
 
-/// Judges a head and rewrites it: the authority becomes `Host`, the target a path, cookies one field.
-pub(super) fn accept(parts: &mut request::Parts, limits: &Limits) -> Result<Said, Reason> {
+/// Judges a head and rewrites it: the authority becomes `Host`, the target a path, cookies one field. `usual_port`: the
+/// one that the connection's scheme lets be left out, as `:443`.
+pub(super) fn accept(parts: &mut request::Parts, limits: &Limits, usual_port: &str) -> Result<Said, Reason> {
     if parts.method == Method::CONNECT {
         return Err(Reason::Connect);
     }
@@ -72,7 +73,7 @@ pub(super) fn accept(parts: &mut request::Parts, limits: &Limits) -> Result<Said
         return Err(Reason::Host);
     }
     match (authority, host) {
-        (Some(authority), Some(host)) if !line::is_same_authority(authority, host.as_bytes(), ":80") => {
+        (Some(authority), Some(host)) if !line::is_same_authority(authority, host.as_bytes(), usual_port) => {
             return Err(Reason::HostMismatch);
         }
         (Some(authority), None) => {
@@ -107,7 +108,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (mut parts, ()) = builder.body(()).unwrap().into_parts();
-        let said = accept(&mut parts, &Limits::default())?;
+        let said = accept(&mut parts, &Limits::default(), ":80")?;
         Ok((parts, said))
     }
 
@@ -131,6 +132,18 @@ mod tests {
         let (parts, _) = judge("OPTIONS", "*", &[("host", "shop.test")]).unwrap();
         assert_eq!(parts.uri, "*");
         assert!(judge("GET", "http://a:80/", &[("host", "A")]).is_ok(), "the same host");
+    }
+
+    #[test]
+    fn the_port_that_may_be_left_out_is_the_schemes() {
+        for (usual, authority, same) in
+            [(":80", "a:80", true), (":443", "a:443", true), (":443", "a:80", false), (":80", "a:443", false)]
+        {
+            let uri = format!("https://{authority}/");
+            let (mut parts, ()) = Request::get(uri).header("host", "a").body(()).unwrap().into_parts();
+            let accepted = accept(&mut parts, &Limits::default(), usual);
+            assert_eq!(accepted.err(), (!same).then_some(Reason::HostMismatch), "{usual} {authority}");
+        }
     }
 
     #[test]

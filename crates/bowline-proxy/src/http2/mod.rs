@@ -28,7 +28,8 @@ pub use judge::Judge;
 pub use limits::Limits;
 pub(crate) use watch::PREFACE;
 
-use crate::connection::{Connection, Control, Ending};
+use crate::connection::{Connection, Control};
+use crate::ending::Ending;
 use crate::gate::Reason;
 use crate::limits::Limits as All;
 use bowline_call::Alarm;

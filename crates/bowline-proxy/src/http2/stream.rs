@@ -7,7 +7,6 @@ use crate::body::Body;
 use crate::connection::Connection;
 use crate::gate::wait::{Owed, Wait};
 use crate::gate::{GateHandle, Part, Reason, Violation};
-use crate::headers;
 use crate::incoming::Incoming;
 use crate::request;
 use bytes::Bytes;
@@ -32,7 +31,8 @@ pub(super) async fn serve(
     let (mut parts, stream) = request.into_parts();
     let worker = Rc::clone(connection.worker());
     let limits = &worker.shared().limits;
-    let said = match head::accept(&mut parts, &limits.gate) {
+    let usual_port = if connection.secured().is_some() { ":443" } else { ":80" };
+    let said = match head::accept(&mut parts, &limits.gate, usual_port) {
         Ok(said) => said,
         Err(reason) => {
             worker.shared().metrics.violated(reason);
@@ -152,8 +152,7 @@ impl Sending<'_> {
                     }
                     Ok(data) => self.part = data,
                     Err(frame) => {
-                        let mut trailers = frame.into_trailers().unwrap_or_default();
-                        headers::return_trailers(&mut trailers);
+                        let trailers = frame.into_trailers().unwrap_or_default();
                         self.watch.answers(self.stream.stream_id());
                         return Poll::Ready(self.stream.send_trailers(trailers));
                     }

@@ -2,7 +2,7 @@
 
 use super::Ending;
 use super::secured::{Secured, Terms};
-use crate::connection::{self, Control};
+use crate::connection::Control;
 use crate::gate::{self, Part, Reason, Violation};
 use crate::protocol::Protocol;
 use crate::snapshot::{Door, Guard};
@@ -49,7 +49,7 @@ pub(crate) async fn begin(
     let limits = &worker.shared().limits;
     let mut making = pin!(tokio::time::timeout(limits.handshake, make(worker, door, Rewound::new(stream))));
     let made = poll_fn(|cx| {
-        if control.ending() == connection::Ending::Now {
+        if control.ending() == crate::ending::Ending::Now {
             return Poll::Ready(None);
         }
         control.listen(cx);

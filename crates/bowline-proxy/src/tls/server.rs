@@ -3,16 +3,17 @@
 use super::callers;
 use bowline_call::tls::{Reading, Source, TlsError, Until};
 use bowline_design::resolved::CallerTls;
-use bowline_design::resolved::caller_tls::{Cipher, TlsVersion};
-use rustls::crypto::ring::{Ticketer, cipher_suite, default_provider};
+use bowline_design::resolved::caller_tls::{Cipher, Curve, Speaks, TlsVersion};
+use rustls::crypto::SupportedKxGroup;
+use rustls::crypto::ring::{Ticketer, cipher_suite, default_provider, kx_group};
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedCipherSuite, version};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// What is agreed on (ALPN, RFC 7301), the better first.
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// What is agreed on, the better first, where nobody says otherwise.
+const SPEAKS: [Speaks; 2] = [Speaks::Http2, Speaks::Http1];
 
 /// One server made ready.
 #[derive(Debug)]
@@ -44,6 +45,9 @@ impl Server {
                 suite.tls13().is_some() || ciphers.iter().any(|own| suite_of(*own) == *suite)
             };
             provider.cipher_suites.retain(chosen);
+        }
+        if let Some(curves) = &asked.curves {
+            provider.kx_groups = curves.iter().copied().map(group_of).collect();
         }
         let provider = Arc::new(provider);
 
@@ -79,7 +83,8 @@ impl Server {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_cert_resolver(Arc::new(Certificates(keys)));
-        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        let speaks = asked.speaks.as_deref().unwrap_or(&SPEAKS);
+        config.alpn_protocols = speaks.iter().map(|speaks| speaks.as_str().as_bytes().to_vec()).collect();
         // A ticket is as good as what it was given for (RFC 8446, 4.6.1): a caller who proved something proves it again
         // each time, so that one whose certificate has ended or was revoked opens no connection.
         let tickets =
@@ -104,9 +109,11 @@ impl Server {
 
     /// Whether it demands just what `asked` does, whichever certificates it shows.
     pub(crate) fn asks_the_same_as(&self, asked: &CallerTls) -> bool {
-        let CallerTls { names, callers, versions, ciphers, certificates: _, place: _ } = asked;
-        (names, callers, versions, ciphers)
-            == (&self.asked.names, &self.asked.callers, &self.asked.versions, &self.asked.ciphers)
+        let CallerTls { names, callers, versions, ciphers, curves, speaks, certificates: _, place: _ } =
+            asked;
+        let own = &self.asked;
+        (names, callers, versions) == (&own.names, &own.callers, &own.versions)
+            && (ciphers, curves, speaks) == (&own.ciphers, &own.curves, &own.speaks)
     }
 
     pub(crate) const fn config(&self) -> &Arc<ServerConfig> {
@@ -143,5 +150,13 @@ fn suite_of(cipher: Cipher) -> SupportedCipherSuite {
         Cipher::RsaAes128 => cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
         Cipher::RsaAes256 => cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
         Cipher::RsaChacha20 => cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    }
+}
+
+fn group_of(curve: Curve) -> &'static dyn SupportedKxGroup {
+    match curve {
+        Curve::X25519 => kx_group::X25519,
+        Curve::P256 => kx_group::SECP256R1,
+        Curve::P384 => kx_group::SECP384R1,
     }
 }

@@ -362,3 +362,71 @@ async fn where_a_certificate_cannot_be_read_nothing_goes_out_in_plain_text() {
     assert_eq!((got.status(), got.header("x-bowline-reason")), (503, Some("no tls")));
     assert_eq!(callee.connections(), 0);
 }
+
+/// `stock` at `callee`, with a `connectionPool`.
+fn pooled(callee: &Callee, pool: &str) -> String {
+    route(&[callee.address], "")
+        + &format!(
+            "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{ name: stock }}
+spec: {{ host: stock, trafficPolicy: {{ connectionPool: {pool} }} }}
+"
+        )
+}
+
+#[tokio::test]
+async fn a_connection_carries_as_many_requests_as_its_rule_allows() {
+    for (most, connections) in [(1, 6), (2, 3), (0, 1)] {
+        let callee = Callee::friendly().await;
+        let world =
+            World::start(&pooled(&callee, &format!("{{ http: {{ maxRequestsPerConnection: {most} }} }}")));
+        let mut caller = world.caller().await;
+        for _ in 0..6 {
+            assert_eq!(caller.ask("GET", "/stock", "", "").await.status(), 200);
+        }
+        assert_eq!(callee.connections(), connections, "{most}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_too_old_is_not_used_again() {
+    let callee = Callee::friendly().await;
+    let world = World::start(&pooled(&callee, "{ tcp: { maxConnectionDuration: 1ms } }"));
+    let mut caller = world.caller().await;
+    while callee.connections() < 3 {
+        assert_eq!(caller.ask("GET", "/stock", "", "").await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_its_rule_names_as_an_error_puts_a_host_out() {
+    let (well, busy) = (Callee::friendly().await, Callee::start(|_| Do::Answer(429, String::new())).await);
+    let rule = "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: stock }
+spec:
+  host: stock
+  trafficPolicy:
+    outlierDetection: { outlierDetectionHttpErrorCodes: [ 429 ], consecutive5xxErrors: 1, maxEjectionPercent: 100 }
+";
+    let world = World::start(&(route(&[well.address, busy.address], "") + rule));
+    while busy.count() == 0 {
+        world.get("/stock").await;
+    }
+    for _ in 0..20 {
+        assert_eq!(world.get("/stock").await.status(), 200);
+    }
+    assert_eq!(busy.count(), 1);
+    assert_eq!(world.metric("bowline_host_ejections_total", &["reason=\"consecutive 5xx\""]), 1.0);
+}
+
+#[tokio::test]
+async fn keepalive_of_the_kernel_is_no_hindrance() {
+    let callee = Callee::friendly().await;
+    let pool = "{ tcp: { connectTimeout: 5s, tcpKeepalive: { time: 60s, interval: 10s, probes: 3 } } }";
+    let world = World::start(&pooled(&callee, pool));
+    assert_eq!(world.get("/stock").await.status(), 200);
+}

@@ -34,3 +34,17 @@ async fn what_a_reload_keeps_is_counted_on() {
     }
     assert_eq!(callee.connections(), 1, "and the connection is still the same");
 }
+
+#[tokio::test]
+async fn what_one_worker_keeps_for_later_is_not_in_another_workers_way() {
+    let callee = Callee::friendly().await;
+    let world = World::start_with(&route(&[callee.address], ""), 4, |config| {
+        config.limits.pool.connections = 1;
+        config.limits.pool.give_way = std::time::Duration::from_secs(10);
+    });
+    // Each comes by a connection of its own, to any of the workers.
+    for _ in 0..40 {
+        assert_eq!(world.get("/stock").await.status(), 200);
+    }
+    assert!(callee.connections() > 1, "more than one worker was asked");
+}

@@ -194,6 +194,31 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
+async fn trailers_go_to_a_caller_that_reads_them_without_what_would_frame_the_answer() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
+                          2\r\nok\r\n0\r\nsum: 7\r\ncontent-length: 9\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let world = World::start(&route(&[address], ""));
+    for (te, end) in [("te: trailers\r\n", "2\r\nok\r\n0\r\nsum: 7\r\n\r\n"), ("", "2\r\nok\r\n0\r\n\r\n")] {
+        let mut caller = world.caller().await;
+        caller.send(&format!("GET / HTTP/1.1\r\nhost: shop.test\r\nconnection: close\r\n{te}\r\n")).await;
+        let answer = caller.rest().await;
+        assert!(answer.ends_with(&format!("\r\n\r\n{end}")), "{te:?}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_takes_its_request_along() {
     let callee = Callee::start(|_| Do::Hang).await;
     let world = World::start(&route(&[callee.address], ""));

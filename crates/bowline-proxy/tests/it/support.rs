@@ -321,6 +321,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Caller<S> {
         self.receive(method).await.expect("an answer")
     }
 
+    /// All that comes until the connection ends.
+    pub(crate) async fn rest(&mut self) -> String {
+        while tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.buffer)).await.unwrap().unwrap()
+            != 0
+        {}
+        String::from_utf8(std::mem::take(&mut self.buffer)).unwrap()
+    }
+
     /// Whether the peer closes the connection before anything else.
     pub(crate) async fn is_closed(&mut self) -> bool {
         let reading = self.stream.read_buf(&mut self.buffer);

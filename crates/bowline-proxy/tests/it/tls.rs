@@ -6,8 +6,9 @@ use crate::support::{Callee, Caller, Do, Message, PATIENCE, World, eventually, r
 use bowline_proxy::{Config, Door, Sockets};
 use http::Request;
 use rustls::pki_types::ServerName;
+use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, HandshakeKind, NamedGroup, RootCertStore, SupportedProtocolVersion};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 const BIND: &str = "127.0.0.1:18443";
 
 /// A design whose gateway `secure` has these servers, and whose rules send everything to `callee`.
-fn secure(servers: &[(&str, &str)], annotations: &str, callee: &[SocketAddr]) -> String {
+pub(crate) fn secure(servers: &[(&str, &str)], annotations: &str, callee: &[SocketAddr]) -> String {
     let server = |(number, (hosts, tls)): (usize, &(&str, &str))| {
         format!(
             "  - port: {{ number: 18443, name: s{number}, protocol: HTTPS }}\n    bind: 127.0.0.1\n    hosts: [ {hosts} ]\n    tls: {{ {tls} }}\n"
@@ -39,16 +40,16 @@ fn simple(name: &str) -> String {
 }
 
 /// The same, for callers who prove who they are to `ca`.
-fn mutual(mode: &str, more: &str) -> String {
+pub(crate) fn mutual(mode: &str, more: &str) -> String {
     format!("mode: {mode}, serverCertificate: shop.crt, privateKey: shop.key, caCertificates: ca, {more}")
 }
 
 /// A world behind a gateway for HTTPS.
-struct Secure {
-    world: World,
+pub(crate) struct Secure {
+    pub(crate) world: World,
     address: SocketAddr,
-    folder: Folder,
-    authority: Authority,
+    pub(crate) folder: Folder,
+    pub(crate) authority: Authority,
 }
 
 impl Secure {
@@ -70,7 +71,12 @@ impl Secure {
         (secure, callee)
     }
 
-    fn over(yaml: &str, folder: Folder, authority: Authority, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn over(
+        yaml: &str,
+        folder: Folder,
+        authority: Authority,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let files = Arc::new(folder.clone());
         let world = World::start_with(yaml, 1, |config| {
             config.files = files;
@@ -89,7 +95,7 @@ impl Secure {
     }
 
     /// How a request on a connection of its own ends: its status, or what the handshake's error says.
-    async fn ask(&self, name: &str, client: Client<'_>) -> Result<u16, String> {
+    pub(crate) async fn ask(&self, name: &str, client: Client<'_>) -> Result<u16, String> {
         let request = format!("GET /stock HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n\r\n");
         let asking = async {
             let mut stream = self.connect(name, client).await?;
@@ -124,14 +130,14 @@ const EACH: [&[&SupportedProtocolVersion]; 2] = [&[&TLS12], &[&TLS13]];
 
 /// What a caller brings to a handshake.
 #[derive(Clone, Copy)]
-struct Client<'c> {
-    own: Option<&'c Identity>,
-    protocols: &'static [&'static [u8]],
-    versions: &'static [&'static SupportedProtocolVersion],
+pub(crate) struct Client<'c> {
+    pub(crate) own: Option<&'c Identity>,
+    pub(crate) protocols: &'static [&'static [u8]],
+    pub(crate) versions: &'static [&'static SupportedProtocolVersion],
 }
 
 impl Client<'_> {
-    const PLAIN: Self = Self { own: None, protocols: &[], versions: &[&TLS13, &TLS12] };
+    pub(crate) const PLAIN: Self = Self { own: None, protocols: &[], versions: &[&TLS13, &TLS12] };
 
     fn config(self, trusted: &Authority) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
@@ -193,6 +199,38 @@ async fn both_versions_of_http_and_of_tls_are_served_and_the_callee_learns_of_it
     let neither = Client { protocols: &[b"imap"], ..Client::PLAIN };
     assert!(secure.ask("shop.test", neither).await.is_err());
     secure.ended("no-protocol").await;
+}
+
+#[tokio::test]
+async fn what_a_server_may_agree_to_speak_is_no_more_than_it_says() {
+    let one = format!("{}, alpnProtocols: [ http/1.1 ]", simple("shop"));
+    let (secure, _callee) = Secure::start(&[("shop.test", &one)]).await;
+    let both = Client { protocols: &[b"h2", b"http/1.1"], ..Client::PLAIN };
+    let stream = secure.connect("shop.test", both).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert_eq!(secure.ask("shop.test", Client { protocols: &[b"http/1.1"], ..Client::PLAIN }).await, Ok(200));
+    assert!(secure.ask("shop.test", Client { protocols: &[b"h2"], ..Client::PLAIN }).await.is_err());
+    secure.ended("no-protocol").await;
+}
+
+#[tokio::test]
+async fn keys_are_agreed_on_over_the_curves_that_a_server_names_and_no_others() {
+    let one = format!("{}, ecdhCurves: [ P-384 ]", simple("shop"));
+    let (secure, _callee) = Secure::start(&[("shop.test", &one)]).await;
+    for versions in EACH {
+        let stream = secure.connect("shop.test", Client { versions, ..Client::PLAIN }).await.unwrap();
+        let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap();
+        assert_eq!(group.name(), NamedGroup::secp384r1);
+    }
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.kx_groups.retain(|group| group.name() != NamedGroup::secp384r1);
+    let mut roots = RootCertStore::empty();
+    roots.add(secure.authority.der()).unwrap();
+    let others =
+        ClientConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(&[&TLS13]).unwrap();
+    let others = Arc::new(others.with_root_certificates(roots).with_no_client_auth());
+    assert!(connect(secure.address, "shop.test", &others).await.is_err());
+    secure.ended("incompatible").await;
 }
 
 #[tokio::test]
@@ -489,11 +527,31 @@ async fn a_server_that_would_let_in_others_does_not_serve_on() {
     assert!(!secure.world.proxy.troubles()[0].kept);
 }
 
-/// A callee under TLS that answers every request with 204 in the version of HTTP that is agreed on.
-async fn callee_under_tls(own: &Identity, http2: bool) -> SocketAddr {
-    let builder =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+/// A callee under TLS that answers every request with 204 in the version of HTTP that is agreed on; `callers`: to whom
+/// those who ask must be known.
+pub(crate) async fn callee_under_tls(own: &Identity, http2: bool, callers: Option<&Authority>) -> SocketAddr {
+    answering_under_tls(own, http2, callers, "HTTP/1.1 204 No Content\r\n\r\n".to_owned()).await
+}
+
+/// The same, with this answer in HTTP/1.
+pub(crate) async fn answering_under_tls(
+    own: &Identity,
+    http2: bool,
+    callers: Option<&Authority>,
+    answer: String,
+) -> SocketAddr {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider));
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = match callers {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
     let mut config = builder.with_single_cert(vec![own.der()], own.key()).unwrap();
     config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -501,7 +559,7 @@ async fn callee_under_tls(own: &Identity, http2: bool) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, answer) = (acceptor.clone(), answer.clone());
             tokio::spawn(async move {
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };
                 if http2 {
@@ -514,7 +572,7 @@ async fn callee_under_tls(own: &Identity, http2: bool) -> SocketAddr {
                 }
                 let mut buffer = Vec::new();
                 while crate::support::read_message(&mut stream, &mut buffer, "").await.is_some() {
-                    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+                    stream.write_all(answer.as_bytes()).await.unwrap();
                     stream.flush().await.unwrap();
                 }
             });
@@ -537,7 +595,7 @@ spec:
 async fn every_version_goes_down_and_up_by_tls() {
     let authority = Authority::new();
     for http2 in [false, true] {
-        let address = callee_under_tls(&authority.issue(&["stock.test"]), http2).await;
+        let address = callee_under_tls(&authority.issue(&["stock.test"]), http2, None).await;
         let folder = Folder::default();
         let own = Authority::new();
         folder.write("ca", authority.pem());
@@ -558,7 +616,7 @@ async fn every_version_goes_down_and_up_by_tls() {
 #[tokio::test]
 async fn a_callee_whose_files_cannot_be_used_is_told_apart_from_one_that_is_not_there() {
     let authority = Authority::new();
-    let address = callee_under_tls(&authority.issue(&["stock.test"]), false).await;
+    let address = callee_under_tls(&authority.issue(&["stock.test"]), false, None).await;
     let folder = Folder::default();
     let own = Authority::new();
     folder.keep("shop", &own.issue(&["shop.test"]));

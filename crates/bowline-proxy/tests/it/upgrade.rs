@@ -170,7 +170,7 @@ async fn a_connect_at_the_mesh_is_served_here_whatever_is_said_in_it() {
 }
 
 /// The status of an answer that has no body and no length.
-async fn head(caller: &mut Caller) -> u16 {
+pub(crate) async fn head(caller: &mut Caller) -> u16 {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(byte(caller).await);

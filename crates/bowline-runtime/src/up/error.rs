@@ -24,6 +24,8 @@ pub enum UpError {
         /// What the system said.
         source: io::Error,
     },
+    /// The local API would be open to the network, and nobody has said who may ask it.
+    Open(SocketAddr),
     /// A service cannot be built or started.
     Service(Box<dyn std::error::Error + Send + Sync>),
     /// The predecessor did not hand over.
@@ -50,6 +52,11 @@ impl fmt::Display for UpError {
                     None => write!(f, "; move it with {flag}"),
                 }
             }
+            Self::Open(address) => write!(
+                f,
+                "the local API at {address} would be open to whoever reaches this machine; say who may ask it with \
+                 --api-tokens FILE, or let it listen at 127.0.0.1"
+            ),
             Self::Service(error) => error.fmt(f),
             Self::HandOver(_) => f.write_str("the process that runs did not hand over; it goes on as before"),
             Self::System(_) => f.write_str("the system refused what running a design needs"),
@@ -62,6 +69,7 @@ impl std::error::Error for UpError {
         match self {
             Self::Data(error) => std::error::Error::source(error),
             Self::Port { source, .. } | Self::HandOver(source) | Self::System(source) => Some(source),
+            Self::Open(_) => None,
             Self::Service(error) => error.source(),
         }
     }

@@ -5,6 +5,7 @@ use crate::api::{Running, locked};
 use crate::cargo;
 use crate::handover::Kept;
 use crate::ports;
+use crate::roles::Role;
 use crate::services::{STOP_WITHIN, Service, Spec, Status};
 use crate::source;
 use bowline_design::Design;
@@ -127,7 +128,7 @@ impl Programs {
             }
         }
         let processes = || self.processes.iter().chain(&self.leaving);
-        locked(&running.tokens).retain(|token, _| processes().any(|process| process.token == *token));
+        running.dismiss(|token| processes().any(|process| process.token == token));
         *locked(&running.services) = self.processes.iter().map(|process| process.service.follow()).collect();
         done
     }
@@ -173,7 +174,7 @@ impl Programs {
         let kept = self.kept.iter().filter(|kept| kept.name == spec.name).find(goes_on).cloned();
         let own_name = spec.name.split('#').next().unwrap_or_default().to_owned();
         if let Some(Kept { token, command, .. }) = kept {
-            locked(&running.tokens).insert(token.clone(), own_name);
+            running.enrol(&token, &own_name);
             return Ok(Process { command, token, service: Service::watch(spec), is_child: false });
         }
         if let Some(address) = answers(&spec) {
@@ -185,7 +186,12 @@ impl Programs {
         if let Some(address) = self.api {
             spec.environment.push(("BOWLINE".to_owned(), format!("http://{token}@{address}")));
         }
-        locked(&running.tokens).insert(token.clone(), own_name);
+        if self.options.roles.has(Role::Mesh) {
+            // With a name before it: not every client sends a word that stands alone.
+            let mesh = format!("http://{own_name}:{token}@{}", self.options.mesh);
+            spec.environment.push(("BOWLINE_MESH".to_owned(), mesh));
+        }
+        running.enrol(&token, &own_name);
         Ok(Process { command, token, service: Service::start(spec), is_child: true })
     }
 

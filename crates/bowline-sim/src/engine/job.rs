@@ -195,7 +195,7 @@ impl Engine<'_> {
             return self.turn_away(handle, TryEnd::ConnectFailed, Outcome::Refused);
         }
         let asked = Asked { by: job.asked_by, draw: job.draw };
-        if let Some(status) = self.world.error(station.service, asked, self.spec.seed) {
+        if let Some(status) = self.world.error(station.service, station.replica, asked, self.spec.seed) {
             let end = TryEnd::Answered { status };
             return self.turn_away(handle, end, classify::of(end, false));
         }

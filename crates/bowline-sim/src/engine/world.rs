@@ -33,11 +33,20 @@ pub(super) struct World {
 /// Each fault with the calls it is about. Of several that are about one call the first one strikes.
 #[derive(Clone, Debug, Default)]
 struct OfService {
-    errors: Vec<(Calls, (u16, Percent))>,
+    errors: Vec<(Calls, Errors)>,
     resets: Vec<(Calls, Percent)>,
     /// Refuse first tries.
     plans: Vec<(Calls, Plan)>,
     blackholes: Vec<(Calls, ())>,
+}
+
+/// What a service answers instead of working.
+#[derive(Clone, Copy, Debug)]
+struct Errors {
+    /// Which replica does; `None`: all.
+    replica: Option<u32>,
+    status: u16,
+    percent: Percent,
 }
 
 /// Each fault with the consumers it is about.
@@ -81,8 +90,10 @@ impl World {
 
     /// The status that a service answers instead of working.
     #[inline]
-    pub(super) fn error(&self, service: ServiceId, job: Asked, seed: u64) -> Option<u16> {
-        let (status, percent) = *first(&self.of(service)?.errors, job.by)?;
+    pub(super) fn error(&self, service: ServiceId, replica: u32, job: Asked, seed: u64) -> Option<u16> {
+        let errors = self.of(service)?.errors.iter();
+        let mut here = errors.filter(|(_, errors)| errors.replica.is_none_or(|only| only == replica));
+        let (_, Errors { status, percent, .. }) = *here.find(|(calls, _)| calls.include(job.by))?;
         hits(percent, seed, service.0, ERRORS, job.draw).then_some(status)
     }
 
@@ -164,8 +175,9 @@ impl World {
                     self.slow[station as usize] *= factor;
                 }
             }
-            FaultKind::Error { calls, status, percent } => {
-                self.services[calls.to.index()].errors.push((*calls, (*status, *percent)));
+            FaultKind::Error { calls, replica, status, percent } => {
+                let errors = Errors { replica: *replica, status: *status, percent: *percent };
+                self.services[calls.to.index()].errors.push((*calls, errors));
             }
             FaultKind::Reset { calls, percent } => {
                 self.services[calls.to.index()].resets.push((*calls, *percent));

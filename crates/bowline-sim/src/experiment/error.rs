@@ -1,7 +1,7 @@
 //! Why there is no experiment.
 
 use crate::model::DesignError;
-use crate::run::SpecError;
+use crate::run::{Endless, SpecError};
 use bowline_design::Mistake;
 use std::error::Error;
 use std::fmt;
@@ -53,6 +53,13 @@ pub enum ExperimentError {
         /// As many as there may be.
         events_max: u64,
     },
+    /// A run of an arm did not come to an end.
+    Endless {
+        /// Which arm.
+        arm: String,
+        /// Which run, and how far it came.
+        endless: Endless,
+    },
     /// Whoever watched broke it off.
     BrokenOff,
 }
@@ -92,6 +99,7 @@ impl fmt::Display for ExperimentError {
                 f,
                 "a run would take about {events:.0} events, more than {events_max}: shorten it or lower its rate"
             ),
+            Self::Endless { arm, endless } => write!(f, "arm `{arm}`, {endless}"),
             Self::BrokenOff => f.write_str("it was broken off"),
         }
     }

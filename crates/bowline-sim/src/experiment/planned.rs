@@ -83,6 +83,7 @@ impl Plan {
             warm_up: written.warm_up.value,
             length: written.load.length.value,
             drain: drain(&written),
+            limits: Limits::default(),
             within: within(&base, &written),
         })
     }

@@ -46,8 +46,8 @@ fn what(model: &Model, kind: &FaultKind) -> String {
         FaultKind::Slow { service: id, replica, factor } => {
             format!("{}{} {factor} times as slow", service(*id), of(*replica))
         }
-        FaultKind::Error { calls: which, status, percent } => {
-            format!("{} answers {status} to {percent}", calls(*which))
+        FaultKind::Error { calls: which, replica, status, percent } => {
+            format!("{}{} answers {status} to {percent}", calls(*which), of(*replica))
         }
         FaultKind::DropFirst { calls: which, tries } => {
             format!("{} refuses the first {tries} tries", calls(*which))

@@ -536,7 +536,9 @@ fn kinds(design: &Design, fault: &scenario::Fault) -> Vec<FaultKind> {
         Written::Slow { factor } => {
             of_calls(&|calls| FaultKind::Slow { service: calls.to, replica: None, factor })
         }
-        Written::Error { status, percent } => of_calls(&|calls| FaultKind::Error { calls, status, percent }),
+        Written::Error { status, percent } => {
+            of_calls(&|calls| FaultKind::Error { calls, replica: None, status, percent })
+        }
         Written::DropFirst(tries) => of_calls(&|calls| FaultKind::DropFirst { calls, tries }),
         Written::Blackhole => of_calls(&|calls| FaultKind::Blackhole { calls }),
         Written::Reset => {

@@ -112,7 +112,7 @@ fn failing(
     let edge = EdgeSpec { policy, latency, ..EdgeSpec::new("in", model.operation) };
     let model = model.asked(edge, Arrivals::Poisson { rate }, clients);
     let percent = Percent::from_percent(f64::from(percent)).unwrap_or(Percent::ALWAYS);
-    let kind = FaultKind::Error { calls: Calls::to(ServiceId(0)), status: 500, percent };
+    let kind = FaultKind::Error { calls: Calls::to(ServiceId(0)), replica: None, status: 500, percent };
     let fault = FaultEvent { at: at(Duration::ZERO), length: None, kind };
     simulate(model, seed, 20, seconds, vec![fault])
 }

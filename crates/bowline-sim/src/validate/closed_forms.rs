@@ -179,7 +179,12 @@ fn nested(layers: usize, tries: u32, seed: u64) -> f64 {
     };
     let (model, edges) = chain(layers, &policy);
     // Services are made from the last one on.
-    let fault = FaultKind::Error { calls: Calls::to(ServiceId(0)), status: 500, percent: Percent::ALWAYS };
+    let fault = FaultKind::Error {
+        calls: Calls::to(ServiceId(0)),
+        replica: None,
+        status: 500,
+        percent: Percent::ALWAYS,
+    };
     let fault = FaultEvent { at: at(Duration::ZERO), length: None, kind: fault };
     let run = simulate(model, seed, 0, 10, vec![fault]);
     ratio(run.edges[edges[layers - 1].index()].tries, run.fates.arrived)

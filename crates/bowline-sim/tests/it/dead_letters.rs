@@ -51,7 +51,7 @@ fn all_done_in_the_end(run: &Run) {
 }
 
 fn errors(status: u16) -> FaultKind {
-    FaultKind::Error { calls: Calls::to(ServiceId(0)), status, percent: Percent::ALWAYS }
+    FaultKind::Error { calls: Calls::to(ServiceId(0)), replica: None, status, percent: Percent::ALWAYS }
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn go(spec: &RunSpec) -> Run {
 /// A fifth of all payments fail.
 fn failing(spec: RunSpec) -> RunSpec {
     let percent = Percent::from_percent(20.0).unwrap();
-    let kind = FaultKind::Error { calls: Calls::to(ServiceId(0)), status: 503, percent };
+    let kind = FaultKind::Error { calls: Calls::to(ServiceId(0)), replica: None, status: 503, percent };
     spec.with_faults(vec![FaultEvent { at: at(Duration::ZERO), length: None, kind }]).unwrap()
 }
 

@@ -15,6 +15,7 @@ use bowline_sim::experiment::{ArmPlan, Column, Experiment, FaultWords, Plan};
 use bowline_sim::model::{
     Do, EdgeSpec, EntrySpec, EntryTo, IntakeSpec, ServiceSpec, Start, SubscriptionSpec, TopicSpec,
 };
+use bowline_sim::run::Limits;
 use bowline_sim::stats::{Best, Value};
 use bowline_sim::{Arrivals, Dist, FaultEvent, FaultKind, Model};
 use std::num::NonZeroUsize;
@@ -132,6 +133,7 @@ pub(crate) fn plan(ways: &[(&str, Way)], seeds: &[u64], length: u64) -> Plan {
         warm_up: WARM_UP,
         length: Duration::from_secs(length),
         drain: Duration::from_secs(60),
+        limits: Limits::default(),
         within: millis(250),
         load: "160/s".to_owned(),
     }
@@ -266,4 +268,29 @@ fn whoever_watches_may_break_it_off() {
     });
     assert_eq!(broken.unwrap_err().to_string(), "it was broken off");
     assert_eq!(seen, [(1, 6), (2, 6)]);
+}
+
+#[test]
+fn a_run_without_an_end_ends_the_experiment_and_says_where_it_was() {
+    let limits = Limits { events_max: 20_000, ..Limits::default() };
+    let plan = Plan {
+        limits,
+        ..plan(
+            &[("no retry", Way { tries: 1, ..Way::default() }), ("3 retries", Way::default())],
+            &[7, 11],
+            600,
+        )
+    };
+    let mut over = 0;
+    let ended = plan.run(NonZeroUsize::new(2).unwrap(), &mut |progress| {
+        over = progress.done;
+        ControlFlow::Continue(())
+    });
+    let said = ended.expect_err("20,000 events are no ten minutes").to_string();
+    assert!(said.starts_with("arm `no retry`, seed 7: after 20"), "{said}");
+    assert!(
+        said.contains("as many as a run may take, 22 s were simulated") && said.contains("shorten the run"),
+        "{said}"
+    );
+    assert!(over < plan.runs() / 2, "the other runs are not waited for: {over} of {}", plan.runs());
 }

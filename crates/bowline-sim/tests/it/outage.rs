@@ -6,6 +6,7 @@
 use bowline_sim::definitions::Recovery;
 use bowline_sim::experiment::{ArmPlan, Column, Experiment, FaultWords, Plan};
 use bowline_sim::hero;
+use bowline_sim::run::Limits;
 use bowline_sim::stats::Value;
 use bowline_sim::validate::outage::{FAULT, LENGTH, PATIENCE, designs, fault};
 use std::num::NonZeroUsize;
@@ -32,6 +33,7 @@ fn table(seed: u64) -> Experiment {
         warm_up: Duration::ZERO,
         length: LENGTH,
         drain: Duration::from_secs(60),
+        limits: Limits::default(),
         within: PATIENCE,
         load: "800/s".to_owned(),
     };

@@ -3,6 +3,7 @@
 use crate::experiment::{Way, plan};
 use bowline_sim::definitions::Class;
 use bowline_sim::experiment::Plan;
+use bowline_sim::run::Limits;
 use bowline_sim::sweep::{Axis, Knob, Map, Setting, SweepError, sweep};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -125,4 +126,12 @@ fn a_grid_that_cannot_be_is_refused() {
     calm.arms[0].faults.clear();
     let none = map(&calm, &axis(Knob::Outage, &[1.0]), None, 1).unwrap_err().to_string();
     assert_eq!(none, "the scenario has no fault whose length could be turned");
+}
+
+#[test]
+fn a_run_without_an_end_ends_the_sweep() {
+    let limits = Limits { events_max: 20_000, ..Limits::default() };
+    let plan = Plan { limits, seeds: vec![7], ..retrying(600) };
+    let said = map(&plan, &axis(Knob::Load, &[20.0]), None, 2).expect_err("it takes more").to_string();
+    assert!(said.starts_with("seed 7: after 20") && said.contains("as many as a run may take"), "{said}");
 }

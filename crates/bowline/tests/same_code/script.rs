@@ -172,7 +172,7 @@ impl Script {
             let kind = match *mood {
                 Mood::Well => None,
                 Mood::Slow(factor) => Some(FaultKind::Slow { service, replica: None, factor: factor as f64 }),
-                Mood::Error(status) => Some(FaultKind::Error { calls, status, percent }),
+                Mood::Error(status) => Some(FaultKind::Error { calls, replica: None, status, percent }),
                 Mood::Reset => Some(FaultKind::Reset { calls, percent }),
                 Mood::Blackhole => Some(FaultKind::Blackhole { calls }),
             };

@@ -1,4 +1,4 @@
-//! Every field of Istio's four kinds is acted on, refused, or noted by its name.
+//! Every field of Istio's four kinds is acted on, refused, or noted by its name, and the guide says which.
 
 use crate::kinds::{DestinationRule, Gateway, ServiceEntry, VirtualService};
 use crate::mistake::Text;
@@ -6,54 +6,17 @@ use crate::read::reader::Read;
 use crate::read::shape::Shape;
 use std::collections::BTreeSet;
 
-/// What is acted on: fields of a mapping, one mapping a line. Names of ports are: they have to differ,
-/// and endpoints use those of a ServiceEntry.
-const ACTED_ON: &str = "
-VirtualService: hosts gateways
-VirtualService.http: name timeout mirrorPercent mirrorPercentage.value
-VirtualService.http.match: name uri scheme method authority headers withoutHeaders queryParams port gateways ignoreUriCase
-VirtualService.http.route: destination.host destination.subset destination.port.number weight
-VirtualService.http.route.headers: request.set request.add request.remove response.set response.add response.remove
-VirtualService.http.headers: request.set request.add request.remove response.set response.add response.remove
-VirtualService.http.redirect: uri prefixRewrite authority port derivePort scheme redirectCode
-VirtualService.http.directResponse: status body.string body.bytes
-VirtualService.http.delegate: name namespace
-VirtualService.http.rewrite: uri authority uriRegexRewrite.match uriRegexRewrite.rewrite
-VirtualService.http.retries: attempts perTryTimeout retryOn backoff
-VirtualService.http.fault.delay: fixedDelay percentage.value percent
-VirtualService.http.fault.abort: httpStatus grpcStatus percentage.value
-VirtualService.http.mirror: host subset port.number
-VirtualService.http.mirrors: destination.host destination.subset destination.port.number percentage.value
-VirtualService.http.corsPolicy: allowOrigin allowOrigins allowMethods allowHeaders exposeHeaders maxAge
-VirtualService.http.corsPolicy: allowCredentials unmatchedPreflights
-DestinationRule: host
-DestinationRule.subsets: name labels
-DestinationRule.trafficPolicy.portLevelSettings: port.number
-DestinationRule.trafficPolicy.connectionPool: tcp.maxConnections http.http2MaxRequests http.h2UpgradePolicy
-DestinationRule.trafficPolicy.retryBudget: percent minRetryConcurrency
-DestinationRule.trafficPolicy.loadBalancer: simple warmupDurationSecs
-DestinationRule.trafficPolicy.loadBalancer.warmup: duration minimumPercent aggression
-DestinationRule.trafficPolicy.loadBalancer.consistentHash: httpHeaderName httpCookie.name useSourceIp
-DestinationRule.trafficPolicy.loadBalancer.consistentHash: httpQueryParameterName minimumRingSize
-DestinationRule.trafficPolicy.loadBalancer.consistentHash: ringHash.minimumRingSize maglev.tableSize
-DestinationRule.trafficPolicy.outlierDetection: consecutiveErrors splitExternalLocalOriginErrors
-DestinationRule.trafficPolicy.outlierDetection: consecutiveLocalOriginFailures consecutiveGatewayErrors
-DestinationRule.trafficPolicy.outlierDetection: consecutive5xxErrors interval baseEjectionTime
-DestinationRule.trafficPolicy.outlierDetection: maxEjectionPercent minHealthPercent
-DestinationRule.trafficPolicy.tls: mode clientCertificate privateKey caCertificates
-DestinationRule.trafficPolicy.tls: subjectAltNames sni insecureSkipVerify caCrl
-ServiceEntry: hosts resolution
-ServiceEntry.ports: number name targetPort
-ServiceEntry.endpoints: address ports labels weight
-Gateway.servers: port.number port.name bind hosts
-Gateway.servers.tls: httpsRedirect mode serverCertificate privateKey caCertificates caCrl credentialName
-Gateway.servers.tls: credentialNames caCertCredentialName tlsCertificates.serverCertificate
-Gateway.servers.tls: tlsCertificates.privateKey tlsCertificates.caCertificates subjectAltNames
-Gateway.servers.tls: verifyCertificateSpki verifyCertificateHash minProtocolVersion maxProtocolVersion cipherSuites
-";
+mod words;
+mod works;
 
-/// What Istio itself refuses wherever it is written.
-const REFUSED: [(&str, &str); 3] = [
+/// What is looked at and does nothing else: written like this it is refused.
+const CHECKED: [(&str, &str); 1] = [(
+    "Gateway.servers.port.name",
+    "{ servers: [ { hosts: ['*'], port: { number: 80, name: http, protocol: HTTP } }, { hosts: ['*'], port: { number: 81, name: http, protocol: HTTP } } ] }",
+)];
+
+/// What is refused wherever it is written: by Istio itself, or because this version does not do it.
+const REFUSED: [(&str, &str); 7] = [
     (
         "VirtualService.http.fault.delay.exponentialDelay",
         "{ hosts: [a], http: [ { route: [ { destination: { host: a } } ], fault: { delay: { exponentialDelay: 1s } } } ] }",
@@ -65,6 +28,22 @@ const REFUSED: [(&str, &str); 3] = [
     (
         "Gateway.servers.port.targetPort",
         "{ servers: [ { hosts: ['*'], port: { number: 80, name: http, protocol: HTTP, targetPort: 81 } } ] }",
+    ),
+    (
+        "Gateway.servers.tls.insecureSkipVerify",
+        "{ servers: [ { hosts: ['*'], port: { number: 443, name: https, protocol: HTTPS }, tls: { mode: MUTUAL, credentialName: c, insecureSkipVerify: true } } ] }",
+    ),
+    (
+        "DestinationRule.trafficPolicy.loadBalancer.backendUtilization",
+        "{ host: a, trafficPolicy: { loadBalancer: { backendUtilization: { weightUpdatePeriod: 1s } } } }",
+    ),
+    (
+        "DestinationRule.trafficPolicy.tunnel",
+        "{ host: a, trafficPolicy: { tunnel: { targetHost: far, targetPort: 443 } } }",
+    ),
+    (
+        "DestinationRule.trafficPolicy.proxyProtocol",
+        "{ host: a, trafficPolicy: { proxyProtocol: { version: V1 } } }",
     ),
 ];
 
@@ -85,7 +64,6 @@ fn noted() -> Vec<(String, String)> {
         ("match.sourceNamespace", "match: [ { sourceNamespace: front } ]"),
         ("match.statPrefix", "match: [ { statPrefix: orders } ]"),
         ("retries.retryRemoteLocalities", "retries: { attempts: 1, retryRemoteLocalities: true }"),
-        ("retries.retryIgnorePreviousHosts", "retries: { attempts: 1, retryIgnorePreviousHosts: false }"),
     ] {
         let path = format!("VirtualService.http.{field}");
         add(&path, format!("{{ hosts: [a], http: [ {{ {route}, {rule} }} ] }}"));
@@ -111,37 +89,12 @@ fn noted() -> Vec<(String, String)> {
             "loadBalancer.consistentHash.httpCookie.attributes",
             "loadBalancer: { consistentHash: { httpCookie: { name: u, ttl: 1h, attributes: [ { name: SameSite } ] } } }",
         ),
-        ("connectionPool.tcp.connectTimeout", "connectionPool: { tcp: { connectTimeout: 1s } }"),
-        ("connectionPool.tcp.tcpKeepalive", "connectionPool: { tcp: { tcpKeepalive: { time: 10s } } }"),
-        (
-            "connectionPool.tcp.maxConnectionDuration",
-            "connectionPool: { tcp: { maxConnectionDuration: 1h } }",
-        ),
-        ("connectionPool.tcp.idleTimeout", "connectionPool: { tcp: { idleTimeout: 1h } }"),
         // Beside a limit it is acted on: the queue of a bulkhead.
         (
             "connectionPool.http.http1MaxPendingRequests",
             "connectionPool: { http: { http1MaxPendingRequests: 9 } }",
         ),
-        (
-            "connectionPool.http.maxRequestsPerConnection",
-            "connectionPool: { http: { maxRequestsPerConnection: 9 } }",
-        ),
-        ("connectionPool.http.maxRetries", "connectionPool: { http: { maxRetries: 9 } }"),
-        ("connectionPool.http.idleTimeout", "connectionPool: { http: { idleTimeout: 1h } }"),
         ("connectionPool.http.useClientProtocol", "connectionPool: { http: { useClientProtocol: true } }"),
-        ("connectionPool.http.maxConcurrentStreams", "connectionPool: { http: { maxConcurrentStreams: 9 } }"),
-        (
-            "connectionPool.http.http2KeepAlive",
-            "connectionPool: { http: { http2KeepAlive: { interval: 9s } } }",
-        ),
-        (
-            "outlierDetection.outlierDetectionHttpErrorCodes",
-            "outlierDetection: { outlierDetectionHttpErrorCodes: [ 500 ] }",
-        ),
-        ("tls.credentialName", "tls: { mode: SIMPLE, credentialName: c }"),
-        ("tunnel", "tunnel: { targetHost: far, targetPort: 443 }"),
-        ("proxyProtocol", "proxyProtocol: { version: V1 }"),
         ("retryBudget.budgetInterval", "retryBudget: { budgetInterval: 10s }"),
     ] {
         let path = format!("DestinationRule.trafficPolicy.{field}");
@@ -156,15 +109,10 @@ fn noted() -> Vec<(String, String)> {
 
     let ports = "ports: [ { number: 80, name: http, protocol: HTTP } ]";
     for (field, spec) in [
-        (
-            "ports.protocol",
-            "ports: [ { number: 443, name: https, protocol: HTTPS } ], resolution: DNS".to_owned(),
-        ),
         ("location", format!("{ports}, resolution: DNS, location: MESH_INTERNAL")),
         ("addresses", format!("{ports}, resolution: STATIC, addresses: [ 10.0.0.1 ]")),
         ("workloadSelector", format!("{ports}, workloadSelector: {{ labels: {{ app: a }} }}")),
         ("exportTo", format!("{ports}, resolution: DNS, exportTo: ['.']")),
-        ("subjectAltNames", format!("{ports}, resolution: DNS, subjectAltNames: [ a ]")),
     ] {
         add(&format!("ServiceEntry.{field}"), format!("{{ hosts: [ a.test ], {spec} }}"));
     }
@@ -183,10 +131,6 @@ fn noted() -> Vec<(String, String)> {
     add(
         "Gateway.servers.defaultEndpoint",
         format!("{{ servers: [ {{ {http}, defaultEndpoint: 127.0.0.1:80 }} ] }}"),
-    );
-    add(
-        "Gateway.servers.port.protocol",
-        "{ servers: [ { hosts: ['*'], port: { number: 3306, name: db, protocol: MYSQL } } ] }".to_owned(),
     );
     all
 }
@@ -221,9 +165,10 @@ fn fields() -> BTreeSet<String> {
     found
 }
 
-fn acted_on() -> Vec<String> {
-    let lines = ACTED_ON.lines().filter_map(|line| line.split_once(": "));
-    lines.flat_map(|(within, names)| names.split(' ').map(move |name| format!("{within}.{name}"))).collect()
+/// The fields that Istio's own schemas have.
+fn istios() -> Vec<&'static str> {
+    let all = include_str!("../../../tests/fixtures/istio-fields.txt");
+    all.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
 fn document(path: &str, spec: &str) -> [Text; 1] {
@@ -233,21 +178,119 @@ fn document(path: &str, spec: &str) -> [Text; 1] {
     [Text { name: "istio.yaml".into(), text }]
 }
 
-#[test]
-fn no_field_is_silently_ignored() {
-    let (fields, acted_on) = (fields(), acted_on());
-    assert!(fields.len() > 150, "{fields:?}");
-    let noted: Vec<String> = noted().into_iter().map(|(path, _)| path).collect();
-    let refused: Vec<String> = REFUSED.iter().map(|(path, _)| (*path).to_owned()).collect();
-    let within = |field: &str, path: &str| {
-        field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    for field in &fields {
-        let known = acted_on.contains(field) || noted.iter().chain(&refused).any(|path| within(field, path));
-        assert!(known, "{field} is neither acted on nor noted nor refused");
+fn within(field: &str, path: &str) -> bool {
+    field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// What comes of a field, and what is said about it: found out, not written down.
+fn truth(field: &str) -> (&'static str, String) {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    if let Some(works) = works::ALL.iter().find(|works| works.field == field) {
+        assert_ne!(
+            meaning(field, works.spec, works.with),
+            meaning(field, works.spec, works.without),
+            "{field}"
+        );
+        return ("works", String::new());
     }
-    for path in acted_on.iter().chain(&noted).chain(&refused) {
-        assert!(fields.iter().any(|field| within(field, path)), "{path}: there is no such field");
+    if let Some((path, spec)) = noted().into_iter().find(|(path, _)| within(field, path)) {
+        let design = crate::load(&document(&path, &spec)).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        let names = |subject: &str| subject.split(['.', ' ', ':']).any(|word| *word == last(&path));
+        let note = design.notes.iter().find(|note| names(&note.subject));
+        let note = note.unwrap_or_else(|| panic!("{path}: only {:?} of {spec}", design.notes));
+        let beside = note.subject.split_once(" (").map_or("", |(_, rest)| rest.trim_end_matches(')'));
+        let text = if beside.is_empty() { &*note.text } else { beside };
+        return ("noted", text.to_owned());
+    }
+    if let Some((path, spec)) = REFUSED.iter().find(|(path, _)| within(field, path)) {
+        return ("refused", refusal(path, spec));
+    }
+    let checked = CHECKED.iter().find(|(path, _)| *path == field);
+    let (path, spec) = checked.unwrap_or_else(|| panic!("{field}: nobody knows what comes of it"));
+    ("works", format!("refused where {}", refusal(path, spec)))
+}
+
+fn refusal(path: &str, spec: &str) -> String {
+    let mistakes = crate::load(&document(path, spec)).expect_err(spec);
+    let last = path.rsplit('.').next().unwrap_or_default();
+    let named = mistakes.iter().find(|mistake| mistake.place.path.ends_with(last));
+    let named = named.unwrap_or_else(|| panic!("{path}: {mistakes:?}"));
+    format!("found {}, expected {}", named.found, named.expected)
+}
+
+/// What a document means, in words of the resolved design. What is written stays as long as it may be, so that
+/// places do not differ.
+fn meaning(path: &str, spec: &str, written: &str) -> String {
+    let longest = works::ALL.iter().map(|works| works.with.len().max(works.without.len())).max().unwrap_or(0);
+    let spec = spec.replace('@', &format!("{written:longest$}"));
+    let mut design =
+        crate::load(&document(path, &spec)).unwrap_or_else(|mistakes| panic!("{spec}\n{mistakes:?}"));
+    design.notes.clear();
+    // Where a word ends depends on its length alone.
+    let text = format!("{design:?}");
+    let mut parts = text.split("end: (");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once(')').map_or("", |(_, rest)| rest))
+}
+
+#[test]
+fn every_field_that_istio_has_is_known_and_no_other() {
+    let (known, istios) = (fields(), istios());
+    for field in &istios {
+        assert!(
+            known.iter().any(|own| within(field, own)),
+            "{field} is a field of Istio's, and nobody reads it"
+        );
+    }
+    for own in &known {
+        assert!(istios.iter().any(|field| within(field, own)), "{own} is read, and no field of Istio's");
+    }
+}
+
+#[test]
+fn the_guide_says_of_every_field_what_comes_of_it_and_no_field_is_silently_ignored() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/istio-fields.md");
+    let text = std::fs::read_to_string(&page).expect("the page");
+    let head = text.split("\n## ").next().unwrap_or_default().trim_end();
+    let mut told = format!("{head}\n");
+    let mut kind = "";
+    for field in istios() {
+        let own = field.split('.').next().unwrap_or_default();
+        if own != kind {
+            kind = own;
+            told.push_str(&format!("\n## {kind}\n\n| field | what comes of it | |\n|---|---|---|\n"));
+        }
+        let (says, remark) = truth(field);
+        let field = field.strip_prefix(kind).unwrap_or(field).trim_start_matches('.');
+        told.push_str(&row(&[&format!("`{field}`"), says, &remark]));
+    }
+    told.push_str("\n## Words\n\n| field | word | what comes of it | |\n|---|---|---|---|\n");
+    for (field, word, says, remark) in words::all() {
+        told.push_str(&row(&[&format!("`{field}`"), &format!("`{word}`"), says, &remark]));
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        return std::fs::write(&page, &told).expect("the page");
+    }
+    let (written, told): (Vec<&str>, Vec<&str>) = (text.lines().collect(), told.lines().collect());
+    for (written, told) in written.iter().zip(&told) {
+        assert_eq!(written, told, "UPDATE_GOLDEN=1 writes the page anew");
+    }
+    assert_eq!(written.len(), told.len(), "UPDATE_GOLDEN=1 writes the page anew");
+}
+
+fn row(cells: &[&str]) -> String {
+    let row = cells.iter().map(|cell| format!("| {}", cell.replace('|', "or"))).collect::<Vec<_>>().join(" ");
+    format!("{} |\n", row.trim_end())
+}
+
+#[test]
+fn whatever_is_said_to_work_is_a_field() {
+    let fields = fields();
+    for works in works::ALL {
+        assert!(fields.contains(works.field), "{}: there is no such field", works.field);
+    }
+    for (path, _) in noted() {
+        assert!(fields.iter().any(|field| within(field, &path)), "{path}: there is no such field");
     }
 }
 
@@ -264,7 +307,7 @@ fn what_is_not_acted_on_is_noted_by_its_name() {
 }
 
 #[test]
-fn what_istio_refuses_is_refused_by_its_name() {
+fn what_is_refused_is_refused_by_its_name() {
     for (path, spec) in REFUSED {
         let mistakes = crate::load(&document(path, spec)).expect_err(spec);
         let field = path.rsplit('.').next().unwrap();
@@ -333,4 +376,24 @@ fn certificates_that_istio_would_hand_out_are_told_to_be_missing() {
     let spec = "{ host: a, trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }";
     let design = crate::load(&document("DestinationRule", spec)).unwrap();
     assert!(design.notes.iter().any(|note| note.subject.contains("ISTIO_MUTUAL")), "{:?}", design.notes);
+}
+
+#[test]
+fn names_that_nobody_looks_at_are_told_of() {
+    let notes = |more: &str| {
+        let spec = format!(
+            "{{ hosts: [ a.test ], ports: [ {{ number: 443, name: p, protocol: HTTP }} ], resolution: DNS, subjectAltNames: [ b.test ] }}\n{more}"
+        );
+        let design = crate::load(&document("ServiceEntry", &spec)).unwrap();
+        design.notes.iter().map(|note| note.subject.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(notes(""), ["ServiceEntry subjectAltNames"]);
+    let rule = |host: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{ name: a }}\n\
+             spec: {{ host: {host}, subsets: [ {{ name: v1, trafficPolicy: {{ tls: {{ mode: SIMPLE }} }} }} ] }}\n"
+        )
+    };
+    assert_eq!(notes(&rule("'*.test'")), [""; 0]);
+    assert_eq!(notes(&rule("c.test"))[0], "ServiceEntry subjectAltNames");
 }

@@ -71,7 +71,12 @@ fn faults() -> impl Strategy<Value = FaultKind> {
             replica,
             factor: 7.5
         }),
-        (calls(), percent()).prop_map(|(calls, percent)| FaultKind::Error { calls, status: 503, percent }),
+        (calls(), replica(), percent()).prop_map(|(calls, replica, percent)| FaultKind::Error {
+            calls,
+            replica,
+            status: 503,
+            percent
+        }),
         (calls(), 1..3_u32).prop_map(|(calls, tries)| FaultKind::DropFirst { calls, tries }),
         calls().prop_map(|calls| FaultKind::Blackhole { calls }),
         (calls(), percent()).prop_map(|(calls, percent)| FaultKind::Reset { calls, percent }),

@@ -36,7 +36,15 @@ fn world() -> Vec<FaultEvent> {
         kind,
     };
     vec![
-        event(20, FaultKind::Error { calls: Calls::to(service), status: 503, percent: Percent::ALWAYS }),
+        event(
+            20,
+            FaultKind::Error {
+                calls: Calls::to(service),
+                replica: None,
+                status: 503,
+                percent: Percent::ALWAYS,
+            },
+        ),
         event(50, FaultKind::Slow { service, replica: None, factor: 10.0 }),
     ]
 }
