@@ -137,7 +137,7 @@ impl Drop for Mount {
                 drop(Arc::from_raw(shared.cast_const()));
                 drop(Box::from_raw(self.vfs));
             } else {
-                std::mem::forget(self.name.clone());
+                std::mem::forget(std::mem::take(&mut self.name));
             }
         }
     }
