@@ -40,25 +40,29 @@ impl File {
     pub(crate) fn writer(&self) -> Result<Connection, Error> {
         let db = self.open(true)?;
         let doing = |e| Error::sqlite(&format!("open `{}`", self.path.display()), e);
-        // Before the first table, or never.
-        db.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(doing)?;
-        let mode: String =
-            db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(doing)?;
-        if !mode.eq_ignore_ascii_case("wal") {
-            // SQLite answers with the mode that it stays in, which is what it does on a file it cannot write.
-            let reason = if db.is_readonly("main").map_err(doing)? { Reason::ReadOnly } else { Reason::Io };
-            let path = self.path.display();
-            return Err(Error::refused(
-                reason,
-                format!("`{path}` cannot have a log beside it; its mode is {mode}"),
-            ));
-        }
         if db.is_readonly("main").map_err(doing)? {
             let path = self.path.display();
             return Err(Error::refused(
                 Reason::ReadOnly,
                 format!("`{path}` cannot be written; look at its permissions and at how the disk is mounted"),
             ));
+        }
+        // The way into WAL mode is a transaction with a journal of the old kind. If its removal were not synced, a power
+        // loss could bring it back, and it would roll the file back to before all that the log has.
+        db.pragma_update(None, "synchronous", "EXTRA").map_err(doing)?;
+        // Before the first table, or never.
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(doing)?;
+        // To its end: the row with the new mode comes before the commit that makes it so, and a failure after it.
+        let modes = db.prepare("PRAGMA journal_mode = WAL").and_then(|mut pragma| {
+            let rows = pragma.query_map([], |row| row.get::<_, String>(0))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        });
+        let mode = modes.map_err(doing)?.pop().unwrap_or_default();
+        if !mode.eq_ignore_ascii_case("wal") {
+            // SQLite answers with the mode that it stays in.
+            let path = self.path.display();
+            let message = format!("`{path}` cannot have a log beside it; its mode is {mode}");
+            return Err(Error::refused(Reason::Io, message));
         }
         let synchronous = if self.settings.world.forget_to_sync { "NORMAL" } else { "FULL" };
         db.pragma_update(None, "synchronous", synchronous).map_err(doing)?;
@@ -129,6 +133,21 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), Error> {
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), Error> {
     let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|e| Error::io(format!("failed to sync `{}`", folder.display()), e))
+}
+
+/// Brings all that the log has into the file and begins the log anew, before anything is written to it.
+///
+/// After a sync that failed the operating system may show pages of the log that the disk does not have, and shows them to
+/// the next process as well. What were appended to such a log would stand behind a hole, and be gone after a power loss
+/// though each of its own syncs succeeded. Nobody can tell such a log from a good one, so no log is ever written on.
+///
+/// # Errors
+/// [`Reason::Busy`], if another program reads the file.
+pub(crate) fn settle_log(db: &Connection) -> Result<(), Error> {
+    if checkpoint(db, "TRUNCATE")? {
+        return Ok(());
+    }
+    Err(Error::refused(Reason::Busy, "another program reads the file and keeps its log; end it"))
 }
 
 /// Copies what the log has into the file, as far as readers allow, without waiting for anybody. Answers whether

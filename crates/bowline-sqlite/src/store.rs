@@ -59,6 +59,7 @@ impl Store {
         let db = file.writer()?;
         file::sync_folder(folder)?;
         check::tails(&db)?;
+        file::settle_log(&db)?;
         let heads = Heads::load(&db)?;
         let directory = Directory::default();
         directory.load(&db)?;

@@ -172,17 +172,12 @@ fn roll_back(db: &Connection) -> bool {
 
 /// Opens the file anew, as often as it takes; none if the store is closed meanwhile. All other connections are closed,
 /// so that SQLite reads the log again instead of believing what it remembers of it.
-///
-/// The log's content goes into the file at once, and has to: after a failed sync the operating system may show pages
-/// of the log that the disk does not have, and a later commit would stand behind a hole.
 fn reopen(shared: &Shared) -> Option<(Connection, Heads)> {
     let mut wait = REOPEN_AFTER;
     loop {
         let opened = shared.file.writer().and_then(|db| {
             check::tails(&db)?;
-            if !file::checkpoint(&db, "TRUNCATE")? {
-                return Err(Error::refused(Reason::Busy, "another program reads the file and keeps its log"));
-            }
+            file::settle_log(&db)?;
             shared.directory.load(&db)?;
             let heads = Heads::load(&db)?;
             Ok((db, heads))

@@ -14,8 +14,8 @@ const CLIENTS: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["bowline-postgres"]),
     ("deadpool*", &["bowline-postgres"]),
     ("mysql_async", &["bowline-mariadb"]),
-    // The services of the example own their databases.
-    ("rusqlite", &["bowline-sqlite", "shop"]),
+    // The services of the example own their databases; the file system that forgets is one of SQLite's.
+    ("rusqlite", &["bowline-sqlite", "bowline-forgetful", "shop"]),
     ("opentelemetry*", &["bowline-trace"]),
     // Who asks DNS knows how long an answer holds.
     ("hickory*", &["bowline-call"]),

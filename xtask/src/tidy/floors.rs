@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bowline-model", 0),
     ("bowline-policy", 1),
     ("bowline-fault", 1),
+    ("bowline-forgetful", 1),
     ("bowline-lane", 1),
     ("bowline-call", 2),
     ("bowline-bus", 2),

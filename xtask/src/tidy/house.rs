@@ -7,6 +7,9 @@ use super::tree::Tree;
 /// one that grows until every edit rebuilds everything.
 const MODEL_LINES_MAX: usize = 2_000;
 
+/// The one crate with unsafe code: a file system for SQLite, in C's terms. Nothing but tests may depend on it.
+const UNSAFE: &str = "bowline-forgetful";
+
 pub(super) fn lints(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     let root = tree.files.iter().find(|file| file.path == "Cargo.toml");
@@ -16,6 +19,13 @@ pub(super) fn lints(tree: &Tree) -> Vec<Finding> {
     }
     for package in &tree.packages {
         let manifest = package.manifest();
+        if package.dependencies.iter().any(|dependency| dependency.name == UNSAFE && !dependency.dev) {
+            let what = format!("{} depends on {UNSAFE}, which has unsafe code", package.name);
+            findings.push(Finding::new(&manifest, what, "name it under [dev-dependencies]"));
+        }
+        if package.name == UNSAFE {
+            continue;
+        }
         let Some(file) = tree.files.iter().find(|file| file.path == manifest) else { continue };
         let mut lines = file.text.lines().map(str::trim).skip_while(|line| *line != "[lints]").skip(1);
         if lines.next() != Some("workspace = true") {
@@ -67,6 +77,13 @@ mod tests {
         assert_eq!(lints(&tree("[package]\n")).len(), 1);
         assert_eq!(lints(&tree("[lints.rust]\nunsafe_code = \"warn\"\n")).len(), 1);
         assert_eq!(lints(&tree("[lints]\nrust.unsafe_code = \"warn\"\n")).len(), 1);
+    }
+
+    #[test]
+    fn the_crate_with_unsafe_code_is_for_tests_alone() {
+        let found = lints(&Tree::of_package("bowline-sqlite", &[UNSAFE]));
+        assert_eq!(found[0].what, "bowline-sqlite depends on bowline-forgetful, which has unsafe code");
+        assert_eq!(lints(&Tree::of_package(UNSAFE, &["rusqlite"])), []);
     }
 
     #[test]

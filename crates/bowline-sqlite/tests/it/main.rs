@@ -4,6 +4,7 @@ mod folder;
 mod format;
 mod groups;
 mod kill;
+mod power;
 mod start;
 mod topics;
 mod upkeep;
