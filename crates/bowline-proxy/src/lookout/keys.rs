@@ -126,7 +126,7 @@ impl Here {
             bytes_max: KEY_SET_BYTES_MAX,
             within: shared.limits.keys_within,
         };
-        let transport = Transport { http: Http::One, tls };
+        let transport = Transport { http: Http::One, tls, ..Transport::default() };
         let fetched = fetch(&document, &format!("{host}:{port}"), &transport, shared.clock, seed).await;
         let fetched = fetched.map_err(|why| why.to_string())?;
         let keys = Keys::parse(&fetched.bytes)?;
