@@ -74,8 +74,9 @@ pub(crate) fn parse(bytes: &[u8], to_head: bool, mut headers: HeaderMap) -> Resu
         100..=199 => return Ok(Parsed::Interim(length)),
         _ => (),
     }
-    // One piece for the head's values and for what came behind: they are slices of it.
-    let whole = Bytes::copy_from_slice(bytes);
+    // One piece for the head's values, which are slices of it, and one for what came behind: a body that takes its
+    // time does not keep the head, and two small pieces are allocated faster than one above a kilobyte.
+    let whole = Bytes::copy_from_slice(&bytes[..length]);
     let mut said = Said { version_1_1: response.version == Some(1), ..Said::default() };
     for field in &*response.headers {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
@@ -90,7 +91,7 @@ pub(crate) fn parse(bytes: &[u8], to_head: bool, mut headers: HeaderMap) -> Resu
     let framing = said.framing(code, to_head)?;
     let keeps = framing != Framing::UntilClose && code != 101 && said.keeps();
     let status = StatusCode::from_u16(code).map_err(|_| Malformed)?;
-    Ok(Parsed::Head(Head { status, headers, framing, keeps }, whole.slice(length..)))
+    Ok(Parsed::Head(Head { status, headers, framing, keeps }, Bytes::copy_from_slice(&bytes[length..])))
 }
 
 /// Whether every line feed follows a carriage return. The parser takes a bare one for a line's end; who does

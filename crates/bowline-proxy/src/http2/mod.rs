@@ -1,8 +1,8 @@
 //! HTTP/2 from callers.
 //!
-//! Frames, HPACK and flow control are the `h2` library's, on the connection's own task; each stream is answered in a
-//! task of its own on the same thread. Around the library stands a watch, as the gate stands around HTTP/1's: what the
-//! protocol lets a client do at our cost has a budget, a name and a count.
+//! Frames, HPACK and flow control are the `h2` library's, on the connection's own task, and so are the streams. Around
+//! the library stands a watch, as the gate stands around HTTP/1's: what the protocol lets a client do at our cost has a
+//! budget, a name and a count.
 //!
 //! Why the library itself and no server above it: the proxy has to say with which code a stream or a connection ends,
 //! to see a reset while it waits for a callee, and to leave nothing with the library beyond the caller's window.
@@ -12,7 +12,7 @@
 //! - [`frames`]: follows frames in bytes; [`judge`]: [`Judge`], the budgets; both pure
 //! - `watch`: both around a socket
 //! - `head`: one request's head, judged and made to look like HTTP/1's; `body`: its body
-//! - `stream`: one request and its answer
+//! - `stream`: one request and its answer; `streams`: all that are under way
 
 mod body;
 pub mod frames;
@@ -20,6 +20,7 @@ mod head;
 pub mod judge;
 pub mod limits;
 mod stream;
+mod streams;
 mod watch;
 
 pub(crate) use body::StreamBody;
@@ -35,14 +36,16 @@ use crate::limits::Limits as All;
 use bowline_call::Alarm;
 use bowline_model::{Instant, Random, SplitMix64};
 use bytes::Bytes;
-use h2::Reason as Code;
-use h2::server::{self, Builder};
+use h2::server::{self, Builder, SendResponse};
+use h2::{Reason as Code, RecvStream};
+use http::Request;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use streams::Streams;
 use watch::{Watch, Watched};
 
 /// Serves HTTP/2 over `io`, from which nothing was taken, until it ends.
@@ -139,11 +142,23 @@ impl<'c, T: AsyncRead + AsyncWrite + Unpin> Serving<'c, T> {
     }
 
     async fn run(mut self, control: &Control) {
-        poll_fn(|cx| self.poll(control, cx)).await;
+        let (connection, watch) = (Rc::clone(self.connection), Rc::clone(&self.watch));
+        let begin =
+            |request, respond| stream::serve(Rc::clone(&connection), Rc::clone(&watch), request, respond);
+        let mut streams = Streams::new();
+        poll_fn(|cx| self.poll(control, &mut streams, begin, cx)).await;
     }
 
-    fn poll(&mut self, control: &Control, cx: &mut Context<'_>) -> Poll<()> {
+    /// Streams first: what they say leaves with what the library has to say.
+    fn poll<F: Future<Output = ()>>(
+        &mut self,
+        control: &Control,
+        streams: &mut Streams<F>,
+        begin: impl Fn(Request<RecvStream>, SendResponse<Bytes>) -> F,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         loop {
+            streams.poll(cx);
             match control.ending() {
                 Ending::None => (),
                 Ending::Graceful => self.end_gracefully(),
@@ -156,8 +171,7 @@ impl<'c, T: AsyncRead + AsyncWrite + Unpin> Serving<'c, T> {
             match self.http.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.idle_since = None;
-                    let (connection, watch) = (Rc::clone(self.connection), Rc::clone(&self.watch));
-                    tokio::task::spawn_local(stream::serve(connection, watch, request, respond));
+                    streams.begin(begin(request, respond));
                     continue;
                 }
                 Poll::Ready(Some(Err(error))) => {
