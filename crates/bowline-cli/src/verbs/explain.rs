@@ -38,6 +38,7 @@ fn url(text: &str) -> Result<Uri, String> {
     let url: Uri = text.parse().map_err(|error| match &nearest(text) {
         Some(near) => wrong(format!("did you mean `{near}`?")),
         None if text.contains(' ') => wrong("a space in it is written %20".to_owned()),
+        None if text.ends_with("://") => wrong("it names no host".to_owned()),
         None => wrong(format!("{error}")),
     })?;
     match (url.scheme_str(), url.authority()) {
@@ -96,7 +97,7 @@ mod tests {
             ("shop", "did you mean `http://shop/`?"),
             ("ftp://shop/orders", "its scheme is ftp, and requests here have http or https"),
             ("http://shop/all orders", "a space in it is written %20"),
-            ("http://", "invalid format"),
+            ("http://", "it names no host"),
         ] {
             let told = url(text).unwrap_err();
             assert_eq!(told, format!("`{text}` is no URL of a request: {why}; {EXPECTED}"));

@@ -249,8 +249,7 @@ fn every_field_that_istio_has_is_known_and_no_other() {
 
 #[test]
 fn the_guide_says_of_every_field_what_comes_of_it_and_no_field_is_silently_ignored() {
-    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/istio-fields.md");
-    let text = std::fs::read_to_string(&page).expect("the page");
+    let text = include_str!("../../../../../docs/guide/istio-fields.md");
     let head = text.split("\n## ").next().unwrap_or_default().trim_end();
     let mut told = format!("{head}\n");
     let mut kind = "";
@@ -268,14 +267,8 @@ fn the_guide_says_of_every_field_what_comes_of_it_and_no_field_is_silently_ignor
     for (field, word, says, remark) in words::all() {
         told.push_str(&row(&[&format!("`{field}`"), &format!("`{word}`"), says, &remark]));
     }
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        return std::fs::write(&page, &told).expect("the page");
-    }
-    let (written, told): (Vec<&str>, Vec<&str>) = (text.lines().collect(), told.lines().collect());
-    for (written, told) in written.iter().zip(&told) {
-        assert_eq!(written, told, "UPDATE_GOLDEN=1 writes the page anew");
-    }
-    assert_eq!(written.len(), told.len(), "UPDATE_GOLDEN=1 writes the page anew");
+    // A test of this crate writes nothing: whoever changed what comes of a field copies the page from here.
+    assert!(text == told, "docs/guide/istio-fields.md differs; it would be:\n{told}");
 }
 
 fn row(cells: &[&str]) -> String {
