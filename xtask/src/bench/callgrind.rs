@@ -19,18 +19,18 @@ const REQUESTS: u64 = 5_000;
 /// Starts the upstream, and counts.
 pub(super) fn alone(bench: &Bench<'_>) -> Result<f64, Stop> {
     let _upstream = candidates::start_upstream(bench.root, bench.this, bench.protocol)?;
-    with_upstream(bench, None)
+    with_upstream(bench, None, 1)
 }
 
-/// Counts; the upstream is there already, Bowline's port is free. `instead` replaces its command.
-pub(super) fn with_upstream(bench: &Bench<'_>, instead: Option<&str>) -> Result<f64, Stop> {
+/// Counts, with so many workers; the upstream is there already, Bowline's port is free. `instead` replaces its command.
+pub(super) fn with_upstream(bench: &Bench<'_>, instead: Option<&str>, workers: u32) -> Result<f64, Stop> {
     let root = bench.root;
     let bowline = CANDIDATES.iter().find(|candidate| candidate.name == BOWLINE);
     let bowline = bowline.ok_or_else(|| Stop::Usage("there is no Bowline to be measured".to_owned()))?;
     let scratch = candidates::scratch(root, "callgrind")?;
     let command = match instead {
         Some(line) => candidates::words(root, line)?,
-        None => candidates::bowline(root, &scratch, bench.protocol),
+        None => candidates::bowline_of(root, &scratch, bench.protocol, workers),
     };
     let out = scratch.join("callgrind.out");
     for old in std::fs::read_dir(&scratch).into_iter().flatten().flatten() {

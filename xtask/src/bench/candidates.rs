@@ -105,10 +105,15 @@ fn config(root: &Path, file: &str) -> PathBuf {
 
 /// One worker: one core is what everybody has here.
 pub(super) fn bowline(root: &Path, scratch: &Path, protocol: Protocol) -> Command {
+    bowline_of(root, scratch, protocol, 1)
+}
+
+/// Bowline with so many workers.
+pub(super) fn bowline_of(root: &Path, scratch: &Path, protocol: Protocol, workers: u32) -> Command {
     let mut command = run::program(root, &run::target(root).join("release/bowline").to_string_lossy());
     command.arg("up").arg(config(root, protocol.either("design", "design-h2")));
     command
-        .args(["--only", "gateway", "--workers", "1", "--api"])
+        .args(["--only", "gateway", "--workers", &workers.to_string(), "--api"])
         .arg(loopback(BOWLINE_API_PORT).to_string());
     command.arg("--data").arg(scratch.join("data"));
     command

@@ -127,7 +127,10 @@ pub(super) fn main(protocol: Protocol, args: &[String]) -> Result<(), Stop> {
         })
         .collect();
     if let Some(found) = found.iter_mut().find(|found| found.name == BOWLINE) {
-        found.instructions = Some(callgrind::with_upstream(&bench, options.program.as_deref())?);
+        found.instructions = Some(callgrind::with_upstream(&bench, options.program.as_deref(), 1)?);
+        if options.program.is_none() {
+            found.instructions_two_workers = Some(callgrind::with_upstream(&bench, None, 2)?);
+        }
     }
     drop(upstream);
 
@@ -159,7 +162,14 @@ fn rounds_order(
 
 impl Found {
     fn new(name: &'static str) -> Self {
-        Self { name, saturated: Vec::new(), open: Vec::new(), resident_mb: [f64::NAN; 2], instructions: None }
+        Self {
+            name,
+            saturated: Vec::new(),
+            open: Vec::new(),
+            resident_mb: [f64::NAN; 2],
+            instructions: None,
+            instructions_two_workers: None,
+        }
     }
 }
 

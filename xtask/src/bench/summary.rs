@@ -16,6 +16,7 @@ pub(super) struct Found {
     /// In the order of [`MEMORY_CONNECTIONS`].
     pub(super) resident_mb: [f64; 2],
     pub(super) instructions: Option<f64>,
+    pub(super) instructions_two_workers: Option<f64>,
 }
 
 /// What Bowline promises, by the figure's name in the JSON: at most this.
@@ -26,6 +27,7 @@ const fn promises(protocol: Protocol) -> &'static [(&'static str, f64)] {
             ("cpu_vs_nginx", 1.10),
             ("cpu_vs_haproxy", 1.10),
             ("instructions", super::ratchet::CEILING as f64),
+            ("instructions_two_workers_vs_one", 1.05),
             ("rss_mb_256", 15.0),
             ("rss_mb_1000", 25.0),
         ],
@@ -104,6 +106,10 @@ pub(super) fn figures(all: &[Found]) -> Map<String, Value> {
         }
         if let Some(instructions) = found.instructions {
             put(format!("{prefix}instructions"), instructions);
+            if let Some(two) = found.instructions_two_workers {
+                put(format!("{prefix}instructions_two_workers"), two);
+                put(format!("{prefix}instructions_two_workers_vs_one"), two / instructions);
+            }
         }
     }
     if let Some(ours) = all.iter().find(|found| found.name == BOWLINE) {
@@ -204,6 +210,7 @@ mod tests {
             open: samples,
             resident_mb: [9.5, 12.5],
             instructions: None,
+            instructions_two_workers: None,
         }
     }
 
@@ -226,7 +233,11 @@ mod tests {
     #[test]
     fn figures_have_the_names_that_are_promised() {
         let figures = figures(&[
-            Found { instructions: Some(4e4), ..found(BOWLINE, &[40.0]) },
+            Found {
+                instructions: Some(4e4),
+                instructions_two_workers: Some(4.1e4),
+                ..found(BOWLINE, &[40.0])
+            },
             found("envoy", &[160.0]),
         ]);
         for name in [
@@ -236,6 +247,7 @@ mod tests {
             "rss_mb_256",
             "rss_mb_1000",
             "instructions",
+            "instructions_two_workers_vs_one",
             "requests_per_second",
         ] {
             assert!(figures.contains_key(name), "{name}");
