@@ -1,7 +1,7 @@
 //! [`Mount`]: a disk as SQLite sees it.
 //!
 //! SQLite calls a table of C functions with pointers that it got from us: to the file system (ours for as long as the
-//! mount lives) and to a file (a [`File`] that `open` put there and `close` takes away). Locks are those of SQLite's own
+//! mount lives) and to a file (a `File` that `open` put there and `close` takes away). Locks are those of SQLite's own
 //! documentation of `xLock` and `xShmLock`; shared memory is on the heap, because all connections are in one process.
 
 use crate::disk::{Disk, Refusal, SECTOR_BYTES};
