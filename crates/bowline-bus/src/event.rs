@@ -89,7 +89,6 @@ pub const EXTENSION_NAME_BYTES_MAX: usize = 64;
 
 impl Event {
     /// Begins an event with what every event has: its id, where it happened (a URI reference), and its type.
-    #[must_use]
     pub fn builder(
         id: impl Into<String>,
         source: impl Into<String>,
