@@ -16,7 +16,7 @@ fn order() -> Event {
         .json(r#"{"amount":12.50,"currency":"EUR","big":12345678901234567890}"#)
         .trace(TraceContext {
             trace: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
-            parent: 0xf067_aa0b_a902_b7,
+            parent: 0x00f0_67aa_0ba9_02b7,
             flags: 1,
         })
         .expiry(WallTime::from_unix_nanos(1_763_157_690_000_000_000))
