@@ -40,8 +40,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
 /// One record in each of two partitions, and now and then a cursor: all there or nothing.
 fn request(topic: &bowline_sqlite::Topic, number: u64, epoch: u64) -> Write {
     let [a, b] = [topic.partition(0).unwrap(), topic.partition(1).unwrap()];
-    let padded = numbered(number).with_header("pad", vec![number as u8; 900]);
-    let write = Write::new().append(a, std::slice::from_ref(&padded)).append(b, &[padded]);
+    let padded = [numbered(number).with_header("pad", vec![number as u8; 900])];
+    let write = Write::new().append(a, &padded).append(b, &padded);
     if number % 3 == 2 { write.commit("billing", a, epoch, Cursor::starting_at(number)) } else { write }
 }
 
