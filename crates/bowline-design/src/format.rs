@@ -1,4 +1,7 @@
 //! How values are written: durations, for now.
+//!
+//! As a design writes them: exact, and without a space, so that what is shown can be pasted back (`300ms`). What was
+//! measured or worked out is told to people with a space and fewer digits (`41 ms`): `bowline_model::describe::span`.
 
 use std::fmt::Write;
 use std::time::Duration;
