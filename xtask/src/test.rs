@@ -57,7 +57,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "fuzz",
-        about: "the loader, the gate, HTTP/2's watch and who reads answers survive a minute of fuzzing each",
+        about: "the loader, the gate and who reads answers survive a minute of fuzzing each",
         run: fuzz,
     },
     Step {
