@@ -29,7 +29,8 @@ fuzz_target!(|input: &[u8]| {
         let whole = serve(vec![stream.to_vec()]).await;
         let (first, second) = stream.split_at(stream.len().min(usize::from(a) * 4));
         let size = usize::from(b) % 7 + 1;
-        let cut = serve(std::iter::once(first).chain(second.chunks(size)).map(<[u8]>::to_vec).collect()).await;
+        let cut =
+            serve(std::iter::once(first).chain(second.chunks(size)).map(<[u8]>::to_vec).collect()).await;
         assert_eq!(whole, cut);
     });
 });
@@ -47,7 +48,8 @@ async fn serve(pieces: Vec<Vec<u8>>) -> Seen {
     limits.pipelined_max = u64::MAX;
     limits.websocket = false;
     let seen = RefCell::new(Seen::default());
-    let caller = Caller { pieces: pieces.into_iter().filter(|piece| !piece.is_empty()).collect(), seen: &seen };
+    let caller =
+        Caller { pieces: pieces.into_iter().filter(|piece| !piece.is_empty()).collect(), seen: &seen };
     let (gated, gate) = Gated::new(caller, Clock::start(), limits, Patience::default());
     http1::serve(gated, &Server { gate, seen: &seen }).await;
     seen.take()

@@ -44,8 +44,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use streams::Streams;
+use tokio::io::{AsyncRead, AsyncWrite};
 use watch::{Watch, Watched};
 
 /// Serves HTTP/2 over `io`, from which nothing was taken, until it ends.
