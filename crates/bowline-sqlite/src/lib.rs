@@ -9,7 +9,7 @@
 //!   the request
 //! - [`topic`]: [`Topic`] to append, read and follow; [`record`]: [`Record`]; [`letter`]: [`Letter`], one that was set aside;
 //!   `groups`: how far readers are
-//! - [`write`]: [`Write`], changes that are made together
+//! - [`write`](mod@write): [`Write`], changes that are made together
 //! - `queue`, `writer`, `apply`, `heads`: from a request to its answer
 //! - `readers`; `copier`: the log into the file; `upkeep`: retention and compaction
 //! - [`format`](mod@format): how a record is stored; [`schema`]: the tables and their versions
