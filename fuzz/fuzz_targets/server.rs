@@ -15,7 +15,7 @@ use http_body::{Body, Frame};
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};

@@ -108,8 +108,8 @@ impl Error {
     /// The header, or metadata of gRPC, with which a server that fails its own caller because of this error says what
     /// is used up (`tries`, `budget`, `throttle`), so that no layer before it multiplies tries. `None`: nothing is.
     ///
-    /// Guards, the gateway and the mesh read it. [`Guard::layer`](crate::Guard::layer) puts it on the answers that it
-    /// hands through; an answer that a program makes itself is its own.
+    /// Guards, the gateway and the mesh read it. A guard's tower layer puts it on the answers that it hands through; an
+    /// answer that a program makes itself is its own.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
