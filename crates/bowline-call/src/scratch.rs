@@ -25,7 +25,8 @@ pub(crate) fn read<R>(
 ) -> Poll<io::Result<R>> {
     let mut buffer = BUFFER.take();
     if buffer.is_empty() {
-        buffer.resize(BYTES, 0);
+        // Zeroes from the system, not of ours: what no read has ever filled is no memory yet.
+        buffer = vec![0; BYTES];
     }
     let result = (|| {
         let mut filled = ReadBuf::new(&mut buffer);

@@ -259,7 +259,7 @@ where
     // A tunnel leads to one destination: there is none inside of it.
     own.connect |= connection.door == Door::Mesh;
     own.connect &= connection.destination.is_none();
-    let (gated, gate) = Gated::new(io, worker.clock(), own, limits.patience.clone());
+    let (gated, gate) = Gated::new(io, worker.clock(), own, Rc::clone(worker.patience()));
     let answers = Requests { connection, control, gate };
     let served = http1::serve(gated, &answers).await;
     if let Some(violation) = answers.gate.violation() {

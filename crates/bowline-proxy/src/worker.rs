@@ -5,6 +5,7 @@
 
 use crate::connection::{self, Accepted, Control};
 use crate::ending::Ending;
+use crate::gate::Patience;
 use crate::limits::Limits;
 use crate::proxy::Shared;
 use crate::scratch::{Lent, Scratch, Spares};
@@ -67,6 +68,8 @@ pub(crate) struct Worker {
     client: Client,
     latest: RefCell<Latest>,
     seeds: RefCell<SplitMix64>,
+    /// What its connections share.
+    patience: Rc<Patience>,
     draining: Cell<bool>,
     connections: RefCell<Vec<Rc<Control>>>,
     listening: RefCell<Vec<(Door, Rc<Notify>)>>,
@@ -112,6 +115,7 @@ impl Worker {
             client: Client::new(shared.limits.pool, shared.clock, seed),
             latest: RefCell::new(Latest { cache, snapshot }),
             seeds: RefCell::new(SplitMix64::new(seed)),
+            patience: Rc::new(shared.limits.patience.clone()),
             draining: Cell::new(false),
             connections: RefCell::default(),
             listening: RefCell::default(),
@@ -133,6 +137,10 @@ impl Worker {
 
     pub(crate) const fn client(&self) -> &Client {
         &self.client
+    }
+
+    pub(crate) const fn patience(&self) -> &Rc<Patience> {
+        &self.patience
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -161,7 +161,8 @@ pub(super) fn print(protocol: Protocol, all: &[Found], figures: &Map<String, Val
         println!("{:9} {some:>8.1} MB {many:>8.1} MB", found.name);
     }
 
-    let ratios: Vec<&String> = figures.keys().filter(|name| name.contains("_vs_")).collect();
+    let ratios: Vec<&String> =
+        figures.keys().filter(|name| name.starts_with("cpu") && name.contains("_vs_")).collect();
     let ratios = ratios.into_iter().filter(|name| !name.ends_with("_min") && !name.ends_with("_max"));
     let mut heading = Some("\nBowline's CPU for each request, beside its peers'");
     for name in ratios {

@@ -30,7 +30,7 @@ const HEADS_MAX: usize = 8 << 10;
 pub struct Gated<T> {
     io: T,
     clock: Clock,
-    patience: Patience,
+    patience: Rc<Patience>,
     machine: Machine,
     shared: Rc<Shared>,
     /// What may pass.
@@ -54,10 +54,10 @@ enum End {
 }
 
 impl<T> Gated<T> {
-    /// Puts the gate before `io`, from which nothing was read yet.
+    /// Puts the gate before `io`, from which nothing was read yet. A thread's connections may share their patience.
     #[must_use]
-    pub fn new(io: T, clock: Clock, limits: Limits, patience: Patience) -> (Self, GateHandle) {
-        let shared = Rc::new(Shared::default());
+    pub fn new(io: T, clock: Clock, limits: Limits, patience: impl Into<Rc<Patience>>) -> (Self, GateHandle) {
+        let (shared, patience) = (Rc::new(Shared::default()), patience.into());
         let handle = GateHandle::new(Rc::clone(&shared));
         let gated = Self {
             io,
@@ -208,7 +208,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
             End::Stopped(violation) => violation,
         };
         if violation.part == Part::Head {
-            let (clock, patience) = (self.clock, &self.patience);
+            let (clock, patience) = (self.clock, &*self.patience);
             let refusal = self.refusal.get_or_insert_with(|| Refusal::answer(violation, clock, patience));
             ready!(refusal.poll(&mut self.io, cx));
         }
@@ -308,7 +308,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Gated<T> {
             return Pin::new(&mut self.io).poll_shutdown(cx);
         }
         // The answer has gone out before the request was all in, or because it was bad.
-        let (clock, patience) = (self.clock, &self.patience);
+        let (clock, patience) = (self.clock, &*self.patience);
         let refusal = self.refusal.get_or_insert_with(|| Refusal::close(clock, patience));
         refusal.poll(&mut self.io, cx).map(Ok)
     }
