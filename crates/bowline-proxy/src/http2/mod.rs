@@ -149,8 +149,35 @@ impl<'c, T: AsyncRead + AsyncWrite + Unpin> Serving<'c, T> {
         poll_fn(|cx| self.poll(control, &mut streams, begin, cx)).await;
     }
 
-    /// Streams first: what they say leaves with what the library has to say.
+    /// One turn: all that is to be said in it leaves at its end.
     fn poll<F: Future<Output = ()>>(
+        &mut self,
+        control: &Control,
+        streams: &mut Streams<F>,
+        begin: impl Fn(Request<RecvStream>, SendResponse<Bytes>) -> F,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            self.watch.gather(true);
+            let ended = self.poll_turn(control, streams, &begin, cx);
+            self.watch.gather(false);
+            if ended.is_ready() || !self.watch.holds() {
+                return ended;
+            }
+            // The library flushes whenever it is asked for streams.
+            match self.http.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.idle_since = None;
+                    streams.begin(begin(request, respond));
+                }
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Streams first: what they say leaves with what the library has to say.
+    fn poll_turn<F: Future<Output = ()>>(
         &mut self,
         control: &Control,
         streams: &mut Streams<F>,

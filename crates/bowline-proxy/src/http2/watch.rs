@@ -3,6 +3,9 @@
 //! As the gate does for HTTP/1, it sees the bytes before the server does: floods end here, before they cost more than
 //! nine bytes each, and a client that is slow in the middle of a frame, or to read, is not waited for. It also sees what
 //! the server answers by itself, because that is where the server's own verdicts can be counted.
+//!
+//! The library flushes behind each frame of data. What leaves in one turn of a connection is gathered here and written at
+//! the turn's end: a system call costs more than copying what it writes.
 
 use super::frames::{Frames, Head, Seen, kind};
 use super::judge::Judge;
@@ -24,6 +27,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What an HTTP/2 connection begins with (RFC 9113, 3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// What is gathered before it is written: as much as one write takes well, and not more than a connection may hold.
+const GATHERED_MAX: usize = 32 << 10;
+
+/// What is not copied first.
+const LARGE: usize = 8 << 10;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// A socket under watch.
 #[derive(Debug)]
 pub(super) struct Watched<T> {
@@ -40,6 +53,9 @@ pub(super) struct Watched<T> {
     /// Whether the server gives up the connection.
     gives_up: bool,
     closing: Option<Refusal>,
+    /// What is to be written.
+    gathered: Vec<u8>,
+    written: usize,
     reading: Wait,
     writing: Wait,
 }
@@ -48,6 +64,10 @@ pub(super) struct Watched<T> {
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     violation: Cell<Option<Reason>>,
+    /// Whether what leaves is gathered for now.
+    gathers: Cell<bool>,
+    /// Whether something was gathered and has not left.
+    holds: Cell<bool>,
     /// Streams whose answer or trailers are ours and have not left yet.
     ours: RefCell<Vec<u32>>,
 }
@@ -56,6 +76,16 @@ impl Watch {
     /// Why nothing more is read, if so.
     pub(super) const fn violation(&self) -> Option<Reason> {
         self.violation.get()
+    }
+
+    /// From here on what leaves is gathered, or is written when the library flushes.
+    pub(super) fn gather(&self, gathers: bool) {
+        self.gathers.set(gathers);
+    }
+
+    /// Whether something was gathered and has not left: a flush is due.
+    pub(super) fn holds(&self) -> bool {
+        self.holds.get()
     }
 
     /// An answer of ours on `stream`, or its trailers, are about to be sent.
@@ -90,6 +120,8 @@ impl<T> Watched<T> {
             ended: false,
             gives_up: false,
             closing: None,
+            gathered: Vec::new(),
+            written: 0,
             reading: Wait::new(clock),
             writing: Wait::new(clock),
             clock,
@@ -198,6 +230,60 @@ fn verdict(frame: Head, code: u32, refused: u32, judged: bool) -> Option<Reason>
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Watched<T> {
+    /// Writes what was gathered.
+    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.gathered.len() {
+            let written = Pin::new(&mut self.io).poll_write(cx, &self.gathered[self.written..]);
+            match ready!(self.watch_write(written, cx))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                some => self.written += some,
+            }
+        }
+        self.watch.holds.set(false);
+        self.written = 0;
+        self.gathered.clear();
+        let buffer = std::mem::take(&mut self.gathered);
+        // The next connection of this thread gathers in it.
+        if buffer.capacity() <= 2 * GATHERED_MAX {
+            BUFFER.set(buffer);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes `slices` in, or writes them where they lie if they are large.
+    fn poll_gather(&mut self, slices: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let size: usize = slices.iter().map(|slice| slice.len()).sum();
+        let small = self.watch.gathers.get() && size < LARGE;
+        if !small || GATHERED_MAX <= self.gathered.len() {
+            ready!(self.poll_gathered(cx))?;
+        }
+        if !small {
+            let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+            if let Poll::Ready(Ok(some)) = written {
+                self.leave(slices, some);
+            }
+            return self.watch_write(written, cx);
+        }
+        if self.gathered.capacity() == 0 {
+            self.gathered = BUFFER.take();
+        }
+        for slice in slices {
+            self.gathered.extend_from_slice(slice);
+        }
+        self.watch.holds.set(true);
+        self.leave(slices, size);
+        Poll::Ready(Ok(size))
+    }
+
+    /// Follows the first `some` bytes of `slices`.
+    fn leave(&mut self, slices: &[IoSlice<'_>], mut some: usize) {
+        for slice in slices {
+            let of_this = some.min(slice.len());
+            self.left(&slice[..of_this]);
+            some -= of_this;
+        }
+    }
+
     fn watch_write(
         &mut self,
         written: Poll<io::Result<usize>>,
@@ -257,11 +343,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        if let Poll::Ready(Ok(some)) = written {
-            self.left(&bytes[..some]);
-        }
-        self.watch_write(written, cx)
+        self.poll_gather(&[IoSlice::new(bytes)], cx)
     }
 
     fn poll_write_vectored(
@@ -269,29 +351,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        if let Poll::Ready(Ok(mut some)) = written {
-            for slice in slices {
-                let of_this = some.min(slice.len());
-                self.left(&slice[..of_this]);
-                some -= of_this;
-            }
-        }
-        self.watch_write(written, cx)
+        self.poll_gather(slices, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-        self.writing.done();
+        let this = &mut *self;
+        if this.watch.gathers.get() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(this.poll_gathered(cx))?;
+        ready!(Pin::new(&mut this.io).poll_flush(cx))?;
+        this.writing.done();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        ready!(this.poll_gathered(cx))?;
         if this.ended || !this.gives_up {
             return Pin::new(&mut this.io).poll_shutdown(cx);
         }
