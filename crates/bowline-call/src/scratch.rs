@@ -25,8 +25,7 @@ pub(crate) fn read<R>(
 ) -> Poll<io::Result<R>> {
     let mut buffer = BUFFER.take();
     if buffer.is_empty() {
-        // Zeroes from the system, not of ours: what no read has ever filled is no memory yet.
-        buffer = vec![0; BYTES];
+        buffer.resize(BYTES, 0);
     }
     let result = (|| {
         let mut filled = ReadBuf::new(&mut buffer);

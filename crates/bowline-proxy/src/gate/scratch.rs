@@ -16,8 +16,7 @@ thread_local! {
 pub(crate) fn with<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
     let mut buffer = BUFFER.take();
     if buffer.is_empty() {
-        // Zeroes from the system, not of ours: what no read has ever filled is no memory yet.
-        buffer = vec![0; BYTES];
+        buffer.resize(BYTES, 0);
     }
     let result = work(&mut buffer);
     BUFFER.set(buffer);
