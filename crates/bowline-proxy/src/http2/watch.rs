@@ -30,7 +30,7 @@ pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What is gathered before it is written: as much as one write takes well, and not more than a connection may hold.
 const GATHERED_MAX: usize = 32 << 10;
 
-/// What is not copied first.
+/// What is not copied first: 8 KiB, where copying begins to cost what the system call does.
 const LARGE: usize = 8 << 10;
 
 thread_local! {
